@@ -1,0 +1,45 @@
+"""Claims about foundation models for medical images, as regression tests.
+
+The public names are loaded when they are first used, so that importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_fmtransfer._transfer import transfer as transfer
+    from pytest_fmtransfer.catalog.registry import Registry as Registry
+    from pytest_fmtransfer.catalog.specs import BackboneSpec as BackboneSpec
+    from pytest_fmtransfer.catalog.specs import DatasetSpec as DatasetSpec
+    from pytest_fmtransfer.catalog.specs import Profile as Profile
+    from pytest_fmtransfer.catalog.specs import RegimeSpec as RegimeSpec
+    from pytest_fmtransfer.cell import Cell as Cell
+    from pytest_fmtransfer.errors import FmTransferError as FmTransferError
+    from pytest_fmtransfer.judge.verdicts import Verdict as Verdict
+    from pytest_fmtransfer.places import Places as Places
+    from pytest_fmtransfer.results import Result as Result
+
+_HOMES = {
+    "BackboneSpec": "catalog.specs",
+    "Cell": "cell",
+    "DatasetSpec": "catalog.specs",
+    "FmTransferError": "errors",
+    "Places": "places",
+    "Profile": "catalog.specs",
+    "RegimeSpec": "catalog.specs",
+    "Registry": "catalog.registry",
+    "Result": "results",
+    "Verdict": "judge.verdicts",
+    "transfer": "_transfer",
+}
+__all__ = tuple(sorted(_HOMES))
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOMES]

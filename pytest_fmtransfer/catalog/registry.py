@@ -1,0 +1,120 @@
+"""Register and look up backbones, datasets, regimes and profiles by name.
+
+Somebody else's project adds rows from its conftest (`pytest_fmtransfer_register(registry)`) or from an
+entry point in group `fmtransfer.catalog` that names a function taking the registry; entry points are
+loaded when a name is first unknown, so that nothing is imported for those who do not need it.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import entry_points
+from typing import TypeVar
+
+from pytest_fmtransfer.catalog.backbones import BACKBONES
+from pytest_fmtransfer.catalog.datasets import DATASETS
+from pytest_fmtransfer.catalog.regimes import PROFILES, REGIMES
+from pytest_fmtransfer.catalog.specs import (
+    RANDOM,
+    BackboneSpec,
+    DatasetSpec,
+    Profile,
+    RandomWeights,
+    RegimeSpec,
+)
+from pytest_fmtransfer.cell import Cell, check_name
+from pytest_fmtransfer.errors import DuplicateName, InvalidInput, UnknownName
+
+ENTRY_POINT_GROUP = "fmtransfer.catalog"
+
+S = TypeVar("S", BackboneSpec, DatasetSpec, RegimeSpec, Profile)
+
+Spec = BackboneSpec | DatasetSpec | RegimeSpec | Profile
+_KINDS: dict[type[Spec], str] = {
+    BackboneSpec: "backbone",
+    DatasetSpec: "dataset",
+    RegimeSpec: "regime",
+    Profile: "profile",
+}
+
+
+class Registry:
+    """The catalogue of one session. `Registry()` holds our own rows; `Registry(rows=())` is empty."""
+
+    def __init__(self, rows: tuple[Spec, ...] = (*BACKBONES, *DATASETS, *REGIMES, *PROFILES)) -> None:
+        self._rows: dict[type[Spec], dict[str, Spec]] = {kind: {} for kind in _KINDS}
+        self._entry_points_loaded = False
+        for row in rows:
+            self.register(row)
+
+    def register(self, spec: Spec) -> None:
+        """Add a row.
+
+        Raises InvalidName when its name cannot stand in an id, DuplicateName when the name is taken,
+        and InvalidInput when it is no row at all or takes a name that is derived (`….random`).
+        """
+        if type(spec) not in _KINDS:
+            raise InvalidInput(
+                f"register a BackboneSpec, DatasetSpec, RegimeSpec or Profile, not {type(spec).__name__}"
+            )
+        kind, rows = _KINDS[type(spec)], self._rows[type(spec)]
+        check_name(kind, spec.name)
+        if isinstance(spec, BackboneSpec) and spec.name.endswith(f".{RANDOM}"):
+            raise InvalidInput(
+                f"{spec.name!r}: '.{RANDOM}' is the twin that every backbone has; register the backbone itself"
+            )
+        if spec.name in rows:
+            raise DuplicateName(f"{kind} {spec.name!r} is registered already; choose another name")
+        rows[spec.name] = spec
+
+    def backbone(self, name: str) -> BackboneSpec:
+        """The row of a backbone, or of its random-weight twin. Raises UnknownName."""
+        base, dot, suffix = name.rpartition(".")
+        if dot and suffix == RANDOM:
+            original = self._find(BackboneSpec, base, asked=name)
+            if original.is_control:
+                raise UnknownName("backbone", name, self.names(BackboneSpec))
+            return replace(original, name=name, weights=RandomWeights())
+        return self._find(BackboneSpec, name)
+
+    def dataset(self, name: str) -> DatasetSpec:
+        """Raises UnknownName."""
+        return self._find(DatasetSpec, name)
+
+    def regime(self, name: str) -> RegimeSpec:
+        """Raises UnknownName."""
+        return self._find(RegimeSpec, name)
+
+    def profile(self, name: str) -> Profile:
+        """Raises UnknownName."""
+        return self._find(Profile, name)
+
+    def check(self, cell: Cell) -> Cell:
+        """Return `cell` if all its parts are registered. Raises UnknownName for the first that is not."""
+        self.backbone(cell.backbone)
+        self.dataset(cell.dataset)
+        self.regime(cell.regime)
+        return cell
+
+    def names(self, kind: type[Spec]) -> tuple[str, ...]:
+        """Every valid name of a kind, sorted; for backbones the twins too."""
+        names = set(self._rows[kind])
+        for spec in self._rows[BackboneSpec].values() if kind is BackboneSpec else ():
+            if isinstance(spec, BackboneSpec) and not spec.is_control:
+                names.add(f"{spec.name}.{RANDOM}")
+        return tuple(sorted(names))
+
+    def _find(self, kind: type[S], name: str, *, asked: str | None = None) -> S:
+        if name not in self._rows[kind]:
+            self._load_entry_points()
+        spec = self._rows[kind].get(name)
+        if not isinstance(spec, kind):
+            raise UnknownName(_KINDS[kind], asked or name, self.names(kind))
+        return spec
+
+    def _load_entry_points(self) -> None:
+        if self._entry_points_loaded:
+            return
+        self._entry_points_loaded = True
+        for point in entry_points(group=ENTRY_POINT_GROUP):
+            fill: Callable[[Registry], None] = point.load()
+            fill(self)

@@ -1,0 +1,197 @@
+"""The frozen records a catalogue is made of: one row per backbone, dataset, regime and profile."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+RANDOM = "random"  # suffix of a backbone's random-weight twin, `<name>.random`
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackagedWeights:
+    """Weights that a Python package carries as a file; the package is located, never imported."""
+
+    distribution: str
+    module: str
+    file: str  # path below the module's folder
+    layout: Literal["same_order", "same_keys"] = "same_order"
+    """How the file's tensors meet the architecture's: in the same order under other names, or by name."""
+    num_classes: int = 0  # of the classifier that the file holds; 0: it holds none
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedWeights:
+    """Weights that their authors publish as a file; looked for in the weights folder."""
+
+    file: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomWeights:
+    """The architecture's own initialisation under a fixed seed: a control that has learnt nothing."""
+
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoWeights:
+    """Nothing to load: the features are computed from the files themselves."""
+
+
+Weights = PackagedWeights | PublishedWeights | RandomWeights | NoWeights
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneSpec:
+    """A pretrained vision encoder and how its publisher wants its input.
+
+    `image_size` is the square side in pixels; `mean` and `std` are per channel, for inputs in [0, 1].
+    `library` names the module of `pytest_fmtransfer.backbones` that builds it.
+    """
+
+    name: str
+    library: Literal["timm", "metadata", "not_built"]
+    architecture: str
+    weights: Weights
+    image_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    licence: str
+    source: str
+
+    @property
+    def is_control(self) -> bool:
+        """True for backbones that should fail to learn: random twins and shortcut probes."""
+        return isinstance(self.weights, RandomWeights | NoWeights)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackagedFolder:
+    """Images that a Python package carries; the package is located, never imported."""
+
+    distribution: str
+    module: str
+    folder: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRoot:
+    """A sub-folder of the user's data root, and the page to get the data from."""
+
+    folder: str
+    url: str
+
+
+Metric = Literal[
+    "accuracy", "balanced_accuracy", "roc_auc", "quadratic_kappa", "macro_recall", "mean_roc_auc"
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec:
+    """Images with labels, patients, a fixed split, and the one metric they are judged by.
+
+    `margin`, in the metric's unit, is the smallest difference that matters in practice; it is fixed
+    before a suite is run and `margin_reason` says where it comes from. `reader` names the module of
+    `pytest_fmtransfer.data.readers` that reads the layout, None where this version has none.
+    `patient_unit` is what `patients` are on this dataset; every verdict names it, because it is what a
+    verdict assumes to be independent.
+    """
+
+    name: str
+    reader: str | None
+    location: PackagedFolder | DataRoot
+    classes: tuple[str, ...]
+    metric: Metric
+    margin: float
+    margin_reason: str
+    expected_images: int
+    licence: str
+    source: str
+    caveats: tuple[str, ...] = ()
+    patient_unit: Literal["patient", "lesion", "group of near copies", "image"] = "patient"
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnnSettings:
+    """Cosine nearest neighbours, votes weighted by exp(similarity / temperature).
+
+    Temperature: Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination",
+    CVPR 2018, section 3.4. k is chosen on validation among `neighbours`.
+    """
+
+    neighbours: tuple[int, ...] = (1, 2, 5, 10, 20, 50)
+    temperature: float = 0.07
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearProbeSettings:
+    """L2-regularised logistic regression on standardised features.
+
+    The grid of C follows Kornblith, Shlens and Le, "Do Better ImageNet Models Transfer Better?",
+    CVPR 2019, appendix A: `steps` values, logarithmically spaced from `smallest_c` to `largest_c`.
+    """
+
+    smallest_c: float = 1e-6
+    largest_c: float = 1e5
+    steps: int = 45
+    tolerance: float = 1e-4
+    max_iterations: int = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotBuilt:
+    """A regime that is declared for the claims that name it; this version cannot run it."""
+
+
+RegimeSettings = KnnSettings | LinearProbeSettings | NotBuilt
+
+# The module of `pytest_fmtransfer.adapt` that runs each kind of settings.
+METHODS: dict[type[RegimeSettings], str] = {KnnSettings: "knn", LinearProbeSettings: "linear_probe"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerance:
+    """How far rounding alone may move a deterministic regime's scores.
+
+    Both are fractions of the stored scores' standard deviation, the largest over images:
+    `same_dtype` between processors that compute in the same dtype, `across_dtypes` between float32
+    and bfloat16. Printed by `python benchmarks/tolerance.py`.
+    """
+
+    same_dtype: float
+    across_dtypes: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegimeSpec:
+    """A way of adapting a backbone to a dataset. `seeded` is True where training depends on a seed."""
+
+    name: str
+    settings: RegimeSettings
+    seeded: bool
+    tolerance: Tolerance
+    summary: str
+
+    @property
+    def is_built(self) -> bool:
+        return type(self.settings) in METHODS
+
+    @property
+    def method(self) -> str:
+        """The module of `pytest_fmtransfer.adapt` that runs it. Raises KeyError for one that is not built."""
+        return METHODS[type(self.settings)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """How much is spent. The dtype moves scores, so the profile fixes it and every baseline names it.
+
+    `bfloat16_where_native`: bfloat16 autocast in the forward pass on processors with bfloat16
+    instructions, float32 elsewhere.
+    """
+
+    name: str
+    forward_dtype: Literal["bfloat16_where_native", "float32"]

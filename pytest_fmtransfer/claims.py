@@ -1,0 +1,59 @@
+"""A claim: a sentence about cells, where it stands, the family it belongs to, and known exceptions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import get_args
+
+from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.errors import InvalidInput, nearest
+from pytest_fmtransfer.judge.court import Outcome
+
+OUTCOMES: tuple[str, ...] = get_args(Outcome)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """A verdict that is known not to be 'supported', and why."""
+
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """`statement` is the test's docstring; `source` and `where` say who claims it and on which page.
+
+    `family_size` counts the claims that make one sentence about one dataset and regime; it is declared
+    in the suite and does not depend on what is selected. `expected` maps cell ids to known exceptions.
+    """
+
+    statement: str = ""
+    source: str = ""
+    where: str = ""
+    family_size: int = 1
+    expected: Mapping[str, Expectation] = field(default_factory=dict[str, Expectation])
+
+    def expectation(self, cell: Cell) -> Expectation | None:
+        """The known exception for a cell, None where the claim is expected to be supported."""
+        return self.expected.get(cell.id)
+
+
+def parse_expected(rows: Mapping[str, tuple[str, str]]) -> dict[str, Expectation]:
+    """`{cell id: (outcome, reason)}` as a suite writes it.
+
+    Raises InvalidInput for an outcome that does not exist, 'supported' or a missing reason, and
+    InvalidName for an id that is none.
+    """
+    expected: dict[str, Expectation] = {}
+    for cell_id, row in rows.items():
+        Cell.parse(cell_id)
+        outcome, reason = row
+        if outcome not in OUTCOMES:
+            raise InvalidInput(f"expected verdict {outcome!r} of {cell_id}: {nearest(outcome, OUTCOMES)}")
+        if outcome == "supported" or not reason.strip():
+            raise InvalidInput(
+                f"expected verdict of {cell_id}: give ('refuted' or 'inconclusive', reason); "
+                "a claim without an entry is expected to be supported"
+            )
+        expected[cell_id] = Expectation(outcome=outcome, reason=reason.strip())
+    return expected

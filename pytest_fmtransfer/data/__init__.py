@@ -1,0 +1,1 @@
+"""A DatasetSpec and a folder become images, labels, patients and a split."""

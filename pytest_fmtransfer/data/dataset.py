@@ -1,0 +1,74 @@
+"""Open a dataset: scan its folder once, arrange it by its row, and name it by its content."""
+
+import os
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from pytest_fmtransfer.availability import data_folder
+from pytest_fmtransfer.catalog.specs import DatasetSpec
+from pytest_fmtransfer.data.table import Scan, Table
+from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.store import Store, code_digest, fingerprint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A dataset on this machine. `fingerprint` is over ids, labels, patients, split and file contents."""
+
+    spec: DatasetSpec
+    folder: Path
+    table: Table
+    fingerprint: str
+
+    @property
+    def paths(self) -> list[Path]:
+        return [self.folder / name for name in self.table.ids_N.tolist()]
+
+    @property
+    def reader(self) -> ModuleType:
+        return reader_of(self.spec)
+
+
+def reader_of(spec: DatasetSpec) -> ModuleType:
+    """The module that reads a dataset's layout."""
+    return import_module(f"pytest_fmtransfer.data.readers.{spec.reader}")
+
+
+def open_dataset(spec: DatasetSpec, places: Places) -> Dataset:
+    """The dataset as its row arranges it.
+
+    The scan is stored under the folder's listing (names, sizes, modification times), so that an
+    unchanged folder is scanned once. Raises Unavailable when the folder is not here, and what the
+    reader raises for a folder that is not as it should be.
+    """
+    folder = data_folder(spec, places)
+    reader = reader_of(spec)
+
+    def compute(entry: Path) -> None:
+        found: Scan = reader.scan(folder)
+        found.save(entry / "scan.npz")
+
+    key = fingerprint(
+        code_digest(f"data/readers/{spec.reader}.py", "data/decoding.py", "data/table.py"), _listing(folder)
+    )
+    entry, _ = Store(root=places.store).fetch("scans", key, compute, about={"folder": str(folder)})
+    table: Table = reader.arrange(Scan.load(entry / "scan.npz"), spec.options)
+    columns = (table.ids_N, table.labels_N, table.patients_N, table.digests_N, table.split_N)
+    return Dataset(
+        spec=spec,
+        folder=folder,
+        table=table,
+        fingerprint=fingerprint(spec.reader, *(column.tolist() for column in columns)),
+    )
+
+
+def _listing(folder: Path) -> list[tuple[str, int, int]]:
+    rows: list[tuple[str, int, int]] = []
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            status = os.stat(os.path.join(parent, name))
+            relative = os.path.relpath(os.path.join(parent, name), folder)
+            rows.append((relative.replace(os.sep, "/"), status.st_size, status.st_mtime_ns))
+    return sorted(rows)

@@ -1,0 +1,53 @@
+"""Open image files, many at once, naming the file that cannot be read.
+
+Legend: H, W pixels.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from pytest_fmtransfer.errors import UnreadableImage
+
+T = TypeVar("T")
+
+
+def open_image(path: Path) -> Image.Image:
+    """A fully decoded image. Raises UnreadableImage, naming the file, when it is truncated or no image."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three on broken files
+        raise UnreadableImage(
+            f"cannot read image {path} ({error}); restore the file, or reinstall the package that carries it"
+        ) from error
+
+
+def read_grey(path: Path) -> np.ndarray:
+    """One uint8 channel, H × W."""
+    return np.asarray(open_image(path).convert("L"))
+
+
+def resize(
+    pixels_HW: np.ndarray, size: int, resampling: Image.Resampling = Image.Resampling.BICUBIC
+) -> np.ndarray:
+    """Stretched to `size` × `size`, uint8; Pillow's filters antialias when they shrink."""
+    return np.asarray(Image.fromarray(pixels_HW).resize((size, size), resampling))
+
+
+def cores() -> int:
+    """Cores this process may use, shared out among pytest-xdist's workers."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, available // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def in_parallel(work: Callable[[Path], T], paths: Iterable[Path]) -> Iterator[T]:
+    """`work` of every path, in order. Pillow lets go of the interpreter while it decodes, so threads serve."""
+    with ThreadPoolExecutor(cores()) as pool:
+        yield from pool.map(work, paths)

@@ -1,0 +1,71 @@
+"""One tree of errors; every message says what to type next.
+
+FmTransferError
+├── InvalidInput            what the user wrote is not usable
+│   ├── InvalidName         a cell id or a part of one breaks the grammar
+│   ├── UnknownName         not in the catalogue; names the nearest that are
+│   └── DuplicateName       registered twice
+├── Unavailable             weights, data or a regime are not there to run
+├── CheckpointMismatch      a file of weights does not fit its architecture
+├── UnreadableImage         an image file that cannot be decoded
+├── DatasetError            a dataset's folder contradicts its declaration
+└── BaselineError           a stored baseline is missing or was edited by hand
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class FmTransferError(Exception):
+    """Root of every error that pytest-fmtransfer raises on purpose."""
+
+
+class InvalidInput(FmTransferError, ValueError):
+    """What the user wrote cannot be used."""
+
+
+class InvalidName(InvalidInput):
+    """A name breaks the grammar of ids."""
+
+
+class UnknownName(InvalidInput):
+    """A name that nothing is registered under.
+
+    `kind` is the singular noun ("backbone"); `known` are the valid names.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"unknown {kind} {name!r}; {nearest(name, known)}")
+
+
+class DuplicateName(InvalidInput):
+    """A name that was registered before with something else behind it."""
+
+
+class Unavailable(FmTransferError):
+    """A cell cannot run here; the message holds the remedy."""
+
+
+class CheckpointMismatch(FmTransferError):
+    """A checkpoint's tensors do not fit the architecture; names the first that differs."""
+
+
+class UnreadableImage(FmTransferError):
+    """An image that is truncated or no image; names the file."""
+
+
+class DatasetError(FmTransferError):
+    """A dataset's files do not match what its row declares."""
+
+
+class BaselineError(FmTransferError):
+    """A stored baseline cannot be used as it is."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """'did you mean …?' with up to three near names, else every valid name."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=3, cutoff=0.5)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"valid names: {', '.join(names)}" if names else "nothing is registered under that kind"

@@ -1,0 +1,182 @@
+"""(backbone, images) to features: one forward pass per distinct image and backbone, kept in the store.
+
+An entry's key holds whatever can move a feature: weights, architecture, library versions, transform, size,
+dtype, our code and the dataset's content. A new entry takes over the rows of pictures that another entry
+of the same backbone has seen, and passes each of the others through the backbone once.
+
+Legend: N images, U distinct images still to be seen, D features.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pytest_fmtransfer.availability import weights_file
+from pytest_fmtransfer.backbones.precision import Dtype
+from pytest_fmtransfer.catalog.specs import BackboneSpec, NoWeights, RandomWeights
+from pytest_fmtransfer.data.dataset import Dataset
+from pytest_fmtransfer.data.decoding import cores
+from pytest_fmtransfer.data.images import Images, load_images
+from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.progress import progress
+from pytest_fmtransfer.store import Store, code_digest, file_digest, fingerprint
+
+BATCH = 4  # on 2 cores, larger batches fall out of the cache: python benchmarks/batch_size.py
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """Pooled features, N × D float32, and what this entry's extraction cost when it was computed.
+
+    `forward_passes` counts distinct images that went through the backbone for this entry; `seconds` is
+    for those, decoding not included.
+    """
+
+    pooled_ND: np.ndarray
+    forward_passes: int
+    seconds: float
+
+
+def subject_of(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, Any]:
+    """Everything about a backbone that may move its features, as plain values. Imports no torch.
+
+    Raises Unavailable, with the remedy, when its weights are not here.
+    """
+    path = weights_file(spec, places)
+    if path is not None:
+        weights = file_digest(path)
+    else:
+        weights = f"random, seed {spec.weights.seed}" if isinstance(spec.weights, RandomWeights) else "none"
+    uses_torch = not isinstance(spec.weights, NoWeights)
+    return {
+        "weights": weights,
+        "architecture": spec.architecture,
+        "image_size": spec.image_size,
+        "mean": list(spec.mean),
+        "std": list(spec.std),
+        "forward_dtype": dtype if uses_torch else "float32",
+        "versions": {name: version(name) for name in ("torch", "timm")} if uses_torch else {},
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureKey:
+    """`backbone` names everything but the images; `whole` the images too."""
+
+    backbone: str
+    whole: str
+
+
+def feature_key(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Places) -> FeatureKey:
+    """What an entry of the feature store is found under. Imports no torch."""
+    code = code_digest(
+        "features.py",
+        "backbones/base.py",
+        "backbones/checkpoints.py",
+        "backbones/folding.py",
+        f"backbones/{spec.library}.py",
+        "data/decoding.py",
+        "data/images.py",
+        f"data/readers/{dataset.spec.reader}.py",
+    )
+    backbone = fingerprint(subject_of(spec, dtype, places), code)
+    return FeatureKey(backbone=backbone, whole=fingerprint(backbone, dataset.fingerprint))
+
+
+def load_features(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Places) -> Features:
+    """Features of every image of a dataset, from the store or computed.
+
+    Raises Unavailable, CheckpointMismatch and UnreadableImage as their makers do.
+    """
+    key = feature_key(dataset, spec, dtype, places)
+    store = Store(root=places.store)
+
+    def compute(entry: Path) -> None:
+        if isinstance(spec.weights, NoWeights):
+            started = time.perf_counter()
+            pooled_ND, passes = (
+                import_module(f"pytest_fmtransfer.backbones.{spec.library}").embed(dataset.paths),
+                0,
+            )
+            seconds = time.perf_counter() - started
+            digests_N = dataset.table.digests_N
+        else:
+            images = load_images(dataset, spec.image_size, places)
+            digests_N = images.digests_N
+            known = _rows_of_other_entries(store, key.backbone)
+            pooled_ND, passes, seconds = _extract(images, spec, dtype, places, known)
+        np.save(entry / "pooled.npy", pooled_ND)
+        np.save(entry / "digests.npy", digests_N)
+        (entry / "cost.json").write_text(json.dumps({"forward_passes": passes, "seconds": seconds}))
+
+    entry, _ = store.fetch(
+        "features",
+        key.whole,
+        compute,
+        about={"backbone": spec.name, "backbone_key": key.backbone, "dataset": dataset.spec.name},
+        lock=key.backbone,
+    )
+    cost = json.loads((entry / "cost.json").read_text())
+    return Features(pooled_ND=np.load(entry / "pooled.npy", allow_pickle=False), **cost)
+
+
+def _extract(
+    images: Images, spec: BackboneSpec, dtype: Dtype, places: Places, known: dict[str, np.ndarray]
+) -> tuple[np.ndarray, int, float]:
+    """Features of all images; forward passes made; seconds they took."""
+    _, first_of_distinct = np.unique(images.digests_N, return_index=True)
+    todo_U = [row for row in np.sort(first_of_distinct).tolist() if images.digests_N[row] not in known]
+    seconds = 0.0
+    if todo_U:
+        fresh_UD, seconds = _forward(images.pixels_NSS, todo_U, spec, dtype, places)
+        known = known | {images.digests_N[row]: fresh_UD[at] for at, row in enumerate(todo_U)}
+    return np.stack([known[digest] for digest in images.digests_N.tolist()]), len(todo_U), seconds
+
+
+def _forward(
+    pixels_NSS: np.ndarray, rows: list[int], spec: BackboneSpec, dtype: Dtype, places: Places
+) -> tuple[np.ndarray, float]:
+    """Features of the rows named, in their order, and seconds; threads are set for its duration only."""
+    import torch
+
+    backbone = import_module(f"pytest_fmtransfer.backbones.{spec.library}").build(
+        spec, weights_file(spec, places)
+    )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(cores())
+    done: list[np.ndarray] = []
+    started = time.perf_counter()
+    try:
+        with (
+            torch.inference_mode(),
+            torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == "bfloat16"),
+            progress(f"{spec.name} forward", total=len(rows), unit="image") as bar,
+        ):
+            for start in range(0, len(rows), BATCH):
+                batch = pixels_NSS[rows[start : start + BATCH]]
+                done.append(backbone(torch.from_numpy(batch)).float().numpy())
+                bar.update(len(batch))
+    finally:
+        torch.set_num_threads(threads)
+    return np.concatenate(done), time.perf_counter() - started
+
+
+def _rows_of_other_entries(store: Store, backbone_key: str) -> dict[str, np.ndarray]:
+    """Features by picture, from every sound entry of the same backbone, transform, code and dtype."""
+    known: dict[str, np.ndarray] = {}
+    for folder in store.entries("features"):
+        try:
+            about = json.loads((folder / "entry.json").read_text(encoding="utf-8"))["about"]
+        except (OSError, ValueError, KeyError):  # damaged: whoever asks for that entry computes it again
+            continue
+        if about.get("backbone_key") == backbone_key and store.load("features", folder.name) is not None:
+            pooled_ND = np.load(folder / "pooled.npy", allow_pickle=False)
+            digests_N = np.load(folder / "digests.npy", allow_pickle=False)
+            known |= dict(zip(digests_N.tolist(), pooled_ND, strict=True))
+    return known

@@ -1,0 +1,1 @@
+"""Results become verdicts; numpy and scipy, no torch."""

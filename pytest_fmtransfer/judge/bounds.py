@@ -1,0 +1,92 @@
+"""The bound of a difference: patients and seeds as pieces of one variance, Satterthwaite's degrees of freedom.
+
+Legend: N test images, P patients, K strata.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """One source of variance of an effect, and the degrees of freedom it was estimated with."""
+
+    variance: float
+    degrees: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """An effect with its standard error; limits and p-values invert the same formula."""
+
+    effect: float
+    standard_error: float
+    degrees: float
+
+    def quantile(self, level: float) -> float:
+        """Student's t at `level` in (0, 1)."""
+        return float(student.ppf(level, self.degrees))
+
+    def lower(self, alpha: float) -> float:
+        """The one-sided lower limit at `alpha`."""
+        return self.effect - self.quantile(1 - alpha) * self.standard_error
+
+    def upper(self, alpha: float) -> float:
+        """The one-sided upper limit at `alpha`."""
+        return self.effect + self.quantile(1 - alpha) * self.standard_error
+
+    def p_above(self, threshold: float) -> float:
+        """One-sided p-value of "the effect is not above `threshold`": the alpha at which lower = threshold."""
+        if self.standard_error == 0:
+            return 0.0 if self.effect > threshold else 1.0
+        return float(student.sf((self.effect - threshold) / self.standard_error, self.degrees))
+
+
+def combine(effect: float, pieces: list[Piece]) -> Bound:
+    """The bound of an effect whose variance is the sum of independent pieces (Satterthwaite 1946).
+
+    Pieces without variance do not count; with none left the standard error is zero.
+    """
+    kept = [piece for piece in pieces if piece.variance > 0]
+    total = sum(piece.variance for piece in kept)
+    if not kept:
+        return Bound(effect=effect, standard_error=0.0, degrees=math.inf)
+    degrees = total**2 / sum(piece.variance**2 / piece.degrees for piece in kept)
+    return Bound(effect=effect, standard_error=math.sqrt(total), degrees=degrees)
+
+
+def patient_piece(influence_N: Floats, stratum_N: NDArray[np.int64], patients_N: NDArray[np.str_]) -> Piece:
+    """Variance from drawing patients, by summing the influences of a patient's images.
+
+    Each stratum's sum of squares is multiplied by n/(n − 1), n the stratum's patients; where patients
+    have images in several strata the same factors scale the cross terms. With one image per patient
+    and the influences of an AUC this is DeLong's variance. Degrees of freedom: patients of the smallest
+    stratum, less one. Raises ValueError when a stratum has fewer than two patients.
+    """
+    _, patient_of_N = np.unique(patients_N, return_inverse=True)
+    strata, stratum_of_N = np.unique(stratum_N, return_inverse=True)
+    by_patient_PK = np.zeros((int(patient_of_N.max()) + 1, len(strata)))
+    np.add.at(by_patient_PK, (patient_of_N, stratum_of_N), influence_N)
+    counts_K = patients_per_stratum(stratum_N, patients_N)
+    if counts_K.min() < 2:
+        raise ValueError("a class with fewer than two patients has no variance")
+    scaled_PK = by_patient_PK * np.sqrt(counts_K / (counts_K - 1))
+    return Piece(variance=float((scaled_PK.sum(axis=1) ** 2).sum()), degrees=float(counts_K.min() - 1))
+
+
+def patients_per_stratum(stratum_N: NDArray[np.int64], patients_N: NDArray[np.str_]) -> NDArray[np.int64]:
+    """How many patients have an image in each stratum, in the order of the strata's numbers."""
+    return np.array([len(np.unique(patients_N[stratum_N == stratum])) for stratum in np.unique(stratum_N)])
+
+
+def seed_piece(by_seed: tuple[float, ...]) -> Piece | None:
+    """Variance of a mean over seeds; None for one seed, which tells nothing of it."""
+    if len(by_seed) < 2:
+        return None
+    return Piece(variance=float(np.var(by_seed, ddof=1)) / len(by_seed), degrees=len(by_seed) - 1)

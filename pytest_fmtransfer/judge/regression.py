@@ -1,0 +1,126 @@
+"""Did our number move? The gate that holds a result against its own baseline.
+
+Same images, so drawing patients says nothing about it. First tier: scores identical, byte for byte. Second
+tier, for regimes that do not depend on a seed: no score moved by more than rounding can move it. Both
+directions fail, because an unexplained gain in medical data is often leakage.
+
+Legend: S seeds, N test images, C classes.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from pytest_fmtransfer.catalog.specs import Tolerance
+from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.judge.court import Outcome, current
+from pytest_fmtransfer.judge.verdicts import Verdict
+from pytest_fmtransfer.results import Result
+
+ACCEPT = "accept the new value: run the same command with --fm-update=changed, and commit the file"
+
+
+def unchanged_from(candidate: Result, baseline: Result, tolerance: Tolerance) -> Verdict:
+    """Supported when nothing moved beyond rounding, refuted when it drifted, inconclusive when stale.
+
+    Stale: the question itself changed (data, split, settings, metric or profile), so that the numbers
+    cannot be compared. A seeded regime whose scores are not identical is inconclusive: one run cannot
+    tell drift from training randomness. Raises InvalidInput for the baseline of another cell.
+    """
+    if candidate.cell != baseline.cell:
+        raise InvalidInput(f"{candidate.cell} was held against the baseline of {baseline.cell}; use its own")
+    stale = candidate.question.differences(baseline.question)
+    if stale or not np.array_equal(candidate.ids_N, baseline.ids_N):
+        what = "; ".join(stale) or "the test images"
+        verdict = _verdict(
+            candidate, "inconclusive", f"stale baseline, the question changed: {what}", "", None
+        )
+    elif np.array_equal(candidate.scores_SNC, baseline.scores_SNC):
+        verdict = _verdict(candidate, "supported", "unchanged: scores identical", "", 0.0)
+    elif candidate.seeded:
+        verdict = _verdict(
+            candidate,
+            "inconclusive",
+            "scores differ, and one run cannot tell drift from training randomness",
+            _changes(candidate.subject, baseline.subject),
+            candidate.mean - baseline.mean,
+        )
+    else:
+        verdict = _second_tier(candidate, baseline, tolerance)
+    current().record(verdict)
+    return verdict
+
+
+def _second_tier(candidate: Result, baseline: Result, tolerance: Tolerance) -> Verdict:
+    moved_N = np.abs(candidate.scores_SNC - baseline.scores_SNC).max(axis=(0, 2))
+    largest, worst = relative_move(candidate.scores_SNC, baseline.scores_SNC), int(moved_N.argmax())
+    dtypes = (candidate.subject.get("forward_dtype"), baseline.subject.get("forward_dtype"))
+    allowed = tolerance.same_dtype if dtypes[0] == dtypes[1] else tolerance.across_dtypes
+    effect = candidate.mean - baseline.mean
+    metric = candidate.question.metric
+    agreement = float(
+        spearmanr(candidate.scores_SNC[..., -1].ravel(), baseline.scores_SNC[..., -1].ravel()).statistic
+    )
+    evidence = (
+        f"largest score change {largest:.2g} standard deviations (allowed {allowed:g}) at {candidate.ids_N[worst]}; "
+        f"rank correlation {agreement:.4f}; {metric} {baseline.mean:.4f} → {candidate.mean:.4f} ({effect:+.4f})"
+    )
+    changes = _changes(candidate.subject, baseline.subject)
+    if largest <= allowed:
+        return _verdict(
+            candidate,
+            "supported",
+            f"unchanged within rounding: largest score change {largest:.2g} sd, {metric} {effect:+.4f}",
+            f"{evidence}\n  {changes}",
+            effect,
+        )
+    return _verdict(
+        candidate,
+        "refuted",
+        f"drifted: {metric} {baseline.mean:.4f} → {candidate.mean:.4f}, largest score change {largest:.2g} sd",
+        f"{evidence}\n  {changes}",
+        effect,
+    )
+
+
+def relative_move(scores_SNC: np.ndarray, stored_SNC: np.ndarray) -> float:
+    """The largest change of any score, in standard deviations of the stored scores within their column."""
+    spread = float(np.sqrt(np.mean(np.var(stored_SNC, axis=1, dtype=np.float64))))
+    return float(np.abs(scores_SNC - stored_SNC).max()) / (spread if spread > 0 else 1.0)
+
+
+def _verdict(candidate: Result, outcome: Outcome, summary: str, detail: str, effect: float | None) -> Verdict:
+    text = f"{candidate.cell} unchanged from its baseline: {summary}" + (f"\n  {detail}" if detail else "")
+    return Verdict(
+        kind="unchanged_from",
+        candidate=candidate.cell.id,
+        reference="baseline",
+        outcome=outcome,
+        summary=summary if len(summary) <= 120 else summary[:119] + "…",
+        text=text if outcome == "supported" else f"{text}\n  {ACCEPT}",
+        effect=effect,
+    )
+
+
+def _changes(subject: Mapping[str, Any], stored: Mapping[str, Any]) -> str:
+    """'changed since the baseline: …', flattened one level."""
+
+    def flat(record: Mapping[str, Any]) -> dict[str, Any]:
+        rows: dict[str, Any] = {}
+        for name, value in record.items():
+            rows |= value if isinstance(value, Mapping) else {name: value}
+        return rows
+
+    mine, theirs = flat(subject), flat(stored)
+    moved = [
+        f"{name} {theirs.get(name)} → {mine.get(name)}"
+        for name in sorted(mine.keys() | theirs.keys())
+        if mine.get(name) != theirs.get(name)
+    ]
+    return (
+        f"changed since the baseline: {', '.join(moved)}"
+        if moved
+        else "nothing known changed since the baseline"
+    )

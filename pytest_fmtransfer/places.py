@@ -1,0 +1,41 @@
+"""Where things are kept on this machine: the store, published weights, data sets.
+
+Each place is an option of the plugin, an ini value or an environment variable, in that order;
+this module knows the environment and the defaults.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def _user_cache() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Folders on disk. `weights` and `data_root` are None when the user named none."""
+
+    store: Path
+    weights: Path | None = None
+    data_root: Path | None = None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Places":
+        """`FMTRANSFER_STORE`, `FMTRANSFER_WEIGHTS`, `FMTRANSFER_DATA`; the store defaults to the user's cache."""
+
+        def folder(variable: str) -> Path | None:
+            return Path(environ[variable]).expanduser() if environ.get(variable) else None
+
+        return cls(
+            store=folder("FMTRANSFER_STORE") or _user_cache() / "fmtransfer",
+            weights=folder("FMTRANSFER_WEIGHTS"),
+            data_root=folder("FMTRANSFER_DATA"),
+        )

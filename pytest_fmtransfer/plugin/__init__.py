@@ -1,0 +1,47 @@
+"""The pytest shell. Hooks only; each does its work in a module of its own, imported when it is needed."""
+
+import pytest
+
+from pytest_fmtransfer.plugin import collection, judging, options, reporting
+from pytest_fmtransfer.plugin.fixtures import baseline, candidate, cell, reference
+
+__all__ = ("baseline", "candidate", "cell", "reference")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    options.add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    from pytest_fmtransfer.plugin import hooks
+
+    pluginmanager.add_hookspecs(hooks)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    options.configure(config)
+    collection.register_marks(config)
+    reporting.configure(config)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    collection.parametrise(metafunc)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    collection.answer_to_names(item)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config) -> None:
+    collection.refuse_mistakes(config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    judging.skip_what_is_absent(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function):
+    return (yield from judging.judge(pyfuncitem))

@@ -1,0 +1,79 @@
+"""Around one item: skip what is absent, hold court while the test runs, compare known exceptions."""
+
+import json
+from collections.abc import Generator
+
+import pytest
+
+from pytest_fmtransfer.availability import Missing, ready
+from pytest_fmtransfer.plugin.collection import cells_of, claim_of, own_cell
+from pytest_fmtransfer.plugin.fixtures import MEASURED, baselines_of
+from pytest_fmtransfer.plugin.options import settings_of
+
+PROPERTY = "fmtransfer"  # the name under which an item's row travels in user_properties
+
+
+def skip_what_is_absent(item: pytest.Item) -> None:
+    """Skip an item, before anything is computed, when one of its cells cannot run here.
+
+    Where CI is set, a cell that has a baseline must run: its absence is an error, unless
+    `--fm-allow-missing` says otherwise.
+    """
+    settings = settings_of(item.config)
+    for cell in cells_of(item):
+        state = ready(cell, settings.registry, settings.places)
+        if not isinstance(state, Missing):
+            continue
+        if settings.on_ci and not settings.allow_missing and baselines_of(item).has(cell):
+            pytest.fail(
+                f"{cell} has a baseline but cannot run on this CI: {state}; "
+                "or let it be skipped: --fm-allow-missing",
+                pytrace=False,
+            )
+        item.add_marker(
+            pytest.mark.skip(reason=f"{cell}: {state}")
+        )  # a mark, so that the test's own line is told
+        return
+
+
+def judge(item: pytest.Function) -> Generator[None, object, object]:
+    """Run the test under the level of its family, record its verdicts, and hold it to known exceptions."""
+    cell = own_cell(item)
+    if cell is None:
+        return (yield)
+
+    from pytest_fmtransfer.judge.court import Court, judging
+    from pytest_fmtransfer.judge.verdicts import Verdict
+    from pytest_fmtransfer.reports.rows import cell_row, verdict_row
+
+    claim = claim_of(item)
+    expectation = claim.expectation(cell)
+    reached: list[Verdict] = []
+    outcome: object = None
+    failure: AssertionError | None = None
+    with judging(Court(family_size=claim.family_size, record=reached.append)):
+        try:
+            outcome = yield
+        except AssertionError as error:
+            failure = error
+    row = {
+        "test": f"{item.originalname}[{cell.id}]",
+        "claim": {"statement": claim.statement, "source": claim.source, "where": claim.where},
+        "expected": {"outcome": expectation.outcome, "reason": expectation.reason} if expectation else None,
+        "cells": [cell_row(result) for result in item.stash.get(MEASURED, [])],
+        "verdicts": [verdict_row(verdict) for verdict in reached],
+    }
+    item.user_properties.append((PROPERTY, json.dumps(row, sort_keys=True, ensure_ascii=False)))
+    for verdict in reached:
+        item.add_report_section("call", "verdict", verdict.text)
+    if expectation is None:
+        if failure is not None:
+            raise failure
+        return outcome
+    found = [verdict.outcome for verdict in reached]
+    if found and found[-1] == expectation.outcome:
+        return True  # a known exception, found as it is known
+    raise AssertionError(
+        f"{cell} was expected to be {expectation.outcome} ({expectation.reason}), but is "
+        f"{found[-1] if found else 'without a verdict'}; look into it, then correct fm_claim(expected=...)"
+    ) from failure

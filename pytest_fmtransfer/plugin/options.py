@@ -1,0 +1,173 @@
+"""Options, ini values and what they amount to for one session."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeVar, cast
+
+import pytest
+
+from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.errors import InvalidInput, nearest
+from pytest_fmtransfer.places import Places
+
+REPORTS = ("terminal", "markdown", "csv", "json")
+UPDATES = ("new", "changed", "all")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportRequest:
+    """`--fm-report=KIND[:FILE]`; without a file the report goes to the terminal."""
+
+    kind: str
+    file: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the options of one session say. `mistakes` gathers wrong names met while collecting."""
+
+    registry: Registry
+    places: Places
+    profile: str
+    baselines: Path | None
+    update: Literal["new", "changed", "all"] | None
+    reports: tuple[ReportRequest, ...]
+    require: int
+    allow_missing: bool
+    on_ci: bool
+    mistakes: list[str] = field(default_factory=list[str])
+
+
+SETTINGS = pytest.StashKey[Settings]()
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    return config.stash[SETTINGS]
+
+
+def add_options(parser: pytest.Parser) -> None:
+    group = parser.getgroup("fmtransfer", "claims about foundation models (pytest-fmtransfer)")
+    group.addoption(
+        "--fm-report",
+        action="append",
+        nargs="?",
+        const="terminal",
+        default=[],
+        metavar="KIND[:FILE]",
+        help="report cells and claims: terminal (default), markdown, csv or json; repeatable; "
+        "write the kind with '=', as in --fm-report=markdown:report.md",
+    )
+    group.addoption(
+        "--fm-profile", metavar="NAME", help="how much is spent: ci (default) or full (float32 everywhere)"
+    )
+    group.addoption(
+        "--fm-update",
+        metavar="WHICH",
+        help="write baselines of the cells that run: new (missing ones), changed (drifted or stale ones) or all",
+    )
+    group.addoption(
+        "--fm-store", metavar="DIR", help="store of images, features and results (default: the user's cache)"
+    )
+    group.addoption("--fm-weights", metavar="DIR", help="folder with weights as their authors publish them")
+    group.addoption("--fm-data-root", metavar="DIR", help="folder with one sub-folder per dataset")
+    group.addoption(
+        "--fm-require",
+        metavar="N",
+        type=int,
+        default=0,
+        help="exit with 5 when fewer than N cells were measured",
+    )
+    group.addoption(
+        "--fm-allow-missing",
+        action="store_true",
+        help="where CI is set, let a cell that has a baseline be skipped for want of weights or data",
+    )
+    parser.addini("fm_profile", "default of --fm-profile", default="ci")
+    parser.addini(
+        "fm_baselines", "folder of baselines (default: the nearest folder 'baselines' above a test)"
+    )
+    parser.addini("fm_store", "default of --fm-store")
+    parser.addini("fm_weights", "default of --fm-weights")
+    parser.addini("fm_data_root", "default of --fm-data-root")
+
+
+def configure(config: pytest.Config) -> None:
+    """Read the options once, and let every conftest register its rows.
+
+    Raises pytest.UsageError for a value that cannot be used, naming those that can.
+    """
+    on_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    registry = Registry()
+    update = config.getoption("--fm-update")
+    if update is not None and update not in UPDATES:
+        raise pytest.UsageError(f"--fm-update={update}: {nearest(update, UPDATES)}")
+    if update is not None and on_ci:
+        raise pytest.UsageError(
+            "--fm-update refuses to write baselines where CI is set; run it on your machine"
+        )
+    config.stash[SETTINGS] = Settings(
+        registry=registry,
+        places=_places(config),
+        profile=config.getoption("--fm-profile") or cast(str, config.getini("fm_profile")),
+        baselines=_ini_path(config, "fm_baselines"),
+        update=update,
+        reports=tuple(_report_request(text) for text in config.getoption("--fm-report")),
+        require=config.getoption("--fm-require"),
+        allow_missing=config.getoption("--fm-allow-missing"),
+        on_ci=on_ci,
+    )
+
+    def heard(result: object) -> None:
+        del result
+
+    usage(
+        lambda: config.pluginmanager.hook.pytest_fmtransfer_register.call_historic(
+            heard, kwargs={"registry": registry}
+        )
+    )
+    usage(lambda: registry.profile(settings_of(config).profile))
+
+
+def usage(work: Callable[[], T]) -> T:
+    """Our complaint about what the user wrote becomes pytest's usage error, exit code 4."""
+    try:
+        return work()
+    except InvalidInput as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _report_request(text: str) -> ReportRequest:
+    kind, _, file = text.partition(":")
+    if kind not in REPORTS:
+        near = nearest(kind, REPORTS)
+        raise pytest.UsageError(
+            f"--fm-report: no report kind {kind!r}; {near} (write --fm-report=terminal {text})"
+        )
+    if kind == "terminal" and file:
+        raise pytest.UsageError(f"--fm-report=terminal takes no file; write --fm-report=markdown:{file}")
+    return ReportRequest(kind=kind, file=Path(file).absolute() if file else None)
+
+
+def _places(config: pytest.Config) -> Places:
+    ours = Places.from_environment()
+
+    def choose(name: str, default: Path | None) -> Path | None:
+        given: str | None = config.getoption(f"--fm-{name.replace('_', '-')}")
+        if given:
+            return Path(given).expanduser().absolute()
+        return _ini_path(config, f"fm_{name}") or default
+
+    return Places(
+        store=choose("store", ours.store) or ours.store,
+        weights=choose("weights", ours.weights),
+        data_root=choose("data_root", ours.data_root),
+    )
+
+
+def _ini_path(config: pytest.Config, name: str) -> Path | None:
+    value = cast(str, config.getini(name))
+    return (config.inipath.parent if config.inipath else config.rootpath) / value if value else None

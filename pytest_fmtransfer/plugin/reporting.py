@@ -1,0 +1,102 @@
+"""Rows from every worker to the controller, and from there into the reports that were asked for."""
+
+import json
+import os
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_fmtransfer.plugin.judging import PROPERTY
+from pytest_fmtransfer.plugin.options import ReportRequest, Settings, settings_of
+from pytest_fmtransfer.store import write_atomically
+
+if TYPE_CHECKING:
+    from pytest_fmtransfer.reports.rows import Report
+
+
+def configure(config: pytest.Config) -> None:
+    """Find out before the run whether the reports can be drawn and written; listen on the controller only."""
+    settings = settings_of(config)
+    for request in settings.reports:
+        _refuse_what_cannot_be_written(request)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Reporter(settings), "fmtransfer-reporter")
+
+
+class Reporter:
+    """Gathers the rows of all tests, whichever worker ran them; writes reports when the session ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._rows: list[dict[str, Any]] = []
+        # pytest holds standard error back while a test runs; a copy made now is the real terminal.
+        self._terminal = os.fdopen(os.dup(sys.__stderr__.fileno()), "w") if _is_terminal() else None
+        if self._terminal is not None:
+            from pytest_fmtransfer.progress import show_on
+
+            show_on(self._terminal)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            self._rows += [
+                json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY
+            ]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        for request in self._settings.reports:
+            if request.file is not None:
+                write_atomically(request.file, self._draw(request.kind).encode())
+        measured = {cell["cell"] for row in self._rows for cell in row["cells"]}
+        passed = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+        if len(measured) < self._settings.require and passed:
+            session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for request in self._settings.reports:
+            if request.file is None:
+                terminalreporter.section(f"fmtransfer: {request.kind} report")
+                terminalreporter.write(self._draw(request.kind))
+            else:
+                terminalreporter.write_line(f"fmtransfer: {request.kind} report in {request.file}")
+        measured = len({cell["cell"] for row in self._rows for cell in row["cells"]})
+        if measured < self._settings.require:
+            terminalreporter.write_line(
+                f"fmtransfer: {measured} cells measured, --fm-require={self._settings.require}", red=True
+            )
+
+    def pytest_unconfigure(self) -> None:
+        if self._terminal is not None:
+            from pytest_fmtransfer.progress import show_on
+
+            show_on(None)
+            self._terminal.close()
+
+    def _draw(self, kind: str) -> str:
+        from pytest_fmtransfer.reports.tables import RENDERERS
+
+        return RENDERERS[kind](self._report())
+
+    def _report(self) -> "Report":
+        from pytest_fmtransfer.reports.rows import gather
+
+        return gather(self._rows)
+
+
+def _refuse_what_cannot_be_written(request: ReportRequest) -> None:
+    lacking = [name for name in ("pandas", "tabulate") if find_spec(name) is None]
+    if lacking:
+        raise pytest.UsageError(
+            f"--fm-report draws its tables with {' and '.join(lacking)}: pip install 'pytest-fmtransfer[report]'"
+        )
+    file = request.file
+    if file is not None and (file.is_dir() or not os.access(file.parent, os.W_OK)):
+        raise pytest.UsageError(
+            f"--fm-report={request.kind}: cannot write {file}; name a file in a folder that exists"
+        )
+
+
+def _is_terminal() -> bool:
+    return sys.__stderr__ is not None and sys.__stderr__.isatty()

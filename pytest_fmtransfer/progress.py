@@ -1,0 +1,24 @@
+"""A progress line with rate and time left on a terminal, nothing in a log.
+
+The line goes to the stream that `show_on` names; without one, to standard error when that is a terminal.
+The pytest plugin names the real terminal, because pytest holds standard error back while a test runs.
+"""
+
+import sys
+from contextvars import ContextVar
+from typing import TextIO
+
+from tqdm import tqdm
+
+_stream: ContextVar[TextIO | None] = ContextVar("progress stream", default=None)
+
+
+def show_on(stream: TextIO | None) -> None:
+    """Send progress lines to `stream`; None goes back to standard error."""
+    _stream.set(stream)
+
+
+def progress(what: str, *, total: int, unit: str) -> "tqdm[None]":
+    """A bar to be used as a context manager, and told `update(n)` as `n` of `total` units are done."""
+    stream = _stream.get() or sys.stderr
+    return tqdm(total=total, desc=what, unit=unit, file=stream, disable=not stream.isatty(), leave=False)

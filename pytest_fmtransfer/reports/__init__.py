@@ -1,0 +1,1 @@
+"""Rows, as tests told them, become tables."""

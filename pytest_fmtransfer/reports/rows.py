@@ -1,0 +1,102 @@
+"""What one test tells the report, as plain JSON values, and how many tests' rows become one report.
+
+A row travels from a worker to the controller as JSON, so nothing in it is a numpy scalar.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_fmtransfer.judge.intervals import interval
+from pytest_fmtransfer.judge.verdicts import Verdict
+from pytest_fmtransfer.results import Result
+
+Row = dict[str, Any]
+
+# Where several tests used one cell, the strongest origin is the report's: someone computed it in this run.
+_ORIGINS = ("store", "computed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything a report shows: one row per cell, one row per verdict, both in the order of their ids."""
+
+    cells: tuple[Row, ...]
+    claims: tuple[Row, ...]
+
+
+def cell_row(result: Result) -> Row:
+    """One cell: metric by seed, mean and 95 % interval, sample, cost, origin."""
+    lower, upper = interval(result)
+    rate = result.cost.images_per_second
+    return {
+        "cell": result.cell.id,
+        "backbone": result.cell.backbone,
+        "dataset": result.cell.dataset,
+        "regime": result.cell.regime,
+        "metric": result.question.metric,
+        "by_seed": [float(value) for value in result.by_seed],
+        "mean": result.mean,
+        "lower": float(lower),
+        "upper": float(upper),
+        "images": len(result.ids_N),
+        "patients": len(set(result.patients_N.tolist())),
+        "profile": result.question.profile,
+        "chosen": [dict(choice) for choice in result.chosen],
+        "forward_passes": result.cost.forward_passes,
+        "seconds": result.cost.seconds,
+        "images_per_second": rate,
+        "origin": result.origin,
+    }
+
+
+def verdict_row(verdict: Verdict) -> Row:
+    """One verdict, without its full text, which stands in the test's own section."""
+    return {
+        name: getattr(verdict, name)
+        for name in (
+            "kind",
+            "candidate",
+            "reference",
+            "outcome",
+            "effect",
+            "lower",
+            "upper",
+            "detectable",
+            "p",
+            "level",
+            "family_size",
+            "reason",
+            "summary",
+        )
+    }
+
+
+def gather(rows: Iterable[Mapping[str, Any]]) -> Report:
+    """Rows of tests, in any order and from any number of workers, as one report."""
+    cells: dict[str, Row] = {}
+    claims: list[Row] = []
+    for row in rows:
+        for cell in row["cells"]:
+            known = cells.get(cell["cell"])
+            if known is None or _ORIGINS.index(cell["origin"]) > _ORIGINS.index(known["origin"]):
+                cells[cell["cell"]] = dict(cell)
+        for verdict in row["verdicts"]:
+            claims.append({"test": row["test"], **row["claim"], "expected": row["expected"], **verdict})
+    claims.sort(key=lambda claim: (claim["test"], claim["kind"]))
+    for cell in cells.values():
+        cell["against_reference"] = _against_reference(cell, claims)
+    return Report(cells=tuple(cells[name] for name in sorted(cells)), claims=tuple(claims))
+
+
+def _against_reference(cell: Row, claims: list[Row]) -> Row | None:
+    """The comparison that a cell's row shows: with another backbone, a learnt one before a control."""
+    own = [
+        claim for claim in claims if claim["candidate"] == cell["cell"] and claim["kind"] != "unchanged_from"
+    ]
+
+    def rank(claim: Row) -> tuple[bool, bool]:
+        backbone, dataset, regime = claim["reference"].split("-")
+        return ((dataset, regime) != (cell["dataset"], cell["regime"]), "." in backbone)
+
+    return min(own, key=rank, default=None)

@@ -1,0 +1,128 @@
+"""A report as text: tables for a terminal or markdown, csv, json. pandas and tabulate draw them."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+from pytest_fmtransfer.reports.rows import Report, Row
+
+
+def terminal(report: Report) -> str:
+    return _sections(report, heading=lambda text: text, layout="simple")
+
+
+def markdown(report: Report) -> str:
+    return _sections(report, heading=lambda text: f"## {text}", layout="pipe")
+
+
+def csv(report: Report) -> str:
+    """One line per cell, every figure unrounded; the comparison's columns begin with `vs_`."""
+    lines: list[Row] = []
+    for cell in report.cells:
+        plain = {name: value for name, value in cell.items() if name != "against_reference"}
+        plain["by_seed"] = json.dumps(cell["by_seed"])
+        plain["chosen"] = json.dumps(cell["chosen"])
+        versus = cell["against_reference"] or {}
+        names = ("reference", "kind", "effect", "lower", "upper", "outcome", "detectable", "p", "family_size")
+        lines.append(plain | {f"vs_{name}": versus.get(name) for name in names})
+    return pd.DataFrame(lines).to_csv(index=False)
+
+
+def as_json(report: Report) -> str:
+    """Everything, for programs."""
+    return json.dumps({"cells": report.cells, "claims": report.claims}, indent=1, ensure_ascii=False) + "\n"
+
+
+RENDERERS: dict[str, Callable[[Report], str]] = {
+    "terminal": terminal,
+    "markdown": markdown,
+    "csv": csv,
+    "json": as_json,
+}
+
+
+def _sections(report: Report, heading: Callable[[str], str], layout: str) -> str:
+    def table(rows: list[Row]) -> str:
+        frame = pd.DataFrame(rows)
+        return tabulate(frame, headers="keys", tablefmt=layout, showindex=False, disable_numparse=True)
+
+    if not report.cells:
+        return "no cell was measured\n"
+    parts = [
+        heading("Cells"),
+        table([_cell_line(cell) for cell in report.cells]),
+        "95 % intervals; Δ, its interval and the smallest detectable effect are candidate minus reference, at the "
+        "level of the claim's family. Seconds and images/s are of the computation, also where it came from the store.",
+        heading("Claims"),
+        table([_claim_line(claim) for claim in report.claims]) if report.claims else "no claim was judged",
+        heading("Mean by dataset and backbone"),
+        table(_matrix(report)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _cell_line(cell: Row) -> Row:
+    versus = cell["against_reference"] or {}
+    return {
+        "cell": cell["cell"],
+        "metric": cell["metric"],
+        "by seed": " ".join(f"{value:.3f}" for value in cell["by_seed"]),
+        "mean [interval]": f"{cell['mean']:.3f} [{cell['lower']:.3f}, {cell['upper']:.3f}]",
+        "reference": versus.get("reference", ""),
+        "Δ [interval]": _delta(versus),
+        "verdict": f"{versus['kind'].replace('_', ' ')}: {versus['outcome']}" if versus else "",
+        "detectable": _number(versus.get("detectable"), ".3f"),
+        "s": _number(cell["seconds"], ".1f"),
+        "images/s": _number(cell["images_per_second"], ".0f"),
+        "from": cell["origin"],
+    }
+
+
+def _claim_line(claim: Row) -> Row:
+    expected: dict[str, Any] | None = claim["expected"]
+    return {
+        "test": claim["test"],
+        "claim": f"{claim['kind'].replace('_', ' ')} {claim['reference']}",
+        "verdict": claim["outcome"],
+        "expected": f"{expected['outcome']}: {expected['reason']}" if expected else "supported",
+        "Δ [interval]": _delta(claim) or claim["summary"],
+        "p": _number(claim["p"], ".2g"),
+        "m": str(claim["family_size"]),
+    }
+
+
+def _matrix(report: Report) -> list[Row]:
+    frame = pd.DataFrame(
+        {
+            "dataset": cell["dataset"],
+            "regime": cell["regime"],
+            "metric": cell["metric"],
+            "backbone": cell["backbone"],
+            "mean": f"{cell['mean']:.3f}",
+        }
+        for cell in report.cells
+    )
+    wide = frame.pivot_table(
+        index=["dataset", "regime", "metric"],
+        columns="backbone",
+        values="mean",
+        aggfunc="first",
+        fill_value="",
+    )
+    return [
+        {**dict(zip(wide.index.names, keys, strict=True)), **line}
+        for keys, line in zip(wide.index, wide.to_dict("records"), strict=True)
+    ]
+
+
+def _delta(verdict: Row) -> str:
+    if not verdict or verdict.get("lower") is None:
+        return ""
+    return f"{verdict['effect']:+.3f} [{verdict['lower']:+.3f}, {verdict['upper']:+.3f}]"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)

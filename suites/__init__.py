@@ -1,0 +1,1 @@
+"""Publications and projects as suites: one folder each, one test per claim."""

@@ -1,0 +1,1 @@
+"""Palés Huix et al., "Are Natural Domain Foundation Models Useful for Medical Image Classification?", WACV 2024."""

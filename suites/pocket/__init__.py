@@ -1,0 +1,1 @@
+"""Runs anywhere: ImageNet weights that packages carry, and brain MRI that a package carries."""
