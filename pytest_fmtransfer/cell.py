@@ -19,9 +19,7 @@ def check_name(kind: str, name: str) -> str:
     """
     if not PART.fullmatch(name):
         usable = re.sub(r"[^a-z0-9_.]+", "_", name.lower()).strip("_") or kind
-        raise InvalidName(
-            f"{kind} name {name!r}: use lower-case letters, digits, '_' and '.', as in {usable!r}"
-        )
+        raise InvalidName(f"{kind} name {name!r}: use lower-case letters, digits, '_' and '.', as in {usable!r}")
     return name
 
 
@@ -54,9 +52,7 @@ class Cell:
         """The cell that an id names. Raises InvalidName when it has not three parts."""
         parts = text.split("-")
         if len(parts) != 3:
-            raise InvalidName(
-                f"cell id {text!r}: write backbone-dataset-regime, as in 'efficientnet_lite0-br35h-knn'"
-            )
+            raise InvalidName(f"cell id {text!r}: write backbone-dataset-regime, as in 'efficientnet_lite0-br35h-knn'")
         backbone, dataset, regime = parts
         return cls(backbone=backbone, dataset=dataset, regime=regime)
 

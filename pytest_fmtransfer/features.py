@@ -130,13 +130,14 @@ def _extract(
     images: Images, spec: BackboneSpec, dtype: Dtype, places: Places, known: dict[str, np.ndarray]
 ) -> tuple[np.ndarray, int, float]:
     """Features of all images; forward passes made; seconds they took."""
-    _, first_of_distinct = np.unique(images.digests_N, return_index=True)
-    todo_U = [row for row in np.sort(first_of_distinct).tolist() if images.digests_N[row] not in known]
+    digests: list[str] = images.digests_N.tolist()
+    first_of_distinct = {digest: row for row, digest in reversed(list(enumerate(digests)))}
+    todo_U = sorted(row for digest, row in first_of_distinct.items() if digest not in known)
     seconds = 0.0
     if todo_U:
         fresh_UD, seconds = _forward(images.pixels_NSS, todo_U, spec, dtype, places)
-        known = known | {images.digests_N[row]: fresh_UD[at] for at, row in enumerate(todo_U)}
-    return np.stack([known[digest] for digest in images.digests_N.tolist()]), len(todo_U), seconds
+        known = known | {digests[row]: fresh_UD[at] for at, row in enumerate(todo_U)}
+    return np.stack([known[digest] for digest in digests]), len(todo_U), seconds
 
 
 def _forward(
@@ -145,9 +146,7 @@ def _forward(
     """Features of the rows named, in their order, and seconds; threads are set for its duration only."""
     import torch
 
-    backbone = import_module(f"pytest_fmtransfer.backbones.{spec.library}").build(
-        spec, weights_file(spec, places)
-    )
+    backbone = import_module(f"pytest_fmtransfer.backbones.{spec.library}").build(spec, weights_file(spec, places))
     threads = torch.get_num_threads()
     torch.set_num_threads(cores())
     done: list[np.ndarray] = []

@@ -45,9 +45,7 @@ def evaluate(metric: str, labels_N: Ints, scores_NC: NDArray[np.floating]) -> Es
     if not np.isfinite(scores).all():
         raise InvalidInput(f"{int((~np.isfinite(scores)).any(axis=1).sum())} rows of scores are not finite")
     if labels.min() < 0 or labels.max() >= scores.shape[1]:
-        raise InvalidInput(
-            f"labels from {labels.min()} to {labels.max()} for {scores.shape[1]} columns of scores"
-        )
+        raise InvalidInput(f"labels from {labels.min()} to {labels.max()} for {scores.shape[1]} columns of scores")
     return METRICS[metric](labels, scores)
 
 
@@ -88,11 +86,12 @@ def roc_auc(labels_N: Ints, scores_NC: Floats) -> Estimate:
     within_N = np.empty_like(overall_N)
     for side in (positive, ~positive):
         within_N[side] = rankdata(margin_N[side])
-    others_N = np.where(positive, (~positive).sum(), positive.sum())
-    share_N = (overall_N - within_N) / others_N  # of the other class that scores lower, ties half
+    positives, negatives = int(positive.sum()), int((~positive).sum())
+    others_N: Floats = np.where(positive, float(negatives), float(positives))
+    share_N: Floats = (overall_N - within_N) / others_N  # of the other class that scores lower, ties half
     share_N[~positive] = 1 - share_N[~positive]
     value = float(share_N[positive].mean())
-    own_N = np.where(positive, positive.sum(), (~positive).sum())
+    own_N: Floats = np.where(positive, float(positives), float(negatives))
     return Estimate(value=value, influence_N=(share_N - value) / own_N, stratum_N=labels_N)
 
 

@@ -6,7 +6,7 @@ The pytest plugin names the real terminal, because pytest holds standard error b
 
 import sys
 from contextvars import ContextVar
-from typing import TextIO
+from typing import Never, TextIO
 
 from tqdm import tqdm
 
@@ -18,7 +18,7 @@ def show_on(stream: TextIO | None) -> None:
     _stream.set(stream)
 
 
-def progress(what: str, *, total: int, unit: str) -> "tqdm[None]":
+def progress(what: str, *, total: int, unit: str) -> "tqdm[Never]":
     """A bar to be used as a context manager, and told `update(n)` as `n` of `total` units are done."""
     stream = _stream.get() or sys.stderr
     return tqdm(total=total, desc=what, unit=unit, file=stream, disable=not stream.isatty(), leave=False)

@@ -59,7 +59,8 @@ class Cost:
 
     @property
     def images_per_second(self) -> float | None:
-        return self.forward_passes / self.forward_seconds if self.forward_seconds > 0 else None
+        """Of the forward passes alone; None where there were none."""
+        return self.forward_passes / self.forward_seconds if self.forward_passes else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +92,7 @@ class Result:
     @cached_property
     def estimates(self) -> tuple[Estimate, ...]:
         """The headline metric of each seed."""
-        return tuple(
-            evaluate(self.question.metric, self.labels_N, scores_NC) for scores_NC in self.scores_SNC
-        )
+        return tuple(evaluate(self.question.metric, self.labels_N, scores_NC) for scores_NC in self.scores_SNC)
 
     @property
     def by_seed(self) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,9 +101,7 @@ class Store:
         """The folders of every entry of a kind, in the order of their keys, unverified."""
         yield from sorted(path.parent for path in (self.root / kind).glob(f"*/*/{MANIFEST}"))
 
-    def _write(
-        self, kind: str, key: str, compute: Callable[[Path], None], about: Mapping[str, object]
-    ) -> Path:
+    def _write(self, kind: str, key: str, compute: Callable[[Path], None], about: Mapping[str, object]) -> Path:
         folder = self.place(kind, key)
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=folder.parent))
@@ -111,9 +109,7 @@ class Store:
             compute(scratch)
             files = {path.name: file_digest(path) for path in sorted(scratch.iterdir())}
             manifest = {"kind": kind, "key": key, "about": dict(about), "files": files}
-            (scratch / MANIFEST).write_text(
-                json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8"
-            )
+            (scratch / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
             if folder.exists():  # left without a manifest, so never an entry
                 shutil.rmtree(folder)
             os.replace(scratch, folder)
@@ -123,7 +119,7 @@ class Store:
         return folder
 
     @contextmanager
-    def _locked(self, kind: str, key: str, lock: str) -> Iterator[None]:
+    def _locked(self, kind: str, key: str, lock: str) -> Generator[None]:
         locks = self.root / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         with FileLock(locks / f"{kind}-{lock}.lock"):

@@ -31,9 +31,7 @@ def adapt(sides: Sides, settings: KnnSettings, seed: int) -> Adapted:
         best = min(losses, key=lambda k: (losses[k], -k))
         bank_BD = np.concatenate([sides.train_AD, sides.validation_VD])
         labels_B = np.concatenate([sides.train_labels_A, sides.validation_labels_V])
-        scores_TC = _log_shares(
-            _cosine(sides.test_TD, bank_BD), labels_B, best, sides.classes, settings.temperature
-        )
+        scores_TC = _log_shares(_cosine(sides.test_TD, bank_BD), labels_B, best, sides.classes, settings.temperature)
     return Adapted(scores_TC=scores_TC.astype(np.float32), chosen={"k": best})
 
 

@@ -10,9 +10,7 @@ from torch import Tensor, nn
 from pytest_fmtransfer.errors import CheckpointMismatch
 
 
-def load_strictly(
-    module: nn.Module, path: Path, layout: Literal["same_order", "same_keys"] = "same_order"
-) -> None:
+def load_strictly(module: nn.Module, path: Path, layout: Literal["same_order", "same_keys"] = "same_order") -> None:
     """Load every tensor of a checkpoint into `module`, each into its place and none left over.
 
     `same_order`: the file's tensors stand in the order of the module's state dict under other names.

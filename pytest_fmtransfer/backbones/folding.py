@@ -3,8 +3,10 @@
 Only for evaluation: a folded network cannot be trained.
 """
 
-import torch
-from timm.layers import BatchNormAct2d
+from itertools import pairwise
+from typing import cast
+
+from timm.layers.norm_act import BatchNormAct2d
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
@@ -16,30 +18,30 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
     activation (`BatchNormAct2d`) keeps the activation. The parity test holds the result against the
     unfolded network.
     """
-    layers = [
-        (name, layer)
-        for name, layer in network.named_modules()
-        if not list(layer.children()) or _is_norm(layer)
-    ]
-    for (_, convolution), (name, norm) in zip(layers, layers[1:], strict=False):
+    layers = [(name, layer) for name, layer in network.named_modules() if _is_norm(layer) or not list(layer.children())]
+    for (_, convolution), (name, norm) in pairwise(layers):
         if not (isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)):
             continue
-        if convolution.out_channels != norm.num_features:
+        if norm.running_mean is None or norm.running_var is None or convolution.out_channels != norm.num_features:
             continue
-        with torch.no_grad():
-            convolution.weight, bias = fuse_conv_bn_weights(
-                convolution.weight,
-                convolution.bias,
-                norm.running_mean,
-                norm.running_var,
-                norm.eps,
-                norm.weight,
-                norm.bias,
-            )
-            convolution.bias = bias
-        activation = nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()
-        network.set_submodule(name, activation)
+        convolution.weight, convolution.bias = fuse_conv_bn_weights(
+            convolution.weight,
+            convolution.bias,
+            norm.running_mean,
+            norm.running_var,
+            norm.eps,
+            norm.weight,
+            norm.bias,
+        )
+        network.set_submodule(name, _activation(norm))
     return network
+
+
+def _activation(norm: nn.BatchNorm2d) -> nn.Module:
+    """What a normalisation does besides normalising."""
+    if isinstance(norm, BatchNormAct2d):
+        return nn.Sequential(cast(nn.Module, norm.drop), cast(nn.Module, norm.act))
+    return nn.Identity()
 
 
 def _is_norm(layer: nn.Module) -> bool:

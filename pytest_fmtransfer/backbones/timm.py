@@ -4,6 +4,7 @@ Legend: N images, S the square side in pixels, D the embedding's width.
 """
 
 from pathlib import Path
+from typing import Any, cast
 
 import timm
 import torch
@@ -25,7 +26,8 @@ class TimmBackbone(Backbone):
 
     def pooled(self, images_N3SS: Tensor) -> Tensor:
         images = images_N3SS.contiguous(memory_format=torch.channels_last)
-        return self.network.forward_head(self.network.forward_features(images), pre_logits=True)
+        network = cast(Any, self.network)  # timm's networks have these two, which nn.Module does not declare
+        return network.forward_head(network.forward_features(images), pre_logits=True)
 
 
 def build(spec: BackboneSpec, weights: Path | None) -> TimmBackbone:

@@ -34,9 +34,7 @@ def read_grey(path: Path) -> np.ndarray:
     return np.asarray(open_image(path).convert("L"))
 
 
-def resize(
-    pixels_HW: np.ndarray, size: int, resampling: Image.Resampling = Image.Resampling.BICUBIC
-) -> np.ndarray:
+def resize(pixels_HW: np.ndarray, size: int, resampling: Image.Resampling = Image.Resampling.BICUBIC) -> np.ndarray:
     """Stretched to `size` × `size`, uint8; Pillow's filters antialias when they shrink."""
     return np.asarray(Image.fromarray(pixels_HW).resize((size, size), resampling))
 

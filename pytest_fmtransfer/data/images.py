@@ -42,9 +42,7 @@ def load_images(dataset: Dataset, size: int, places: Places) -> Images:
         pixels_NSS.flush()
         np.save(
             entry / "digests.npy",
-            np.array(
-                [hashlib.blake2b(pixels_SS.tobytes(), digest_size=16).hexdigest() for pixels_SS in pixels_NSS]
-            ),
+            np.array([hashlib.blake2b(pixels_SS.tobytes(), digest_size=16).hexdigest() for pixels_SS in pixels_NSS]),
         )
 
     key = fingerprint(

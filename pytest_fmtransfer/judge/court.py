@@ -4,7 +4,7 @@ A test's verdicts belong to a family whose size the suite declares; the plugin e
 test, so that `candidate.beats(reference)` inside it knows its level. Outside, the family is the claim alone.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -36,7 +36,8 @@ class Court:
         return self.alpha / self.family_size
 
 
-_court: ContextVar[Court] = ContextVar("court", default=Court())
+_ALONE = Court()
+_court: ContextVar[Court] = ContextVar("court", default=_ALONE)
 
 
 def current() -> Court:
@@ -45,7 +46,7 @@ def current() -> Court:
 
 
 @contextmanager
-def judging(court: Court) -> Iterator[Court]:
+def judging(court: Court) -> Generator[Court]:
     """Verdicts inside the block are reached at this court's level and recorded by it."""
     token = _court.set(court)
     try:

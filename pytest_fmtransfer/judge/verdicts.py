@@ -64,9 +64,7 @@ def not_worse_than(candidate: Result, reference: Result, margin: float | None = 
     """Is the candidate's metric lower by less than `margin`, by default the dataset's?"""
     allowed = candidate.margin if margin is None else margin
     if allowed <= 0:
-        raise InvalidInput(
-            f"not_worse_than needs a margin above 0, not {allowed}; beats() is the claim without one"
-        )
+        raise InvalidInput(f"not_worse_than needs a margin above 0, not {allowed}; beats() is the claim without one")
     return _compare("not_worse_than", candidate, reference, threshold=-allowed)
 
 
@@ -81,9 +79,7 @@ def _compare(kind: str, candidate: Result, reference: Result, threshold: float) 
     seeds = [piece for piece in map(_seed_piece, (candidate, reference)) if piece is not None]
     bound = combine(effect, [patients, *seeds])
     lower, upper = bound.lower(court.level), bound.upper(court.level)
-    outcome: Outcome = (
-        "supported" if lower > threshold else "refuted" if upper <= threshold else "inconclusive"
-    )
+    outcome: Outcome = "supported" if lower > threshold else "refuted" if upper <= threshold else "inconclusive"
     reason = _cannot_tell(kind, candidate, reference, court)
     if reason:
         outcome = "inconclusive"
@@ -106,9 +102,7 @@ def _compare(kind: str, candidate: Result, reference: Result, threshold: float) 
     )
     seed_variance = sum(piece.variance for piece in seeds)
     verdict = replace(verdict, summary=_one_line(verdict))
-    text = _full_text(
-        verdict, candidate, reference, bound, court, threshold, patients.variance, seed_variance
-    )
+    text = _full_text(verdict, candidate, reference, bound, court, threshold, patients.variance, seed_variance)
     verdict = replace(verdict, text=text)
     court.record(verdict)
     return verdict
@@ -199,9 +193,7 @@ def _full_text(
         "  the verdict is about this training set and test patients like these",
     ]
     if candidate.patient_unit != "patient":
-        lines.append(
-            f"  assumes independent {_plural(candidate.patient_unit)}: the dataset names no patients"
-        )
+        lines.append(f"  assumes independent {_plural(candidate.patient_unit)}: the dataset names no patients")
     if verdict.outcome == "inconclusive":
         if verdict.detectable is not None and verdict.detectable - threshold > candidate.margin:
             lines.append(

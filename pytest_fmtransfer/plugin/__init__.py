@@ -1,5 +1,7 @@
 """The pytest shell. Hooks only; each does its work in a module of its own, imported when it is needed."""
 
+from collections.abc import Generator
+
 import pytest
 
 from pytest_fmtransfer.plugin import collection, judging, options, reporting
@@ -43,5 +45,5 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function):
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     return (yield from judging.judge(pyfuncitem))

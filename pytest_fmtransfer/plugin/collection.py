@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -155,8 +155,7 @@ def claim_of(item: pytest.Item) -> Claim:
     unknown = set(given) - {"source", "where", "family_size", "expected"}
     if mark.args or unknown:
         raise InvalidInput(
-            f"fm_claim: {', '.join(map(repr, [*mark.args, *sorted(unknown)]))} does not fit; "
-            f"{_signature('fm_claim')}"
+            f"fm_claim: {', '.join(map(repr, [*mark.args, *sorted(unknown)]))} does not fit; {_signature('fm_claim')}"
         )
     size = given.get("family_size", 1)
     if not isinstance(size, int) or size < 1:
@@ -173,8 +172,8 @@ def claim_of(item: pytest.Item) -> Claim:
 def _names(given: Mapping[str, Any], key: str) -> tuple[str, ...]:
     value = given[key]
     if isinstance(value, str) or not isinstance(value, Sequence) or not value:
-        raise InvalidInput(f"fm_cells({key}={value!r}): give a list of names, as in {key}=[{str(value)!r}]")
-    return tuple(str(name) for name in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        raise InvalidInput(f"fm_cells({key}={value!r}): give a list of names, as in {key}=['knn']")
+    return tuple(str(name) for name in cast(Sequence[object], value))
 
 
 def _signature(name: str) -> str:

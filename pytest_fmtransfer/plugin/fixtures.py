@@ -1,6 +1,6 @@
 """What a test may ask for: its cell, the candidate's result, the reference's, the stored baseline."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,9 +23,7 @@ MEASURED = pytest.StashKey[list["Result"]]()
 @pytest.fixture
 def cell() -> Cell:
     """The cell of this item: backbone × dataset × regime. Parametrised by `fm_cells`."""
-    raise pytest.UsageError(
-        "the fixture `cell` needs the mark fm_cells(backbones=..., datasets=..., regimes=...)"
-    )
+    raise pytest.UsageError("the fixture `cell` needs the mark fm_cells(backbones=..., datasets=..., regimes=...)")
 
 
 @pytest.fixture
@@ -51,11 +49,7 @@ def baseline(request: pytest.FixtureRequest, cell: Cell, candidate: "Measured") 
 def _baseline(request: pytest.FixtureRequest, cell: Cell, candidate: "Measured") -> "Result":
     stored = baselines_of(request.node)
     update = settings_of(request.config).update
-    if (
-        update == "all"
-        or (update and not stored.has(cell))
-        or (update == "changed" and _moved(stored, candidate))
-    ):
+    if update == "all" or (update and not stored.has(cell)) or (update == "changed" and _moved(stored, candidate)):
         stored.write(candidate)
     return stored.load(cell)
 
@@ -89,7 +83,7 @@ def _measure(request: pytest.FixtureRequest, cell: Cell) -> "Measured":
 
 
 @contextmanager
-def _plain_errors() -> Iterator[None]:
+def _plain_errors() -> Generator[None]:
     """Our own errors say all there is to say: no traceback through our code."""
     try:
         yield

@@ -26,13 +26,10 @@ def skip_what_is_absent(item: pytest.Item) -> None:
             continue
         if settings.on_ci and not settings.allow_missing and baselines_of(item).has(cell):
             pytest.fail(
-                f"{cell} has a baseline but cannot run on this CI: {state}; "
-                "or let it be skipped: --fm-allow-missing",
+                f"{cell} has a baseline but cannot run on this CI: {state}; or let it be skipped: --fm-allow-missing",
                 pytrace=False,
             )
-        item.add_marker(
-            pytest.mark.skip(reason=f"{cell}: {state}")
-        )  # a mark, so that the test's own line is told
+        item.add_marker(pytest.mark.skip(reason=f"{cell}: {state}"))  # a mark, so that the test's own line is told
         return
 
 
@@ -45,10 +42,12 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
     from pytest_fmtransfer.judge.court import Court, judging
     from pytest_fmtransfer.judge.verdicts import Verdict
     from pytest_fmtransfer.reports.rows import cell_row, verdict_row
+    from pytest_fmtransfer.results import Result
 
     claim = claim_of(item)
     expectation = claim.expectation(cell)
     reached: list[Verdict] = []
+    measured: list[Result] = item.stash.setdefault(MEASURED, [])
     outcome: object = None
     failure: AssertionError | None = None
     with judging(Court(family_size=claim.family_size, record=reached.append)):
@@ -60,7 +59,7 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
         "test": f"{item.originalname}[{cell.id}]",
         "claim": {"statement": claim.statement, "source": claim.source, "where": claim.where},
         "expected": {"outcome": expectation.outcome, "reason": expectation.reason} if expectation else None,
-        "cells": [cell_row(result) for result in item.stash.get(MEASURED, [])],
+        "cells": [cell_row(result) for result in measured],
         "verdicts": [verdict_row(verdict) for verdict in reached],
     }
     item.user_properties.append((PROPERTY, json.dumps(row, sort_keys=True, ensure_ascii=False)))

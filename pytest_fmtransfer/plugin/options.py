@@ -62,7 +62,9 @@ def add_options(parser: pytest.Parser) -> None:
         "write the kind with '=', as in --fm-report=markdown:report.md",
     )
     group.addoption(
-        "--fm-profile", metavar="NAME", help="how much is spent: ci (default) or full (float32 everywhere)"
+        "--fm-profile",
+        metavar="NAME",
+        help="how much is spent: ci (default, float32) or smoke (bfloat16 where the processor has it)",
     )
     group.addoption(
         "--fm-update",
@@ -87,9 +89,7 @@ def add_options(parser: pytest.Parser) -> None:
         help="where CI is set, let a cell that has a baseline be skipped for want of weights or data",
     )
     parser.addini("fm_profile", "default of --fm-profile", default="ci")
-    parser.addini(
-        "fm_baselines", "folder of baselines (default: the nearest folder 'baselines' above a test)"
-    )
+    parser.addini("fm_baselines", "folder of baselines (default: the nearest folder 'baselines' above a test)")
     parser.addini("fm_store", "default of --fm-store")
     parser.addini("fm_weights", "default of --fm-weights")
     parser.addini("fm_data_root", "default of --fm-data-root")
@@ -106,18 +106,16 @@ def configure(config: pytest.Config) -> None:
     if update is not None and update not in UPDATES:
         raise pytest.UsageError(f"--fm-update={update}: {nearest(update, UPDATES)}")
     if update is not None and on_ci:
-        raise pytest.UsageError(
-            "--fm-update refuses to write baselines where CI is set; run it on your machine"
-        )
+        raise pytest.UsageError("--fm-update refuses to write baselines where CI is set; run it on your machine")
     config.stash[SETTINGS] = Settings(
         registry=registry,
         places=_places(config),
         profile=config.getoption("--fm-profile") or cast(str, config.getini("fm_profile")),
         baselines=_ini_path(config, "fm_baselines"),
         update=update,
-        reports=tuple(_report_request(text) for text in config.getoption("--fm-report")),
-        require=config.getoption("--fm-require"),
-        allow_missing=config.getoption("--fm-allow-missing"),
+        reports=tuple(_report_request(text) for text in cast(list[str], config.getoption("--fm-report"))),
+        require=cast(int, config.getoption("--fm-require")),
+        allow_missing=cast(bool, config.getoption("--fm-allow-missing")),
         on_ci=on_ci,
     )
 
@@ -125,9 +123,7 @@ def configure(config: pytest.Config) -> None:
         del result
 
     usage(
-        lambda: config.pluginmanager.hook.pytest_fmtransfer_register.call_historic(
-            heard, kwargs={"registry": registry}
-        )
+        lambda: config.pluginmanager.hook.pytest_fmtransfer_register.call_historic(heard, kwargs={"registry": registry})
     )
     usage(lambda: registry.profile(settings_of(config).profile))
 
@@ -144,9 +140,7 @@ def _report_request(text: str) -> ReportRequest:
     kind, _, file = text.partition(":")
     if kind not in REPORTS:
         near = nearest(kind, REPORTS)
-        raise pytest.UsageError(
-            f"--fm-report: no report kind {kind!r}; {near} (write --fm-report=terminal {text})"
-        )
+        raise pytest.UsageError(f"--fm-report: no report kind {kind!r}; {near} (write --fm-report=terminal {text})")
     if kind == "terminal" and file:
         raise pytest.UsageError(f"--fm-report=terminal takes no file; write --fm-report=markdown:{file}")
     return ReportRequest(kind=kind, file=Path(file).absolute() if file else None)

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
@@ -32,7 +32,7 @@ class Reporter:
         self._settings = settings
         self._rows: list[dict[str, Any]] = []
         # pytest holds standard error back while a test runs; a copy made now is the real terminal.
-        self._terminal = os.fdopen(os.dup(sys.__stderr__.fileno()), "w") if _is_terminal() else None
+        self._terminal = _copy_of_terminal()
         if self._terminal is not None:
             from pytest_fmtransfer.progress import show_on
 
@@ -40,9 +40,7 @@ class Reporter:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
-            self._rows += [
-                json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY
-            ]
+            self._rows += [json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY]
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -93,10 +91,9 @@ def _refuse_what_cannot_be_written(request: ReportRequest) -> None:
         )
     file = request.file
     if file is not None and (file.is_dir() or not os.access(file.parent, os.W_OK)):
-        raise pytest.UsageError(
-            f"--fm-report={request.kind}: cannot write {file}; name a file in a folder that exists"
-        )
+        raise pytest.UsageError(f"--fm-report={request.kind}: cannot write {file}; name a file in a folder that exists")
 
 
-def _is_terminal() -> bool:
-    return sys.__stderr__ is not None and sys.__stderr__.isatty()
+def _copy_of_terminal() -> TextIO | None:
+    stream = sys.__stderr__
+    return os.fdopen(os.dup(stream.fileno()), "w") if stream is not None and stream.isatty() else None

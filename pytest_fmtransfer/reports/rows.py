@@ -81,8 +81,8 @@ def gather(rows: Iterable[Mapping[str, Any]]) -> Report:
             known = cells.get(cell["cell"])
             if known is None or _ORIGINS.index(cell["origin"]) > _ORIGINS.index(known["origin"]):
                 cells[cell["cell"]] = dict(cell)
-        for verdict in row["verdicts"]:
-            claims.append({"test": row["test"], **row["claim"], "expected": row["expected"], **verdict})
+        shared = {"test": row["test"], **row["claim"], "expected": row["expected"]}
+        claims.extend(shared | verdict for verdict in row["verdicts"])
     claims.sort(key=lambda claim: (claim["test"], claim["kind"]))
     for cell in cells.values():
         cell["against_reference"] = _against_reference(cell, claims)
@@ -91,9 +91,7 @@ def gather(rows: Iterable[Mapping[str, Any]]) -> Report:
 
 def _against_reference(cell: Row, claims: list[Row]) -> Row | None:
     """The comparison that a cell's row shows: with another backbone, a learnt one before a control."""
-    own = [
-        claim for claim in claims if claim["candidate"] == cell["cell"] and claim["kind"] != "unchanged_from"
-    ]
+    own = [claim for claim in claims if claim["candidate"] == cell["cell"] and claim["kind"] != "unchanged_from"]
 
     def rank(claim: Row) -> tuple[bool, bool]:
         backbone, dataset, regime = claim["reference"].split("-")

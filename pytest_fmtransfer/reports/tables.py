@@ -46,8 +46,7 @@ RENDERERS: dict[str, Callable[[Report], str]] = {
 
 def _sections(report: Report, heading: Callable[[str], str], layout: str) -> str:
     def table(rows: list[Row]) -> str:
-        frame = pd.DataFrame(rows)
-        return tabulate(frame, headers="keys", tablefmt=layout, showindex=False, disable_numparse=True)
+        return tabulate(rows, headers="keys", tablefmt=layout, disable_numparse=True)
 
     if not report.cells:
         return "no cell was measured\n"
@@ -105,17 +104,9 @@ def _matrix(report: Report) -> list[Row]:
         }
         for cell in report.cells
     )
-    wide = frame.pivot_table(
-        index=["dataset", "regime", "metric"],
-        columns="backbone",
-        values="mean",
-        aggfunc="first",
-        fill_value="",
-    )
-    return [
-        {**dict(zip(wide.index.names, keys, strict=True)), **line}
-        for keys, line in zip(wide.index, wide.to_dict("records"), strict=True)
-    ]
+    rows = ["dataset", "regime", "metric"]
+    wide = frame.pivot_table(index=rows, columns="backbone", values="mean", aggfunc="first", fill_value="")
+    return [{str(name): value for name, value in line.items()} for line in wide.reset_index().to_dict("records")]
 
 
 def _delta(verdict: Row) -> str:

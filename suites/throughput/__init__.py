@@ -1,0 +1,1 @@
+"""How fast each pocket backbone is, as a ratio to a matrix product measured beside it."""

@@ -1,0 +1,86 @@
+"""Results made of plain arrays, for tests of whatever judges them.
+
+Legend: S seeds, N test images, C classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from hypothesis import settings
+from numpy.typing import NDArray
+
+from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.results import Cost, Question, Result
+
+# The same examples on every run, and none kept on disk.
+LAWS = settings(deadline=None, derandomize=True, max_examples=60)
+
+
+def make_result(
+    cell_id: str,
+    labels_N: Sequence[int] | NDArray[np.integer],
+    scores: NDArray[np.floating],
+    patients_N: Sequence[str] | NDArray[np.str_] | None = None,
+    seeded: bool = False,
+    metric: str = "roc_auc",
+    *,
+    classes: tuple[str, ...] | None = None,
+    patient_unit: str = "patient",
+    margin: float = 0.02,
+    subject: Mapping[str, Any] | None = None,
+    ids_N: Sequence[str] | None = None,
+    **question: Any,
+) -> Result:
+    """A result of `scores_NC` (one seed) or `scores_SNC`; without `patients_N` each image is a patient.
+
+    `question` replaces fields of the Question, such as `dataset_fingerprint`.
+    """
+    cell = Cell.parse(cell_id)
+    scores_SNC = np.asarray(scores, dtype=np.float32)
+    if scores_SNC.ndim == 2:
+        scores_SNC = scores_SNC[None]
+    seeds, images, columns = scores_SNC.shape
+    fields: dict[str, Any] = {
+        "dataset": cell.dataset,
+        "dataset_fingerprint": "0123abcd",
+        "regime": cell.regime,
+        "settings": {"neighbours": [1, 2, 5]},
+        "metric": metric,
+        "profile": "ci",
+        "forward_dtype": "float32",
+    }
+    return Result(
+        cell=cell,
+        question=Question(**fields | question),
+        subject=subject if subject is not None else {"forward_dtype": "float32", "versions": {"timm": "1.0.20"}},
+        ids_N=np.array(ids_N if ids_N is not None else [f"image{i:05}" for i in range(images)], dtype=np.str_),
+        patients_N=np.array(
+            patients_N if patients_N is not None else [f"patient{i:05}" for i in range(images)], dtype=np.str_
+        ),
+        labels_N=np.asarray(labels_N, dtype=np.int64),
+        scores_SNC=scores_SNC,
+        seeds=tuple(range(seeds)),
+        seeded=seeded,
+        classes=classes or tuple(f"class{label}" for label in range(columns)),
+        patient_unit=patient_unit,
+        margin=margin,
+        chosen=tuple({"k": 5} for _ in range(seeds)),
+        cost=Cost(forward_passes=images, forward_seconds=2.0, adapt_seconds=0.5),
+    )
+
+
+def two_columns(margin_N: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Scores of two classes whose difference is `margin_N`: class 1's column less class 0's."""
+    return np.stack([np.zeros_like(margin_N), margin_N], axis=-1)
+
+
+def labels_of(*counts: int) -> NDArray[np.int64]:
+    """So many images of class 0, of class 1, …"""
+    return np.repeat(np.arange(len(counts)), counts)
+
+
+def noisy_scores(labels_N: NDArray[np.int64], signal: float, *, seed: int, classes: int = 2) -> NDArray[np.floating]:
+    """Normal noise of standard deviation 1, and `signal` added at each image's own class."""
+    noise_NC = np.random.default_rng(seed).normal(size=(len(labels_N), classes))
+    return noise_NC + signal * np.eye(classes)[labels_N]

@@ -1,0 +1,285 @@
+"""Variances against textbook formulas, limits against p-values, and one simulation of the false-positive rate.
+
+Legend: N images, P patients, T trials; a positive is an image of class 1.
+"""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.stats import norm
+from scipy.stats import t as student
+
+from pytest_fmtransfer.judge.bounds import (
+    Bound,
+    Piece,
+    combine,
+    patient_piece,
+    patients_per_stratum,
+    seed_piece,
+)
+from pytest_fmtransfer.judge.intervals import interval
+from pytest_fmtransfer.judge.power import patients_to_settle, smallest_detectable
+from pytest_fmtransfer.metrics import evaluate
+from tests.helpers import LAWS, labels_of, make_result, noisy_scores, two_columns
+
+Floats = NDArray[np.float64]
+
+
+def each_its_own(images: int) -> NDArray[np.str_]:
+    return np.arange(images).astype(np.str_)
+
+
+def delong_covariance(labels_N: NDArray[np.int64], scores_2N: Floats) -> Floats:
+    """The 2 × 2 covariance of two AUCs on the same images, by the kernel over all pairs (DeLong 1988)."""
+    components_pos, components_neg = [], []
+    for score_N in scores_2N:
+        difference = score_N[labels_N == 1][:, None] - score_N[labels_N == 0][None]
+        kernel = (difference > 0) + 0.5 * (difference == 0)
+        components_pos.append(kernel.mean(axis=1))
+        components_neg.append(kernel.mean(axis=0))
+    return np.cov(components_pos) / (labels_N == 1).sum() + np.cov(components_neg) / (labels_N == 0).sum()
+
+
+@st.composite
+def two_scores(draw: st.DrawFn) -> tuple[NDArray[np.int64], Floats]:
+    """Labels, and two correlated scores of few distinct values, so that ties are common."""
+    labels_N = labels_of(draw(st.integers(2, 15)), draw(st.integers(2, 15)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    common_N = rng.normal(size=len(labels_N)) + draw(st.floats(-2, 2)) * labels_N
+    scores_2N = common_N + rng.normal(size=(2, len(labels_N)))
+    return labels_N, np.round(scores_2N * draw(st.sampled_from([1, 1000])))
+
+
+@LAWS
+@given(two_scores())
+def test_the_variance_of_an_auc_is_delongs(sample: tuple[NDArray[np.int64], Floats]) -> None:
+    labels_N, (score_N, _) = sample
+    estimate = evaluate("roc_auc", labels_N, two_columns(score_N))
+    piece = patient_piece(estimate.influence_N, estimate.stratum_N, each_its_own(len(labels_N)))
+    assert piece.variance == pytest.approx(delong_covariance(*sample)[0, 0], abs=1e-12)
+    assert piece.degrees == min(np.bincount(labels_N)) - 1
+
+
+@LAWS
+@given(two_scores())
+def test_the_variance_of_a_difference_of_aucs_is_delongs(sample: tuple[NDArray[np.int64], Floats]) -> None:
+    labels_N, scores_2N = sample
+    one, other = (evaluate("roc_auc", labels_N, two_columns(score_N)) for score_N in scores_2N)
+    piece = patient_piece(one.influence_N - other.influence_N, one.stratum_N, each_its_own(len(labels_N)))
+    covariance = delong_covariance(*sample)
+    expected = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+    assert piece.variance == pytest.approx(expected, abs=1e-12)
+
+
+@LAWS
+@given(two_scores(), st.integers(2, 5))
+def test_copies_of_a_patients_images_tell_nothing_new(sample: tuple[NDArray[np.int64], Floats], copies: int) -> None:
+    labels_N, (score_N, _) = sample
+    once = evaluate("roc_auc", labels_N, two_columns(score_N))
+    copied = evaluate("roc_auc", labels_N.repeat(copies), two_columns(score_N.repeat(copies)))
+    patients_N = each_its_own(len(labels_N))
+    piece = patient_piece(once.influence_N, once.stratum_N, patients_N)
+    clustered = patient_piece(copied.influence_N, copied.stratum_N, patients_N.repeat(copies))
+    assert clustered.variance == pytest.approx(piece.variance, abs=1e-12)
+    assert clustered.degrees == piece.degrees
+
+
+def test_taking_copies_for_patients_would_shrink_the_variance_by_their_number() -> None:
+    labels_N, copies = labels_of(400, 400), 4
+    scores_NC = noisy_scores(labels_N, 1.0, seed=0)
+    once = evaluate("roc_auc", labels_N, scores_NC)
+    copied = evaluate("roc_auc", labels_N.repeat(copies), scores_NC.repeat(copies, axis=0))
+    right = patient_piece(once.influence_N, once.stratum_N, each_its_own(800)).variance
+    wrong = patient_piece(copied.influence_N, copied.stratum_N, each_its_own(3200)).variance
+    assert right / wrong == pytest.approx(copies, rel=0.01)
+
+
+@LAWS
+@given(st.integers(0, 30), st.integers(0, 30))
+def test_the_variance_of_an_accuracy_is_the_binomials(right: int, wrong: int) -> None:
+    n = right + wrong
+    assume(n >= 2)
+    estimate = evaluate("accuracy", labels_of(right, wrong), np.eye(2)[[0] * n])
+    piece = patient_piece(estimate.influence_N, estimate.stratum_N, each_its_own(n))
+    p = right / n
+    assert piece.variance == pytest.approx(p * (1 - p) / (n - 1), abs=1e-12)
+    assert piece.degrees == n - 1
+
+
+def test_a_patient_with_images_in_both_classes_counts_in_both() -> None:
+    patients_N = np.array(["a", "a", "b", "c", "c"])
+    assert patients_per_stratum(np.array([0, 1, 0, 1, 1]), patients_N).tolist() == [2, 2]
+
+
+def test_a_patients_images_of_both_classes_are_summed_before_squaring() -> None:
+    """Influences of opposite sign in one patient cancel; those of one sign add up."""
+    stratum_N, patients_N = np.array([0, 0, 1, 1]), np.array(["a", "b", "a", "b"])
+    cancelling = patient_piece(np.array([1.0, -1, -1, 1]), stratum_N, patients_N)
+    adding = patient_piece(np.array([1.0, -1, 1, -1]), stratum_N, patients_N)
+    assert (cancelling.variance, adding.variance) == (0.0, pytest.approx(2 * (2 * math.sqrt(2)) ** 2))
+
+
+@pytest.mark.parametrize("degrees", [1.0, 7.0, 1e4])
+def test_one_piece_keeps_its_degrees_of_freedom(degrees: float) -> None:
+    bound = combine(0.5, [Piece(variance=0.04, degrees=degrees), Piece(variance=0.0, degrees=1)])
+    assert (bound.standard_error, bound.degrees) == (pytest.approx(0.2), pytest.approx(degrees))
+
+
+def test_satterthwaite_on_figures_worked_by_hand() -> None:
+    """(4 + 1)² / (4² / 8 + 1² / 2) = 25 / 2.5 = 10."""
+    bound = combine(0.0, [Piece(variance=4.0, degrees=8), Piece(variance=1.0, degrees=2)])
+    assert (bound.standard_error, bound.degrees) == (pytest.approx(math.sqrt(5)), pytest.approx(10))
+
+
+pieces = st.builds(Piece, variance=st.floats(1e-9, 1), degrees=st.floats(1, 1e4))
+
+
+@LAWS
+@given(st.lists(pieces, min_size=1, max_size=4))
+def test_combined_degrees_lie_between_the_smallest_and_their_sum(parts: list[Piece]) -> None:
+    degrees = combine(0.0, parts).degrees
+    smallest, total = min(part.degrees for part in parts), sum(part.degrees for part in parts)
+    assert smallest * (1 - 1e-9) <= degrees <= total * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(("threshold", "p"), [(-0.1, 0.0), (0.0, 1.0), (0.1, 1.0)])
+def test_without_variance_the_effect_is_its_own_limits(threshold: float, p: float) -> None:
+    bound = combine(0.0, [Piece(variance=0.0, degrees=9)])
+    assert (bound.lower(0.05), bound.upper(0.05), bound.p_above(threshold)) == (0.0, 0.0, p)
+
+
+@LAWS
+@given(
+    effect=st.floats(-1, 1),
+    standard_error=st.floats(1e-4, 1) | st.just(0.0),
+    degrees=st.floats(1, 1e5) | st.just(math.inf),
+    threshold=st.floats(-1, 1),
+    alpha=st.floats(1e-4, 0.499),
+)
+def test_the_p_value_inverts_the_lower_limit(
+    effect: float, standard_error: float, degrees: float, threshold: float, alpha: float
+) -> None:
+    bound = Bound(effect=effect, standard_error=standard_error, degrees=degrees)
+    p = bound.p_above(threshold)
+    assume(abs(p - alpha) > 1e-9)
+    assert (bound.lower(alpha) > threshold) == (p < alpha)
+
+
+@LAWS
+@given(st.floats(-1, 1), st.floats(1e-4, 1), st.floats(1, 1e5), st.floats(1e-4, 0.499))
+def test_the_limits_lie_evenly_about_the_effect(
+    effect: float, standard_error: float, degrees: float, alpha: float
+) -> None:
+    bound = Bound(effect=effect, standard_error=standard_error, degrees=degrees)
+    assert bound.lower(alpha) < effect < bound.upper(alpha)
+    assert bound.upper(alpha) - effect == pytest.approx(effect - bound.lower(alpha), abs=1e-9)
+
+
+def test_one_seed_tells_nothing_of_seeds() -> None:
+    assert seed_piece((0.9,)) is None
+
+
+def test_the_variance_of_a_mean_over_seeds() -> None:
+    assert seed_piece((0.90, 0.92, 0.94)) == Piece(variance=pytest.approx(0.02**2 / 3), degrees=2)
+
+
+@LAWS
+@given(st.integers(2, 60), st.integers(2, 60), st.floats(-1, 4), st.integers(0, 2**32 - 1))
+def test_the_interval_of_an_auc_stays_between_0_and_1(negatives: int, positives: int, signal: float, seed: int) -> None:
+    labels_N = labels_of(negatives, positives)
+    result = make_result("a-b-c", labels_N, noisy_scores(labels_N, signal, seed=seed))
+    lower, upper = interval(result)
+    assert 0 <= lower <= result.mean <= upper <= 1
+    if 0 < result.mean < 1 and min(negatives, positives) >= 20:
+        assert 0 < lower < result.mean < upper < 1
+
+
+def test_the_interval_of_a_perfect_auc_has_no_width() -> None:
+    result = make_result("a-b-c", labels_of(20, 20), two_columns(np.arange(40.0)))
+    assert interval(result) == (1.0, 1.0)
+
+
+def test_the_interval_of_an_accuracy_is_its_bound() -> None:
+    labels_N = labels_of(30, 10)
+    result = make_result("a-b-c", labels_N, np.eye(2)[[0] * 40], metric="accuracy")
+    half = student.ppf(0.975, 39) * math.sqrt(0.75 * 0.25 / 39)
+    assert interval(result) == (pytest.approx(0.75 - half), pytest.approx(0.75 + half))
+
+
+def test_seeds_widen_the_interval_of_a_seeded_regime_only() -> None:
+    labels_N = labels_of(60, 60)
+    scores_SNC = np.stack([noisy_scores(labels_N, signal, seed=0) for signal in (0.5, 1.0, 1.5)])
+    widths = [
+        np.diff(interval(make_result("a-b-c", labels_N, scores_SNC, seeded=seeded))).item() for seeded in (False, True)
+    ]
+    assert widths[0] < widths[1]
+
+
+@pytest.mark.parametrize("true_effect", [0.05, 0.2])
+def test_more_patients_are_needed_the_smaller_the_difference(true_effect: float) -> None:
+    """With them, effect = (z(.95) + z(.8)) × SE: the textbook's sample size."""
+    enough = patients_to_settle(patients=100, patient_variance=0.01, seed_variance=0.0, delta=true_effect, alpha=0.05)
+    assert enough == math.ceil(100 * 0.01 * ((norm.ppf(0.95) + norm.ppf(0.8)) / true_effect) ** 2)
+
+
+def test_no_number_of_patients_makes_up_for_noisy_seeds() -> None:
+    given = {"patients": 100, "patient_variance": 0.01, "delta": 0.02, "alpha": 0.05}
+    counts = [patients_to_settle(**given, seed_variance=variance) for variance in (0.0, 3e-5, 6e-5, 7e-5)]
+    assert counts[-1] is None
+    assert all(fewer < more for fewer, more in pairwise(count for count in counts if count is not None))
+
+
+def test_the_smallest_detectable_effect_is_supported_with_power_80_percent() -> None:
+    bound = Bound(effect=0.0, standard_error=0.01, degrees=1e6)
+    effect_T = np.random.default_rng(0).normal(smallest_detectable(bound, 0.05), 0.01, size=20_000)
+    power = np.mean(effect_T - bound.quantile(0.95) * 0.01 > 0)
+    assert power == pytest.approx(0.8, abs=0.01)
+
+
+TRIALS = 2_000
+
+
+def false_positives(images: int, patients_of: Callable[[NDArray[np.int64]], NDArray[np.int64]], seed: int) -> float:
+    """Share of trials in which one of two equal AUCs of .90, correlated by .8, is found to be higher.
+
+    80 positive and 120 negative patients with so many `images` each; `patients_of` maps the true patient
+    of each image to the one that the variance is told.
+    """
+    rng = np.random.default_rng(seed)
+    label_P = labels_of(120, 80)
+    patient_N = np.arange(200).repeat(images)
+    label_N, told_N = label_P[patient_N], patients_of(patient_N).astype(np.str_)
+    shift = math.sqrt(2) * norm.ppf(0.90)
+    found = 0
+    for _ in range(TRIALS):
+        common_P = math.sqrt(0.8) * rng.normal(size=200) + shift * label_P
+        score_2P = common_P + math.sqrt(0.2) * rng.normal(size=(2, 200))
+        score_2N = score_2P[:, patient_N] + (0.1 * rng.normal(size=(2, len(patient_N))) if images > 1 else 0)
+        one, other = (evaluate("roc_auc", label_N, two_columns(score_N)) for score_N in score_2N)
+        piece = patient_piece(one.influence_N - other.influence_N, one.stratum_N, told_N)
+        found += combine(one.value - other.value, [piece]).lower(0.05) > 0
+    return found / TRIALS
+
+
+def the_patient(patient_N: NDArray[np.int64]) -> NDArray[np.int64]:
+    return patient_N
+
+
+def the_image(patient_N: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.arange(len(patient_N))
+
+
+@pytest.mark.parametrize("images", [1, 4])
+def test_the_false_positive_rate_is_at_its_level(images: int) -> None:
+    assert 0.02 <= false_positives(images, the_patient, seed=images) <= 0.06
+
+
+def test_images_taken_for_patients_leave_the_band() -> None:
+    """The check is not blind: on four near-identical images a patient, the wrong variance is found out."""
+    assert false_positives(4, the_image, seed=4) > 0.10
