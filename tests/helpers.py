@@ -16,6 +16,8 @@ from pytest_fmtransfer.results import Cost, Question, Result
 # The same examples on every run, and none kept on disk.
 LAWS = settings(deadline=None, derandomize=True, max_examples=60)
 
+CANDIDATE, REFERENCE = "new.model-data-knn", "old.model-data-knn"
+
 
 def make_result(
     cell_id: str,
@@ -84,3 +86,16 @@ def noisy_scores(labels_N: NDArray[np.int64], signal: float, *, seed: int, class
     """Normal noise of standard deviation 1, and `signal` added at each image's own class."""
     noise_NC = np.random.default_rng(seed).normal(size=(len(labels_N), classes))
     return noise_NC + signal * np.eye(classes)[labels_N]
+
+
+def result(cell: str, signal: float, *, seed: int = 0, counts: tuple[int, ...] = (60, 60), **more: Any) -> Result:
+    """One seed of a regime that does not depend on it; `signal` is how far apart the classes' scores lie."""
+    labels_N = labels_of(*counts)
+    return make_result(cell, labels_N, noisy_scores(labels_N, signal, seed=seed, classes=len(counts)), **more)
+
+
+def retrained(cell: str, *signals: float, counts: tuple[int, int] = (60, 60)) -> Result:
+    """A seeded regime; each seed's classes lie as far apart as its signal says."""
+    labels_N = labels_of(*counts)
+    scores_SNC = np.stack([noisy_scores(labels_N, signal, seed=0) for signal in signals])
+    return make_result(cell, labels_N, scores_SNC, seeded=True)

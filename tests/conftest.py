@@ -1,0 +1,39 @@
+"""Warnings are errors here, and one store serves the whole run: real features are computed once."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.places import Places
+
+pytest_plugins = ["pytester"]
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings("error"), append=False)
+
+
+@pytest.fixture(scope="session")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
+    """A store of this run's own: nothing of the user's cache is read or written."""
+    return Places(store=tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="session")
+def registry() -> Registry:
+    return Registry()
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests, and the pytest runs inside them, see this run's store and no CI."""
+    monkeypatch.setenv("FMTRANSFER_STORE", str(places.store))
+    for variable in ("CI", "FMTRANSFER_WEIGHTS", "FMTRANSFER_DATA", "PYTEST_ADDOPTS"):
+        monkeypatch.delenv(variable, raising=False)
+    assert os.environ["FMTRANSFER_STORE"] == str(places.store)

@@ -1,0 +1,163 @@
+"""A folder of images becomes a dataset and an image store; the packaged one has the numbers we publish."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.catalog.specs import DataRoot
+from pytest_fmtransfer.data.dataset import Dataset, open_dataset
+from pytest_fmtransfer.data.images import load_images
+from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
+from pytest_fmtransfer.errors import DatasetError, Unavailable, UnreadableImage
+from pytest_fmtransfer.places import Places
+from tests.pictures import head, noisy, save
+
+BR35H = Registry().dataset("br35h")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Twelve heads, and three near copies: one noisy, one mirrored in the other class, one in a wide border."""
+    for number in range(6):
+        save(head(number), tmp_path / "MRI" / "no" / f"{number}.jpg")
+        save(head(100 + number), tmp_path / "MRI" / "yes" / f"{number}.jpg")
+    save(noisy(head(0)), tmp_path / "MRI" / "no" / "noisy.jpg")
+    save(head(1)[:, ::-1], tmp_path / "MRI" / "yes" / "mirrored.jpg")
+    save(np.pad(head(102), ((30, 50), (70, 5))), tmp_path / "MRI" / "yes" / "padded.jpg")
+    return tmp_path
+
+
+def opened(root: Path, *, keep: str = "one_per_group", store: str = "store") -> Dataset:
+    places = Places(store=root / store, data_root=root)
+    location = DataRoot(folder="MRI", url="https://example.org")
+    return open_dataset(replace(BR35H, location=location, options={"keep": keep}), places)
+
+
+def test_all_images_stand_in_the_order_of_their_ids(root: Path) -> None:
+    table = opened(root, keep="all").table
+    assert table.ids_N.tolist() == sorted(p.relative_to(root / "MRI").as_posix() for p in root.rglob("*.jpg"))
+    assert table.labels_N.tolist() == [0] * 7 + [1] * 8
+
+
+def test_near_copies_are_one_group(root: Path) -> None:
+    table = opened(root, keep="all").table
+    group = dict(zip(table.ids_N.tolist(), table.patients_N.tolist(), strict=True))
+    assert group["no/noisy.jpg"] == group["no/0.jpg"]
+    assert group["yes/mirrored.jpg"] == group["no/1.jpg"]
+    assert group["yes/padded.jpg"] == group["yes/2.jpg"]
+    assert len(set(group.values())) == 12
+
+
+def test_one_image_of_each_group_is_kept_so_that_none_is_on_two_sides(root: Path) -> None:
+    table = opened(root).table
+    assert table.ids_N.tolist() == [f"{name}/{number}.jpg" for name in ("no", "yes") for number in range(6)]
+    assert len(set(table.patients_N.tolist())) == 12
+    sizes = {side: len(table.side(side)) for side in (TRAIN, VALIDATION, TEST)}
+    assert sizes == {TRAIN: 6, VALIDATION: 2, TEST: 4}
+
+
+def test_paths_lead_to_the_images_of_the_table(root: Path) -> None:
+    dataset = opened(root)
+    assert [path.relative_to(root / "MRI").as_posix() for path in dataset.paths] == dataset.table.ids_N.tolist()
+    assert all(path.is_file() for path in dataset.paths)
+
+
+def test_opening_twice_gives_one_fingerprint_in_any_store(root: Path) -> None:
+    assert opened(root).fingerprint == opened(root).fingerprint == opened(root, store="other").fingerprint
+
+
+def test_an_unchanged_folder_is_scanned_once(root: Path) -> None:
+    opened(root)
+    opened(root, keep="all")
+    assert len(list((root / "store" / "scans").glob("*/*/entry.json"))) == 1
+
+
+def test_another_arrangement_has_another_fingerprint(root: Path) -> None:
+    assert opened(root).fingerprint != opened(root, keep="all").fingerprint
+
+
+def test_a_changed_image_changes_the_fingerprint(root: Path) -> None:
+    before = opened(root).fingerprint
+    save(noisy(head(3)), root / "MRI" / "no" / "3.jpg")
+    assert opened(root).fingerprint != before
+
+
+def test_a_touched_image_does_not(root: Path) -> None:
+    before = opened(root).fingerprint
+    os.utime(root / "MRI" / "no" / "3.jpg", (1, 1))
+    assert opened(root).fingerprint == before
+
+
+@pytest.mark.parametrize("name", ["no", "yes"])
+def test_a_class_without_images_is_named(root: Path, name: str) -> None:
+    for path in (root / "MRI" / name).iterdir():
+        path.unlink()
+    with pytest.raises(DatasetError, match=f"no images in .*/{name};"):
+        opened(root)
+
+
+def test_a_broken_image_is_named_and_nothing_is_stored(root: Path) -> None:
+    path = root / "MRI" / "yes" / "3.jpg"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(UnreadableImage, match=r"yes/3\.jpg"):
+        opened(root)
+    assert list((root / "store").rglob("entry.json")) == []
+
+
+def test_a_folder_that_is_not_here_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="no images of br35h"):
+        opened(tmp_path)
+
+
+def test_images_are_squares_of_bytes_in_the_order_of_the_table(root: Path) -> None:
+    dataset = opened(root)
+    images = load_images(dataset, 16, Places(store=root / "store"))
+    assert (images.pixels_NSS.shape, images.pixels_NSS.dtype) == ((12, 16, 16), np.uint8)
+    assert len(set(images.digests_N.tolist())) == 12
+    means_N = [dataset.reader.decode(path).mean() for path in dataset.paths]
+    np.testing.assert_allclose(images.pixels_NSS.mean(axis=(1, 2)), means_N, atol=5)
+
+
+def test_equal_pictures_have_equal_digests(root: Path) -> None:
+    (root / "MRI" / "no" / "same.jpg").write_bytes((root / "MRI" / "no" / "5.jpg").read_bytes())
+    dataset = opened(root, keep="all")
+    images = load_images(dataset, 16, Places(store=root / "store"))
+    digest = dict(zip(dataset.table.ids_N.tolist(), images.digests_N.tolist(), strict=True))
+    assert digest["no/same.jpg"] == digest["no/5.jpg"] != digest["no/4.jpg"]
+
+
+def test_images_are_decoded_once_per_size(root: Path) -> None:
+    dataset, places = opened(root), Places(store=root / "store")
+    first = load_images(dataset, 16, places)
+    dataset.paths[0].unlink()  # what is in the store needs no file any more
+    again = load_images(dataset, 16, places)
+    np.testing.assert_array_equal(again.pixels_NSS, first.pixels_NSS)
+    with pytest.raises(UnreadableImage, match=dataset.table.ids_N[0]):
+        load_images(dataset, 24, places)
+
+
+@pytest.fixture(scope="session")
+def packaged(tmp_path_factory: pytest.TempPathFactory) -> Places:
+    """A store in which the packaged folder is scanned once for this session."""
+    return Places(store=tmp_path_factory.mktemp("packaged"))
+
+
+def test_the_packaged_dataset_has_the_images_we_say(packaged: Places) -> None:
+    table = open_dataset(BR35H, packaged).table
+    assert len(table.ids_N) == len(set(table.patients_N.tolist())) == 511
+    assert np.bincount(table.labels_N[table.side(TEST)]).tolist() == [79, 126]
+
+
+def test_the_naive_dataset_keeps_every_image_and_has_near_copies_on_both_sides(packaged: Places) -> None:
+    naive = Registry().dataset("br35h.naive")
+    table = open_dataset(naive, packaged).table
+    assert len(table.ids_N) == naive.expected_images == 3000
+    assert set(table.patients_N[table.side(TRAIN)]) & set(table.patients_N[table.side(TEST)])
+
+
+def test_the_packaged_dataset_has_one_fingerprint(packaged: Places) -> None:
+    assert open_dataset(BR35H, packaged).fingerprint == open_dataset(BR35H, packaged).fingerprint

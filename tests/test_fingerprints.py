@@ -1,0 +1,61 @@
+"""Keys of the store: equal for equal values, different for different ones."""
+
+from pathlib import Path
+from random import Random
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from pytest_fmtransfer.store import code_digest, file_digest, fingerprint
+from tests.helpers import LAWS
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(max_size=5), JSON, max_size=5), st.randoms(use_true_random=False))
+@LAWS
+def test_a_fingerprint_does_not_depend_on_the_order_of_a_mapping(value: dict[str, object], random: Random) -> None:
+    pairs = list(value.items())
+    random.shuffle(pairs)
+    assert fingerprint(dict(pairs)) == fingerprint(value)
+
+
+def canonical(value: object) -> object:
+    """A value as text that keeps 1, 1.0 and True apart and does not heed the order of a mapping."""
+    if isinstance(value, dict):
+        return "map", tuple(sorted((key, repr(canonical(inner))) for key, inner in value.items()))
+    if isinstance(value, list):
+        return "list", tuple(canonical(inner) for inner in value)
+    return repr(value)
+
+
+@given(JSON, JSON)
+@LAWS
+def test_different_values_have_different_fingerprints(one: object, other: object) -> None:
+    assume(canonical(one) != canonical(other))
+    assert fingerprint(one) != fingerprint(other)
+
+
+@given(st.lists(st.text(max_size=3), min_size=2, max_size=4))
+@LAWS
+def test_parts_do_not_run_into_each_other(parts: list[str]) -> None:
+    assert fingerprint(*parts) != fingerprint("".join(parts))
+
+
+def test_a_fingerprint_is_the_same_everywhere() -> None:
+    assert fingerprint("br35h", 224, {"b": None, "a": 0.5}) == fingerprint("br35h", 224, {"a": 0.5, "b": None})
+    assert len(fingerprint()) == 32
+
+
+def test_a_file_digest_is_of_the_content(tmp_path: Path) -> None:
+    for name, text in (("a", "same"), ("b", "same"), ("c", "Same")):
+        (tmp_path / name).write_text(text)
+    assert file_digest(tmp_path / "a") == file_digest(tmp_path / "b") != file_digest(tmp_path / "c")
+
+
+def test_a_code_digest_tells_modules_apart() -> None:
+    assert code_digest("cell.py") == code_digest("cell.py") != code_digest("store.py")

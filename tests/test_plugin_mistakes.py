@@ -1,0 +1,99 @@
+"""Every mistake of a user is a usage error, exit code 4, that says what to type instead."""
+
+import pytest
+
+CELLS = 'backbones=["shortcut.metadata"], datasets=["br35h"], regimes=["knn"]'
+
+
+def run(pytester: pytest.Pytester, mark: str, body: str = "def test_it(candidate):\n    pass\n") -> str:
+    pytester.makepyfile(f"import pytest\n\n@pytest.mark.{mark}\n{body}")
+    result = pytester.runpytest()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    return result.stderr.str()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ('backbones=["efficientnet_lite9"], datasets=["br35h"], regimes=["knn"]', "did you mean efficientnet_lite"),
+        ('backbones=["mobilenetv2"], datasets=["br35"], regimes=["knn"]', "unknown dataset 'br35'; did you mean br35h"),
+        ('backbones=["mobilenetv2"], datasets=["br35h"], regimes=["linear"]', "did you mean linear_probe"),
+        (f'{CELLS}, reference="mobilenet"', "did you mean mobilenetv2"),
+        (f'{CELLS}, reference="{{model}}.random"', "only {backbone}, {dataset} and {regime} are filled in"),
+        (f"{CELLS}, reference=3", "name one backbone or cell id"),
+        (f"{CELLS}, refrence='mobilenetv2'", "no keyword 'refrence'"),
+        ('backbones="mobilenetv2", datasets=["br35h"], regimes=["knn"]', "give a list of names"),
+        ('backbones=["mobilenetv2"], datasets=["br35h"]', "regimes missing"),
+        ('["mobilenetv2"]', "fm_cells takes keywords only"),
+        ('backbones=["MobileNet V2"], datasets=["br35h"], regimes=["knn"]', "as in 'mobilenet_v2'"),
+    ],
+)
+def test_wrong_cells(pytester: pytest.Pytester, wrong: str, message: str) -> None:
+    assert message in run(pytester, f"fm_cells({wrong})")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("family_size=0", "give a whole number of claims"),
+        ("familysize=3", "'familysize' does not fit"),
+        ("expected={'shortcut.metadata-br35h-knn': ('inconclusve', 'why')}", "did you mean inconclusive"),
+        ("expected={'shortcut.metadata-br35h-knn': ('supported', 'why')}", "expected to be supported"),
+        ("expected={'shortcut.metadata-br35h-knn': ('refuted', ' ')}", "('refuted' or 'inconclusive', reason)"),
+        ("expected={'shortcut.metadata': ('refuted', 'why')}", "write backbone-dataset-regime"),
+    ],
+)
+def test_wrong_claims(pytester: pytest.Pytester, wrong: str, message: str) -> None:
+    assert message in run(pytester, f"fm_cells({CELLS})\n@pytest.mark.fm_claim({wrong})")
+
+
+def test_a_reference_that_the_mark_does_not_name(pytester: pytest.Pytester) -> None:
+    message = run(pytester, f"fm_cells({CELLS})", "def test_it(candidate, reference):\n    pass\n")
+    assert "name it in fm_cells(reference=...)" in message
+
+
+def test_a_mark_without_a_fixture(pytester: pytest.Pytester) -> None:
+    assert "asks for no fixture" in run(pytester, f"fm_cells({CELLS})", "def test_it():\n    pass\n")
+
+
+def test_all_mistakes_are_told_at_once(pytester: pytest.Pytester) -> None:
+    message = run(
+        pytester,
+        'fm_cells(backbones=["nope"], datasets=["br35h"], regimes=["knn"])',
+        "def test_it(candidate):\n    pass\n\n"
+        '@pytest.mark.fm_cells(backbones=["mobilenetv2"], datasets=["nada"], regimes=["knn"])\n'
+        "def test_other(candidate):\n    pass\n",
+    )
+    assert "'nope'" in message
+    assert "'nada'" in message
+
+
+def test_a_fixture_without_a_mark(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_it(candidate):\n    pass\n")
+    pytester.runpytest().stdout.fnmatch_lines(["*needs the mark fm_cells*"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--fm-report", "suites"], "write --fm-report=terminal suites"),
+        (["--fm-report=markdwn"], "did you mean markdown"),
+        (["--fm-report=terminal:x.txt"], "--fm-report=markdown:x.txt"),
+        (["--fm-report=csv:/no/such/folder/x.csv"], "name a file in a folder that exists"),
+        (["--fm-update=every"], "valid names: all, changed, new"),
+        (["--fm-profile=smok"], "did you mean smoke"),
+        (["--fm-require=many"], "invalid int value"),
+        (["--fm-reprot"], "unrecognized arguments"),
+    ],
+)
+def test_wrong_options(pytester: pytest.Pytester, options: list[str], message: str) -> None:
+    result = pytester.runpytest(*options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert message in result.stderr.str()
+
+
+def test_baselines_are_never_written_on_ci(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    result = pytester.runpytest("--fm-update=all")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "refuses to write baselines where CI is set" in result.stderr.str()

@@ -1,0 +1,112 @@
+"""What a run of a suite passes, fails, skips and reports. Real images; the cells need no torch."""
+
+import json
+
+import pytest
+
+SHORTCUT = 'backbones=["shortcut.metadata"], datasets=["br35h"], regimes=["knn", "linear_probe"]'
+
+
+def suite(pytester: pytest.Pytester, claim: str, body: str, cells: str = SHORTCUT) -> None:
+    pytester.makepyfile(
+        test_suite=f"import pytest\n\n@pytest.mark.fm_cells({cells}, reference='shortcut.metadata-br35h-knn')\n"
+        f"@pytest.mark.fm_claim({claim})\n"
+        f"def test_it(candidate, reference):\n    '''A file's metadata tells.'''\n    {body}\n"
+    )
+
+
+def test_an_unsupported_claim_fails_with_its_verdict(pytester: pytest.Pytester) -> None:
+    suite(pytester, "family_size=3", "assert candidate.beats(reference)")
+    result = pytester.runpytest()
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*Captured verdict call*",
+            "*shortcut.metadata-br35h-linear_probe beats shortcut.metadata-br35h-knn: *: Δ*smallest detectable*",
+            "*0.05 over 3 declared claims*",
+        ]
+    )
+
+
+def test_a_known_exception_passes_as_long_as_it_is_found(pytester: pytest.Pytester) -> None:
+    expected = "{'shortcut.metadata-br35h-knn': ('refuted', 'it is the same cell')}"
+    suite(pytester, f"expected={expected}", "assert candidate.beats(reference)")
+    pytester.runpytest("-k", "knn and not linear_probe").assert_outcomes(passed=1)
+
+
+def test_a_known_exception_that_is_no_longer_found_fails(pytester: pytest.Pytester) -> None:
+    expected = "{'shortcut.metadata-br35h-knn': ('inconclusive', 'we thought so')}"
+    suite(pytester, f"expected={expected}", "assert candidate.beats(reference)")
+    result = pytester.runpytest("-k", "not linear_probe")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*expected to be inconclusive (we thought so), but is refuted*"])
+
+
+def test_an_exception_that_turns_out_supported_fails_too(pytester: pytest.Pytester) -> None:
+    expected = "{'shortcut.metadata-br35h-knn': ('inconclusive', 'we thought so')}"
+    suite(pytester, f"expected={expected}", "assert candidate.not_worse_than(reference)")
+    result = pytester.runpytest("-k", "not linear_probe")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*expected to be inconclusive (we thought so), but is supported*"])
+
+
+def test_a_crash_in_a_test_with_a_known_exception_is_no_exception(pytester: pytest.Pytester) -> None:
+    expected = "{'shortcut.metadata-br35h-knn': ('refuted', 'it is the same cell')}"
+    suite(pytester, f"expected={expected}", "candidate.beats(reference); raise RuntimeError('bang')")
+    pytester.runpytest("-k", "not linear_probe").assert_outcomes(failed=1)
+
+
+def test_absent_data_is_a_skip_before_anything_is_computed(pytester: pytest.Pytester) -> None:
+    suite(
+        pytester,
+        "",
+        "raise AssertionError('ran')",
+        'backbones=["dinov2_vitb14"], datasets=["aptos2019"], regimes=["finetune_linear"]',
+    )
+    result = pytester.runpytest("-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED*test_suite.py*dinov2_vitb14*aptos2019*"])
+
+
+def test_too_few_cells_exit_with_five(pytester: pytest.Pytester) -> None:
+    suite(pytester, "", "assert candidate.not_worse_than(reference)")
+    chosen = ("-k", "not linear_probe")
+    assert pytester.runpytest(*chosen, "--fm-require=1").ret == pytest.ExitCode.OK
+    result = pytester.runpytest(*chosen, "--fm-require=2")
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    result.stdout.fnmatch_lines(["*1 cells measured, --fm-require=2*"])
+
+
+def test_nothing_is_printed_or_written_unless_asked(pytester: pytest.Pytester) -> None:
+    suite(pytester, "", "assert candidate.not_worse_than(reference)")
+    before = set(pytester.path.rglob("*.*"))
+    result = pytester.runpytest("-k", "not linear_probe", "-p", "no:cacheprovider")
+    assert "fmtransfer:" not in result.stdout.str()
+    written = {path for path in pytester.path.rglob("*.*") if path.suffix not in (".pyc",)} - before
+    assert not written
+
+
+def test_reports_are_drawn_and_written(pytester: pytest.Pytester) -> None:
+    suite(pytester, "family_size=2, source='us'", "assert candidate.not_worse_than(reference, margin=0.2)")
+    kinds = ("markdown:r.md", "csv:r.csv", "json:r.json")
+    result = pytester.runpytest("--fm-report", *(f"--fm-report={kind}" for kind in kinds))
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*fmtransfer: terminal report*", "cell * metric *", "shortcut.metadata-br35h-knn*"])
+    told = json.loads((pytester.path / "r.json").read_text())
+    assert [cell["cell"] for cell in told["cells"]] == [
+        "shortcut.metadata-br35h-knn",
+        "shortcut.metadata-br35h-linear_probe",
+    ]
+    assert {claim["statement"] for claim in told["claims"]} == {"A file's metadata tells."}
+    assert all(cell["lower"] < cell["mean"] < cell["upper"] for cell in told["cells"])
+    assert (pytester.path / "r.csv").read_text().count("\n") == 3
+    assert "## Claims" in (pytester.path / "r.md").read_text()
+
+
+def test_two_workers_write_the_same_report_as_none(pytester: pytest.Pytester) -> None:
+    suite(pytester, "family_size=2", "assert candidate.not_worse_than(reference, margin=0.2)")
+    pytester.runpytest("--fm-report=json:first.json")
+    for kind in ("json", "markdown", "csv"):
+        pytester.runpytest_subprocess("-n", "0", f"--fm-report={kind}:alone").assert_outcomes(passed=2)
+        pytester.runpytest_subprocess("-n", "2", f"--fm-report={kind}:two").assert_outcomes(passed=2)
+        assert (pytester.path / "alone").read_bytes() == (pytester.path / "two").read_bytes()

@@ -1,0 +1,73 @@
+"""The gate goes red when something is wrong: each mutation is one plugin loaded into a run of the pocket suite."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SUITE = ("suites/pocket", "-k", "lite0 and (unchanged or beats_random) and not naive and not random-", "-q")
+
+# A wrong normalisation: the publisher's 0.5 taken for ImageNet's mean and deviation.
+NORMALISATION = """
+from pytest_fmtransfer.backbones.base import Backbone
+import torch
+init = Backbone.__init__
+def wrong(self, spec):
+    init(self, spec)
+    self.mean.copy_(torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
+    self.std.copy_(torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
+Backbone.__init__ = wrong
+"""
+
+# Training labels shuffled; those of the test side stay.
+LABELS = """
+import dataclasses, numpy as np
+import pytest_fmtransfer._transfer as transfer
+sides_of = transfer.sides_of
+def shuffled(dataset, pooled_ND):
+    sides = sides_of(dataset, pooled_ND)
+    labels = np.random.default_rng(0).permutation(sides.train_labels_A)
+    validation = np.random.default_rng(1).permutation(sides.validation_labels_V)
+    return dataclasses.replace(sides, train_labels_A=labels, validation_labels_V=validation)
+transfer.sides_of = shuffled
+"""
+
+# Random weights under the name of the real ones.
+WEIGHTS = """
+import timm
+import pytest_fmtransfer.backbones.timm as home
+home.load_strictly = lambda network, path, layout: None
+"""
+
+# Everything as it is: the same selection is green.
+NOTHING = ""
+
+
+@pytest.mark.parametrize(
+    ("mutation", "code", "told"),
+    [
+        (NOTHING, pytest.ExitCode.OK, "passed"),
+        (NORMALISATION, pytest.ExitCode.TESTS_FAILED, "drifted"),
+        (LABELS, pytest.ExitCode.TESTS_FAILED, "drifted"),
+        (WEIGHTS, pytest.ExitCode.TESTS_FAILED, "test_beats_random_weights"),
+    ],
+    ids=["nothing", "normalisation", "labels", "weights"],
+)
+def test_a_mutation_turns_the_suite_red(
+    mutation: str, code: pytest.ExitCode, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mutation.py").write_text(mutation)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    if mutation:  # its own store: what a mutated run computes is never seen by another
+        monkeypatch.setenv("FMTRANSFER_STORE", str(tmp_path / "store"))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "mutation", "-p", "no:cacheprovider", *SUITE],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout
+    assert told in done.stdout

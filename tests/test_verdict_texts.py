@@ -1,0 +1,72 @@
+"""What a verdict says of itself: its one line and its full text."""
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_fmtransfer.judge.court import Court, judging
+from pytest_fmtransfer.judge.verdicts import beats
+from tests.helpers import CANDIDATE, LAWS, REFERENCE, result, retrained
+
+levels = st.builds(Court, alpha=st.floats(0.001, 0.4), family_size=st.integers(1, 200))
+names = st.from_regex(r"[a-z0-9_.]{1,200}-[a-z0-9_.]{1,200}-[a-z0-9_.]{1,40}", fullmatch=True)
+
+
+@LAWS
+@given(names, st.text(max_size=300), st.integers(2, 60), st.floats(-1, 1), levels, st.booleans())
+def test_a_verdict_is_one_line_of_at_most_120_characters(
+    cell: str, name: str, fewest: int, margin: float, court: Court, seeded: bool
+) -> None:
+    more: dict[str, Any] = {"counts": (60, fewest), "classes": ("benign", name), "seeded": seeded}
+    with judging(court):
+        verdict = beats(result(cell, 1.0, **more), result(cell, 0.5, seed=1, **more), margin)
+    assert 0 < len(repr(verdict)) <= 120
+
+
+def test_the_full_text_holds_what_the_verdict_rests_on() -> None:
+    more: dict[str, Any] = {"counts": (60, 40), "classes": ("benign", "malign")}
+    candidate, reference = result(CANDIDATE, 2.0, **more), result(REFERENCE, 0.3, **more)
+    with judging(Court(family_size=4)):
+        verdict = beats(candidate, reference)
+    for part in (
+        f"{CANDIDATE} beats {REFERENCE}: {verdict!r}",
+        f"roc_auc: candidate {candidate.mean:.4f}, reference {reference.mean:.4f}",
+        "100 images of 100 patients (benign 60, malign 40)",
+        "one-sided level 0.0125 (0.05 over 4 declared claims)",
+        "39 degrees of freedom; supported when the lower limit is above 0",
+    ):
+        assert part in verdict.text
+    assert "would settle" not in verdict.text
+    assert "assumes independent" not in verdict.text
+
+
+def test_each_seeds_metric_is_in_the_full_text() -> None:
+    candidate = retrained(CANDIDATE, 1.0, 2.0)
+    assert f"(seeds {candidate.by_seed[0]:.4f}, {candidate.by_seed[1]:.4f})" in beats(candidate, candidate).text
+
+
+def test_an_inconclusive_text_says_how_many_patients_would_settle_it() -> None:
+    verdict = beats(result(CANDIDATE, 0.5, seed=1), result(REFERENCE, 0.5, seed=2))
+    assert verdict.outcome == "inconclusive"
+    settled = re.search(r"would settle a true difference of 0\.02: (\d+) patients in the test side", verdict.text)
+    assert settled is not None
+    assert int(settled[1]) > 120
+    assert "underpowered: the smallest detectable difference is larger than the margin 0.02" in verdict.text
+
+
+def test_an_inconclusive_text_says_when_only_seeds_would_settle_it() -> None:
+    verdict = beats(retrained(CANDIDATE, 0.3, 1.2, 2.4), retrained(REFERENCE, 0.3, 0.3, 0.3))
+    assert "would settle a true difference of 0.02: more seeds, not more patients" in verdict.text
+
+
+@pytest.mark.parametrize(
+    ("unit", "assumed"), [("image", "images"), ("lesion", "lesions"), ("group of near copies", "groups of near copies")]
+)
+def test_a_unit_that_is_not_the_patient_is_an_assumption(unit: str, assumed: str) -> None:
+    one = result(CANDIDATE, 1.0, patient_unit=unit)
+    verdict = beats(one, one)
+    assert f"120 images of 120 {assumed}" in verdict.text
+    assert f"assumes independent {assumed}" in verdict.text

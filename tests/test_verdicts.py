@@ -1,0 +1,197 @@
+"""Verdicts of pairs of results. Legend: S seeds, N images, C classes."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.judge.court import Court, Outcome, current, judging
+from pytest_fmtransfer.judge.verdicts import Verdict, beats, not_worse_than
+from pytest_fmtransfer.results import Result
+from tests.helpers import CANDIDATE, LAWS, REFERENCE, labels_of, make_result, noisy_scores, result, retrained
+
+
+@st.composite
+def pairs(draw: st.DrawFn, fewest: int = 20) -> tuple[Result, Result]:
+    """Two results on the same images, of any metric, with a few patients more than images need."""
+    metric = draw(st.sampled_from(["roc_auc", "accuracy", "balanced_accuracy"]))
+    classes = 2 if metric == "roc_auc" else draw(st.integers(2, 3))
+    counts = [draw(st.integers(fewest, fewest + 60)) for _ in range(classes)]
+    repeats = draw(st.integers(1, 2))
+    labels_N = labels_of(*counts).repeat(repeats)
+    patients_N = np.arange(sum(counts)).repeat(repeats).astype(np.str_)
+    seeded = draw(st.booleans())
+    seeds = draw(st.integers(2, 5)) if seeded else 1
+
+    def drawn(cell: str) -> Result:
+        signal, noise = draw(st.floats(0, 2)), draw(st.integers(0, 2**32 - 1 - seeds))
+        scores = [noisy_scores(labels_N, signal, seed=noise + i, classes=classes) for i in range(seeds)]
+        return make_result(cell, labels_N, np.stack(scores), patients_N, seeded, metric)
+
+    return drawn(CANDIDATE), drawn(REFERENCE)
+
+
+margins = st.floats(0.001, 0.3)
+levels = st.builds(Court, alpha=st.floats(0.001, 0.4), family_size=st.integers(1, 200))
+
+
+@LAWS
+@given(pairs(), levels)
+def test_what_beats_another_is_beaten_by_it_never(pair: tuple[Result, Result], court: Court) -> None:
+    with judging(court):
+        there, back = beats(*pair), beats(pair[1], pair[0])
+    assert (there.outcome == "inconclusive") == (back.outcome == "inconclusive") or there.effect == 0
+    assert not (there and back)
+    if there:
+        assert back.outcome == "refuted"
+
+
+@LAWS
+@given(pairs(), levels)
+def test_nothing_beats_itself(pair: tuple[Result, Result], court: Court) -> None:
+    itself, seeded = pair[0], pair[0].seeded
+    with judging(court):
+        assert beats(itself, itself).outcome == ("inconclusive" if seeded else "refuted")
+
+
+@LAWS
+@given(pairs(fewest=50), levels, margins)
+def test_what_beats_another_is_not_worse(pair: tuple[Result, Result], court: Court, margin: float) -> None:
+    with judging(court):
+        stronger, weaker = beats(*pair), not_worse_than(*pair, margin)
+    assert weaker or not stronger
+    if weaker.outcome == "refuted":
+        assert stronger.outcome == "refuted"
+
+
+@LAWS
+@given(pairs(fewest=50), levels, margins)
+def test_the_verdict_the_interval_and_p_never_disagree(
+    pair: tuple[Result, Result], court: Court, margin: float
+) -> None:
+    with judging(court):
+        verdicts = {0.0: beats(*pair), margin: beats(*pair, margin), -margin: not_worse_than(*pair, margin)}
+    for threshold, verdict in verdicts.items():
+        assume(verdict.reason == "")
+        assert verdict.lower is not None
+        assert verdict.upper is not None
+        assert verdict.p is not None
+        says: Outcome = (
+            "supported" if verdict.lower > threshold else "refuted" if verdict.upper <= threshold else "inconclusive"
+        )
+        assert verdict.outcome == says
+        assert (verdict.p < court.level) == bool(verdict) or verdict.p == pytest.approx(court.level)
+        printed = re.search(r"interval \[([+-]\d\.\d{4}), ([+-]\d\.\d{4})\]", repr(verdict))
+        assert printed is not None
+        assert printed.groups() == (f"{verdict.lower:+.4f}", f"{verdict.upper:+.4f}")
+
+
+@LAWS
+@given(pairs(), st.integers(1, 200), st.integers(1, 200))
+def test_a_larger_family_never_supports_more(pair: tuple[Result, Result], one: int, other: int) -> None:
+    with judging(Court(family_size=min(one, other))):
+        small = beats(*pair)
+    with judging(Court(family_size=max(one, other))):
+        large = beats(*pair)
+    assert small or not large
+    assert small.outcome == "refuted" or large.outcome != "refuted"
+
+
+@pytest.mark.parametrize(("candidate", "outcome"), [(2.0, "supported"), (0.5, "inconclusive"), (0.0, "refuted")])
+def test_only_supported_is_true(candidate: float, outcome: Outcome) -> None:
+    verdict = beats(result(CANDIDATE, candidate, seed=1), result(REFERENCE, 0.5))
+    assert (verdict.outcome, bool(verdict)) == (outcome, outcome == "supported")
+
+
+@pytest.mark.parametrize(("judge", "fewest"), [(beats, 20), (not_worse_than, 50)])
+@pytest.mark.parametrize("small", [0, 1])
+def test_a_class_of_too_few_patients_is_named(judge: Any, fewest: int, small: int) -> None:
+    def verdict(patients: int) -> Verdict:
+        counts = (patients, 90) if small == 0 else (90, patients)
+        more: dict[str, Any] = {"counts": counts, "classes": ("benign", "malign")}
+        return judge(result(CANDIDATE, 3.0, **more), result(REFERENCE, 0.3, **more))
+
+    assert verdict(fewest)
+    named = f"class '{('benign', 'malign')[small]}' has {fewest - 1} in the test side, {judge.__name__} needs {fewest}"
+    assert named in verdict(fewest - 1).reason
+    assert verdict(fewest - 1).outcome == "inconclusive"
+
+
+def test_patients_are_counted_and_not_their_images() -> None:
+    patients_N = np.r_[np.repeat(np.arange(19), 5), np.arange(100, 160)].astype(np.str_)
+    more: dict[str, Any] = {"counts": (95, 60), "patients_N": patients_N}
+    verdict = beats(result(CANDIDATE, 3.0, **more), result(REFERENCE, 0.3, **more))
+    assert "class 'class0' has 19 in" in verdict.reason
+
+
+def test_one_seed_of_a_seeded_regime_settles_nothing() -> None:
+    verdict = beats(retrained(CANDIDATE, 3.0), retrained(REFERENCE, 0.3, 0.3))
+    assert verdict.outcome == "inconclusive"
+    assert verdict.reason == f"training randomness not measured: {CANDIDATE} ran at one seed"
+
+
+def test_the_spread_of_the_seeds_widens_the_interval() -> None:
+    steady = beats(retrained(CANDIDATE, 1.2, 1.2, 1.2), retrained(REFERENCE, 0.3, 0.3, 0.3))
+    noisy = beats(retrained(CANDIDATE, 0.3, 1.2, 2.4), retrained(REFERENCE, 0.3, 0.3, 0.3))
+    assert steady.lower is not None
+    assert noisy.lower is not None
+    assert (steady.outcome, noisy.outcome) == ("supported", "inconclusive")
+    assert steady.effect is not None
+    assert noisy.effect is not None
+    assert noisy.effect - noisy.lower > 2 * (steady.effect - steady.lower)
+
+
+@pytest.mark.parametrize(("family_size", "supported"), [(5, True), (6, False)])
+def test_a_level_below_1_percent_needs_five_seeds(family_size: int, supported: bool) -> None:
+    with judging(Court(family_size=family_size)):
+        four = beats(retrained(CANDIDATE, 3.0, 3.0, 3.0, 3.0), retrained(REFERENCE, *[0.3] * 5))
+        five = beats(retrained(CANDIDATE, *[3.0] * 5), retrained(REFERENCE, *[0.3] * 5))
+    assert (bool(four), bool(five)) == (supported, True)
+    assert supported or four.reason == f"{CANDIDATE} needs 5 seeds at this level, not 4"
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"dataset_fingerprint": "ffff"}, "not scored on the same images"),
+        ({"ids_N": [f"other{i}" for i in range(120)]}, "not scored on the same images"),
+        ({"metric": "accuracy"}, "measured in roc_auc, old.model-data-knn in accuracy"),
+    ],
+)
+def test_results_that_cannot_be_compared_are_refused(other: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        beats(result(CANDIDATE, 1.0), result(REFERENCE, 1.0, **other))
+
+
+@pytest.mark.parametrize("margin", [0.0, -0.01])
+def test_not_worse_than_without_a_margin_is_refused(margin: float) -> None:
+    one = result(CANDIDATE, 1.0)
+    with pytest.raises(InvalidInput, match="needs a margin above 0"):
+        not_worse_than(one, one, margin)
+    with pytest.raises(InvalidInput, match="needs a margin above 0"):
+        not_worse_than(replace(one, margin=margin), one)
+
+
+def test_the_default_margin_is_the_datasets() -> None:
+    one, other = result(CANDIDATE, 1.0, margin=0.05), result(REFERENCE, 1.0, seed=1)
+    assert not_worse_than(one, other) == not_worse_than(one, other, 0.05)
+
+
+def test_a_court_writes_down_each_verdict_until_its_session_ends() -> None:
+    recorded: list[Verdict] = []
+    one, other, outside = result(CANDIDATE, 2.0), result(REFERENCE, 0.3), current()
+    with judging(Court(family_size=5, record=recorded.append)) as court:
+        assert current() is court
+        reached = [beats(one, other), not_worse_than(one, other)]
+    beats(one, other)
+    assert recorded == reached
+    assert [(verdict.kind, verdict.level, verdict.family_size) for verdict in recorded] == [
+        ("beats", 0.01, 5),
+        ("not_worse_than", 0.01, 5),
+    ]
+    assert current() is outside
