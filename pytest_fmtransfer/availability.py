@@ -39,10 +39,12 @@ def ready(cell: Cell, registry: Registry, places: Places) -> Ready | Missing:
 
     Raises UnknownName for a name that is not in the catalogue.
     """
+    regime, backbone = registry.regime(cell.regime), registry.backbone(cell.backbone)
+    dataset = registry.dataset(cell.dataset)
     lacks = [
-        *_regime_lacks(registry.regime(cell.regime), registry),
-        *_weights_lacks(registry.backbone(cell.backbone), places),
-        *_data_lacks(registry.dataset(cell.dataset), places),
+        *_not_built(regime, backbone, dataset, registry),
+        *_weights_lacks(backbone, places),
+        *_data_lacks(dataset, places),
     ]
     if not lacks:
         return Ready()
@@ -85,27 +87,26 @@ def packaged(module: str, path: str) -> Path | None:
     return Path(found.submodule_search_locations[0]) / path
 
 
-def _regime_lacks(spec: RegimeSpec, registry: Registry) -> list[Missing]:
-    if spec.is_built:
+def _not_built(regime: RegimeSpec, backbone: BackboneSpec, dataset: DatasetSpec, registry: Registry) -> list[Missing]:
+    """What is declared for the claims that name it, and cannot run in this version whatever is on disk."""
+    missing = [
+        *([] if regime.is_built else [f"run regime {regime.name}"]),
+        *([f"load backbone {backbone.name}"] if backbone.library == "not_built" else []),
+        *([f"read dataset {dataset.name}"] if dataset.reader is None else []),
+    ]
+    if not missing:
         return []
     built = [name for name in registry.names(RegimeSpec) if registry.regime(name).is_built]
     return [
         Missing(
-            reason=f"regime {spec.name} is declared but this version cannot run it",
-            remedy=f"regimes that run today: {', '.join(built)}",
+            reason=f"this version cannot {', '.join(missing)} yet",
+            remedy=f"upgrade pytest-fmtransfer when a release can (today's regimes: {', '.join(built)})",
         )
     ]
 
 
 def _weights_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
     weights = spec.weights
-    if spec.library == "not_built":
-        return [
-            Missing(
-                reason=f"backbone {spec.name} is declared but this version cannot load it",
-                remedy=f"its loader for {getattr(weights, 'file', spec.architecture)} is still to come",
-            )
-        ]
     if isinstance(weights, PackagedWeights):
         path = packaged(weights.module, weights.file)
         if path is None or not path.is_file():
@@ -128,13 +129,6 @@ def _weights_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
 
 
 def _data_lacks(spec: DatasetSpec, places: Places) -> list[Missing]:
-    if spec.reader is None:
-        return [
-            Missing(
-                reason=f"dataset {spec.name} is declared but this version cannot read it",
-                remedy=f"its reader for {getattr(spec.location, 'folder', spec.name)}/ is still to come",
-            )
-        ]
     path = _data_path(spec, places)
     if path is not None and path.is_dir():
         return []

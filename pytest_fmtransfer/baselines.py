@@ -5,7 +5,10 @@ never by the name of a test.
 """
 
 import json
+import subprocess
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 from pytest_fmtransfer.cell import Cell
@@ -51,7 +54,8 @@ class Baselines:
         """Store a result as its cell's baseline, each file whole or not at all, scores first."""
         record = self._record(result.cell)
         write_atomically(self._scores(result.cell), result.scores_file())
-        text = json.dumps(result.record(), indent=1, sort_keys=True, ensure_ascii=False)
+        whole = result.record() | {"recorded": _provenance(self.folder)}
+        text = json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False)
         write_atomically(record, f"{text}\n".encode())
 
     def _record(self, cell: Cell) -> Path:
@@ -59,3 +63,17 @@ class Baselines:
 
     def _scores(self, cell: Cell) -> Path:
         return self.folder / f"{cell.id}.npz"
+
+
+def _provenance(folder: Path) -> dict[str, str | None]:
+    """When, by which version, and at which commit of the repository that keeps the baseline."""
+    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+    try:
+        commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):  # no git, or no repository
+        commit = None
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit,
+        "pytest-fmtransfer": version("pytest-fmtransfer"),
+    }

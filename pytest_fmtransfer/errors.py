@@ -39,7 +39,7 @@ class UnknownName(InvalidInput):
 
 
 class DuplicateName(InvalidInput):
-    """A name that was registered before with something else behind it."""
+    """A name that was registered before."""
 
 
 class Unavailable(FmTransferError):

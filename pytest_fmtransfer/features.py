@@ -61,7 +61,7 @@ def subject_of(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, An
         "mean": list(spec.mean),
         "std": list(spec.std),
         "forward_dtype": dtype if uses_torch else "float32",
-        "versions": {name: version(name) for name in ("torch", "timm")} if uses_torch else {},
+        "versions": {name: version(name) for name in (("torch", "timm", "pillow") if uses_torch else ("pillow",))},
     }
 
 

@@ -40,6 +40,8 @@ def evaluate(metric: str, labels_N: Ints, scores_NC: NDArray[np.floating]) -> Es
         raise UnknownName("metric", metric, METRICS)
     scores = np.asarray(scores_NC, dtype=np.float64)
     labels = np.asarray(labels_N, dtype=np.int64)
+    if labels.ndim != 1 or not np.array_equal(labels, labels_N):
+        raise InvalidInput("labels are one whole number per image")
     if scores.ndim != 2 or len(scores) != len(labels) or len(labels) == 0:
         raise InvalidInput(f"scores of shape {scores.shape} for {len(labels)} labels; give one row per label")
     if not np.isfinite(scores).all():

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-def _user_cache() -> Path:
+def _user_cache(environ: Mapping[str, str]) -> Path:
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+        return Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Places:
             return Path(environ[variable]).expanduser() if environ.get(variable) else None
 
         return cls(
-            store=folder("FMTRANSFER_STORE") or _user_cache() / "fmtransfer",
+            store=folder("FMTRANSFER_STORE") or _user_cache(environ) / "fmtransfer",
             weights=folder("FMTRANSFER_WEIGHTS"),
             data_root=folder("FMTRANSFER_DATA"),
         )

@@ -8,16 +8,18 @@ Legend: S seeds, N test images sorted by id, C classes.
 import hashlib
 import io
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.errors import BaselineError
+from pytest_fmtransfer.errors import BaselineError, InvalidInput
 from pytest_fmtransfer.metrics import Estimate, evaluate
 
 SCHEMA = 1
@@ -60,7 +62,7 @@ class Cost:
     @property
     def images_per_second(self) -> float | None:
         """Of the forward passes alone; None where there were none."""
-        return self.forward_passes / self.forward_seconds if self.forward_passes else None
+        return self.forward_passes / self.forward_seconds if self.forward_passes and self.forward_seconds else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +91,16 @@ class Result:
     cost: Cost
     origin: str = "computed"
 
+    def __post_init__(self) -> None:
+        seeds, images, columns = self.scores_SNC.shape
+        if (seeds, seeds) != (len(self.seeds), len(self.chosen)) or columns != len(self.classes):
+            raise InvalidInput(
+                f"{self.cell}: scores of {seeds} seeds and {columns} classes for {len(self.seeds)} seeds, "
+                f"{len(self.chosen)} choices and {len(self.classes)} classes"
+            )
+        if {len(self.ids_N), len(self.patients_N), len(self.labels_N)} != {images}:
+            raise InvalidInput(f"{self.cell}: scores of {images} images for {len(self.ids_N)} ids")
+
     @cached_property
     def estimates(self) -> tuple[Estimate, ...]:
         """The headline metric of each seed."""
@@ -111,10 +123,11 @@ class Result:
         np.savez_compressed(
             stream,
             allow_pickle=False,
-            ids_N=self.ids_N,
-            patients_N=self.patients_N,
-            labels_N=self.labels_N,
-            scores_SNC=self.scores_SNC,
+            # Through lists, so that equal texts have equal bytes whatever width the arrays had.
+            ids_N=np.array(self.ids_N.tolist(), dtype=np.str_),
+            patients_N=np.array(self.patients_N.tolist(), dtype=np.str_),
+            labels_N=np.ascontiguousarray(self.labels_N, dtype="<i8"),
+            scores_SNC=np.ascontiguousarray(self.scores_SNC, dtype="<f4"),
         )
         return stream.getvalue()
 
@@ -147,28 +160,49 @@ class Result:
         """
         if record.get("schema") != SCHEMA:
             raise BaselineError(f"schema {record.get('schema')!r}; this version reads schema {SCHEMA}")
-        with np.load(io.BytesIO(scores_file), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in ("ids_N", "patients_N", "labels_N", "scores_SNC")}
+        try:
+            with np.load(io.BytesIO(scores_file), allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in ("ids_N", "patients_N", "labels_N", "scores_SNC")}
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError) as error:
+            raise BaselineError(f"the file of scores is damaged ({error})") from error
         if scores_checksum(**arrays) != record["scores"]:
             raise BaselineError("the scores are not the ones that the record was written with")
-        result = cls(
-            cell=Cell.parse(record["cell"]),
-            question=Question(**record["question"]),
-            subject=record["subject"],
-            seeds=tuple(record["seeds"]),
-            seeded=record["seeded"],
-            classes=tuple(record["classes"]),
-            patient_unit=record["patient_unit"],
-            margin=record["margin"],
-            chosen=tuple(record["chosen"]),
-            cost=Cost(**record["cost"]),
-            origin=origin,
-            **arrays,
-            **more,
-        )
-        if not np.allclose(result.by_seed, record["metric"]["by_seed"], rtol=0, atol=1e-9):
-            raise BaselineError("the metric in the record is not the metric of its scores")
+        try:
+            result = cls(
+                cell=Cell.parse(record["cell"]),
+                question=Question(**record["question"]),
+                subject=record["subject"],
+                seeds=tuple(record["seeds"]),
+                seeded=record["seeded"],
+                classes=tuple(record["classes"]),
+                patient_unit=record["patient_unit"],
+                margin=record["margin"],
+                chosen=tuple(record["chosen"]),
+                cost=Cost(**record["cost"]),
+                origin=origin,
+                **arrays,
+                **more,
+            )
+        except InvalidInput as error:
+            raise BaselineError(f"the record does not fit its scores: {error}") from error
+        again = result.record()
+        for name in ("name", "mean", "by_seed"):
+            if not _same(record["metric"][name], again["metric"][name]):
+                raise BaselineError("the metric in the record is not the metric of its scores")
+        for name in ("images", "patients"):
+            if record[name] != again[name]:
+                raise BaselineError(f"the number of {name} in the record is not that of its scores")
         return result
+
+
+def _same(stored: object, found: object) -> bool:
+    """Equal, figures to 1e-9: another processor may sum in another order."""
+    if isinstance(stored, list) and isinstance(found, list):
+        pairs = cast(list[tuple[object, object]], list(zip(stored, found, strict=False)))  # pyright: ignore
+        return len(cast(list[object], stored)) == len(cast(list[object], found)) and all(_same(*pair) for pair in pairs)
+    if isinstance(stored, float) and isinstance(found, float):
+        return abs(stored - found) <= 1e-9
+    return stored == found
 
 
 def scores_checksum(

@@ -58,18 +58,13 @@ class Store:
         return self.root / kind / key[:2] / key
 
     def load(self, kind: str, key: str) -> Path | None:
-        """The folder of a sound entry, or None when there is none.
-
-        A corrupt entry is removed with one warning and counts as none.
-        """
+        """The folder of a sound entry; None when there is none, or when its bytes are not those that were written."""
         folder = self.place(kind, key)
         if not (folder / MANIFEST).is_file():
             return None
         try:
             _verify(folder)
-        except CorruptEntry as error:
-            warnings.warn(f"{error}; it is computed again", stacklevel=2)
-            shutil.rmtree(folder, ignore_errors=True)
+        except CorruptEntry:
             return None
         return folder
 
@@ -85,7 +80,8 @@ class Store:
         """The folder of an entry and whether this call computed it.
 
         `compute` writes the entry's files into the folder it is given. Two processes that ask for one
-        key compute it once: the second waits for the first. `about` is kept in `entry.json` for people.
+        key compute it once: the second waits for the first. A corrupt entry is computed again, with one
+        warning. `about` is kept in `entry.json` for people.
         `lock` names a wider lock than the entry's own, for entries that are built from one another.
         """
         found = self.load(kind, key)
@@ -95,6 +91,10 @@ class Store:
             found = self.load(kind, key)
             if found is not None:
                 return found, False
+            if (damaged := self.place(kind, key)).exists():  # removed under the lock: nobody else is writing it
+                if (damaged / MANIFEST).exists():  # without one it never was an entry
+                    warnings.warn(f"store entry {damaged} is corrupt; it is computed again", stacklevel=2)
+                shutil.rmtree(damaged)
             return self._write(kind, key, compute, about), True
 
     def entries(self, kind: str) -> Iterator[Path]:
@@ -110,8 +110,7 @@ class Store:
             files = {path.name: file_digest(path) for path in sorted(scratch.iterdir())}
             manifest = {"kind": kind, "key": key, "about": dict(about), "files": files}
             (scratch / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-            if folder.exists():  # left without a manifest, so never an entry
-                shutil.rmtree(folder)
+            os.chmod(scratch, 0o755)  # mkdtemp's 0700 would survive the rename
             os.replace(scratch, folder)
         except BaseException:
             shutil.rmtree(scratch, ignore_errors=True)

@@ -5,6 +5,15 @@ from pathlib import Path
 
 import pytest
 
+# pytester forgets the modules that an inner run imports, and numpy cannot be imported twice: all that inner
+# runs use is imported here, once.
+import pytest_fmtransfer._transfer
+import pytest_fmtransfer.adapt.knn
+import pytest_fmtransfer.adapt.linear_probe
+import pytest_fmtransfer.backbones.metadata
+import pytest_fmtransfer.baselines
+import pytest_fmtransfer.data.readers.br35h
+import pytest_fmtransfer.reports.tables  # noqa: F401
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.places import Places
 

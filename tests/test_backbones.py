@@ -102,9 +102,7 @@ def test_folding_changes_nothing(name: str, registry: Registry, places: Places) 
 
 
 @pytest.mark.parametrize(("picture", "classes"), [("chelsea", {281, 282, 283, 284, 285}), ("coffee", {967})])
-def test_lite0_knows_a_cat_and_an_espresso(
-    picture: str, classes: set[int], registry: Registry, places: Places
-) -> None:
+def test_lite0_knows_a_cat_and_an_espresso(picture: str, classes: set[int], registry: Registry, places: Places) -> None:
     spec = registry.backbone("efficientnet_lite0")
     network = build_network(spec, weights_file(spec, places))
     image = Image.fromarray(getattr(data, picture)())

@@ -121,6 +121,20 @@ def test_a_letter_in_the_corner_is_cut_off() -> None:
     np.testing.assert_array_equal(br35h.crop_to_head(lettered_HW), br35h.crop_to_head(np.pad(head(0), 40)))
 
 
+def test_the_dim_rim_of_a_head_is_kept() -> None:
+    rim_HW = np.full((60, 50), 100, dtype=np.uint8)
+    rim_HW[15:45, 15:35] = 230
+    assert br35h.otsu_threshold(np.pad(rim_HW, 5)) > 50
+    np.testing.assert_array_equal(br35h.crop_to_head(np.pad(rim_HW, 5)), rim_HW)
+
+
+@pytest.mark.parametrize("line", [np.s_[10, :], np.s_[:, 10]], ids=["row", "column"])
+def test_a_picture_of_one_line_stays_whole(line: tuple[int | slice, int | slice]) -> None:
+    pixels_HW = np.zeros((20, 30), dtype=np.uint8)
+    pixels_HW[line] = 200
+    np.testing.assert_array_equal(br35h.crop_to_head(pixels_HW), pixels_HW)
+
+
 @pytest.mark.parametrize("level", [0, 1, 128, 255])
 def test_a_uniform_picture_stays_whole(level: int) -> None:
     pixels_HW = np.full((20, 30), level, dtype=np.uint8)
@@ -151,6 +165,12 @@ def test_pictures_are_linked_through_a_third() -> None:
     assert len(set(br35h.near_copies(steps_NSS[[0, -1]]).tolist())) == 2
 
 
+def test_what_all_pictures_share_does_not_link_them() -> None:
+    bright_NSS = np.stack([180 + resize(head(seed), 32) // 4 for seed in range(4)])
+    assert len(set(br35h.near_copies(bright_NSS).tolist())) == 4
+
+
 def test_a_copy_that_only_one_view_shows_is_linked() -> None:
-    one_NSS, other_NSS = np.stack([head(0), head(1)]), np.stack([head(2), noisy(head(2))])
-    assert len(set(br35h.near_copies(one_NSS, other_NSS).tolist())) == 1
+    different_NSS, copies_NSS = np.stack([head(0), head(1)]), np.stack([head(2), noisy(head(2))])
+    assert len(set(br35h.near_copies(different_NSS, copies_NSS).tolist())) == 1
+    assert len(set(br35h.near_copies(copies_NSS, different_NSS).tolist())) == 1

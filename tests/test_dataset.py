@@ -11,6 +11,7 @@ from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import DataRoot
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.images import load_images
+from pytest_fmtransfer.data.readers import br35h
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import DatasetError, Unavailable, UnreadableImage
 from pytest_fmtransfer.places import Places
@@ -34,7 +35,7 @@ def root(tmp_path: Path) -> Path:
 def opened(root: Path, *, keep: str = "one_per_group", store: str = "store") -> Dataset:
     places = Places(store=root / store, data_root=root)
     location = DataRoot(folder="MRI", url="https://example.org")
-    return open_dataset(replace(BR35H, location=location, options={"keep": keep}), places)
+    return open_dataset(replace(BR35H, location=location, options={"keep": keep}, expected_images=None), places)
 
 
 def test_all_images_stand_in_the_order_of_their_ids(root: Path) -> None:
@@ -80,6 +81,12 @@ def test_another_arrangement_has_another_fingerprint(root: Path) -> None:
     assert opened(root).fingerprint != opened(root, keep="all").fingerprint
 
 
+def test_another_split_has_another_fingerprint(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = opened(root).fingerprint
+    monkeypatch.setattr(br35h, "SPLIT_SEED", 43)
+    assert opened(root).fingerprint != before
+
+
 def test_a_changed_image_changes_the_fingerprint(root: Path) -> None:
     before = opened(root).fingerprint
     save(noisy(head(3)), root / "MRI" / "no" / "3.jpg")
@@ -122,6 +129,12 @@ def test_images_are_squares_of_bytes_in_the_order_of_the_table(root: Path) -> No
     np.testing.assert_allclose(images.pixels_NSS.mean(axis=(1, 2)), means_N, atol=5)
 
 
+def test_two_arrangements_share_a_store(root: Path) -> None:
+    places = Places(store=root / "store")
+    for keep, images in (("one_per_group", 12), ("all", 15)):
+        assert len(load_images(opened(root, keep=keep), 16, places).digests_N) == images
+
+
 def test_equal_pictures_have_equal_digests(root: Path) -> None:
     (root / "MRI" / "no" / "same.jpg").write_bytes((root / "MRI" / "no" / "5.jpg").read_bytes())
     dataset = opened(root, keep="all")
@@ -140,24 +153,24 @@ def test_images_are_decoded_once_per_size(root: Path) -> None:
         load_images(dataset, 24, places)
 
 
-@pytest.fixture(scope="session")
-def packaged(tmp_path_factory: pytest.TempPathFactory) -> Places:
-    """A store in which the packaged folder is scanned once for this session."""
-    return Places(store=tmp_path_factory.mktemp("packaged"))
-
-
-def test_the_packaged_dataset_has_the_images_we_say(packaged: Places) -> None:
-    table = open_dataset(BR35H, packaged).table
+def test_the_packaged_dataset_has_the_images_we_say(places: Places) -> None:
+    table = open_dataset(BR35H, places).table
     assert len(table.ids_N) == len(set(table.patients_N.tolist())) == 511
     assert np.bincount(table.labels_N[table.side(TEST)]).tolist() == [79, 126]
 
 
-def test_the_naive_dataset_keeps_every_image_and_has_near_copies_on_both_sides(packaged: Places) -> None:
+def test_the_naive_dataset_keeps_every_image_and_has_near_copies_on_both_sides(places: Places) -> None:
     naive = Registry().dataset("br35h.naive")
-    table = open_dataset(naive, packaged).table
+    table = open_dataset(naive, places).table
     assert len(table.ids_N) == naive.expected_images == 3000
     assert set(table.patients_N[table.side(TRAIN)]) & set(table.patients_N[table.side(TEST)])
 
 
-def test_the_packaged_dataset_has_one_fingerprint(packaged: Places) -> None:
-    assert open_dataset(BR35H, packaged).fingerprint == open_dataset(BR35H, packaged).fingerprint
+def test_the_packaged_dataset_has_one_fingerprint(places: Places) -> None:
+    assert open_dataset(BR35H, places).fingerprint == open_dataset(BR35H, places).fingerprint
+
+
+def test_a_folder_with_another_number_of_images_is_refused(root: Path) -> None:
+    spec = replace(BR35H, location=DataRoot(folder="MRI", url="https://example.org"))
+    with pytest.raises(DatasetError, match="br35h has 3000; restore the folder"):
+        open_dataset(spec, Places(store=root / "store", data_root=root))

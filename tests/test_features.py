@@ -188,4 +188,7 @@ def test_two_processes_compute_features_once(places: Places, tmp_path: Path) -> 
 def test_every_row_names_a_dataset_that_is_read_or_says_why_not(registry: Registry) -> None:
     for name in registry.names(DatasetSpec):
         spec = registry.dataset(name)
-        assert spec.reader is None or (Path(__file__).parents[1] / f"pytest_fmtransfer/data/readers/{spec.reader}.py").is_file()
+        assert (
+            spec.reader is None
+            or (Path(__file__).parents[1] / f"pytest_fmtransfer/data/readers/{spec.reader}.py").is_file()
+        )

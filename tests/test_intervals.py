@@ -27,9 +27,16 @@ def test_the_interval_of_an_auc_stays_between_0_and_1(negatives: int, positives:
         assert 0 < lower < result.mean < upper < 1
 
 
-def test_the_interval_of_a_perfect_auc_has_no_width() -> None:
+def test_a_perfect_auc_is_as_uncertain_as_its_pairs() -> None:
+    """Twenty disjoint pairs, all in order: Clopper and Pearson's lower limit is alpha ** (1 / 20)."""
     result = make_result("a-b-c", labels_of(20, 20), two_columns(np.arange(40.0)))
-    assert interval(result) == (1.0, 1.0)
+    limits = interval(result)
+    assert limits is not None
+    assert limits == pytest.approx((0.025 ** (1 / 20), 1.0))
+
+
+def test_one_patient_in_a_class_has_no_interval() -> None:
+    assert interval(make_result("a-b-c", labels_of(20, 1), two_columns(np.arange(21.0)))) is None
 
 
 def test_the_interval_of_an_accuracy_is_its_bound() -> None:

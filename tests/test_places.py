@@ -47,9 +47,8 @@ def test_the_store_is_below_the_users_cache_by_default(tmp_path: Path, monkeypat
 
 
 @LINUX
-def test_the_users_own_cache_folder_is_heeded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert Places.from_environment({}).store == tmp_path / "fmtransfer"
+def test_the_users_own_cache_folder_is_heeded(tmp_path: Path) -> None:
+    assert Places.from_environment({"XDG_CACHE_HOME": str(tmp_path)}).store == tmp_path / "fmtransfer"
 
 
 def test_naming_places_makes_no_folder(tmp_path: Path) -> None:

@@ -134,6 +134,13 @@ def test_every_field_of_the_question_that_changed_is_named() -> None:
     assert "metric: roc_auc → accuracy; profile: ci → full" in verdict.text
 
 
+def test_a_long_change_is_cut_in_the_line_and_whole_in_the_text() -> None:
+    settings = {"neighbours": list(range(100))}
+    verdict = unchanged_from(baseline(settings=settings), baseline(), TOLERANCE)
+    assert len(repr(verdict)) == 120
+    assert repr(verdict).endswith("…")
+
+
 def test_other_images_make_the_baseline_stale() -> None:
     verdict = unchanged_from(baseline(ids_N=[f"other{i:03}" for i in range(80)]), baseline(), TOLERANCE)
     assert repr(verdict) == "stale baseline, the question changed: the test images"

@@ -91,8 +91,9 @@ EDITS: dict[str, Callable[[Result], Result]] = {
     "patient": lambda result: replace(result, patients_N=np.array(["patient00001", *result.patients_N[1:]])),
     "id": lambda result: replace(result, ids_N=np.array(["another", *result.ids_N[1:]])),
     "order of the images": lambda result: replace(result, ids_N=result.ids_N[::-1]),
-    "seeds": lambda result: replace(result, scores_SNC=result.scores_SNC.repeat(2, axis=0)),
-    "shape": lambda result: replace(result, scores_SNC=result.scores_SNC.reshape(1, 2, 4)),
+    "seeds": lambda result: replace(
+        result, scores_SNC=result.scores_SNC.repeat(2, axis=0), seeds=(0, 1), chosen=result.chosen * 2
+    ),
 }
 
 
@@ -108,9 +109,9 @@ def test_scores_that_the_record_was_not_written_with_are_refused(edit: Callable[
 def test_any_other_score_is_detected(result: Result, data: st.DataObject) -> None:
     scores_SNC = result.scores_SNC.copy()
     place = tuple(data.draw(st.integers(0, size - 1)) for size in scores_SNC.shape)
-    scores_SNC[place] = data.draw(
-        st.floats(-(2.0**100), 2.0**100, width=32).filter(lambda score: score != scores_SNC[place])
-    )
+    score = data.draw(st.floats(-(2.0**100), 2.0**100, width=32))
+    assume(score != scores_SNC[place])
+    scores_SNC[place] = score
     with pytest.raises(BaselineError):
         Result.restore(result.record(), replace(result, scores_SNC=scores_SNC).scores_file(), origin="baseline")
 
@@ -129,6 +130,39 @@ def test_another_metric_written_into_the_question_is_detected() -> None:
     record["question"]["metric"] = "balanced_accuracy"
     with pytest.raises(BaselineError, match="not the metric of its scores"):
         Result.restore(record, result.scores_file(), origin="baseline")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("seeds", [0, 1]), ("chosen", []), ("classes", ["one"]), ("images", 3), ("patients", 9)]
+)
+def test_a_count_edited_in_the_record_is_detected(name: str, value: object) -> None:
+    record = some_result().record() | {name: value}
+    with pytest.raises(BaselineError):
+        Result.restore(record, some_result().scores_file(), origin="baseline")
+
+
+@pytest.mark.parametrize("by_seed", [[], [0.5, 0.5]])
+def test_a_metric_of_other_seeds_is_detected(by_seed: list[float]) -> None:
+    record = some_result().record()
+    record["metric"]["by_seed"] = by_seed
+    with pytest.raises(BaselineError, match="not the metric of its scores"):
+        Result.restore(record, some_result().scores_file(), origin="baseline")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda data: b"", lambda data: data[: len(data) // 2], lambda data: b"PK" + data[9:]],
+    ids=["empty", "cut", "torn"],
+)
+def test_a_damaged_file_of_scores_is_told(damage: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(BaselineError, match="the file of scores is damaged"):
+        Result.restore(some_result().record(), damage(some_result().scores_file()), origin="baseline")
+
+
+def test_the_width_of_a_text_array_changes_no_byte() -> None:
+    result = some_result()
+    wide = replace(result, ids_N=result.ids_N.astype("<U99"), scores_SNC=np.asfortranarray(result.scores_SNC))
+    assert wide.scores_file() == result.scores_file()
 
 
 @pytest.mark.parametrize("schema", [SCHEMA + 1, SCHEMA - 1, str(SCHEMA), None])

@@ -16,8 +16,15 @@ names = st.from_regex(r"[a-z0-9_.]{1,200}-[a-z0-9_.]{1,200}-[a-z0-9_.]{1,40}", f
 
 
 @LAWS
-@given(names, st.text(max_size=300), st.integers(2, 60), st.floats(-1, 1), levels, st.booleans())
-def test_a_verdict_is_one_line_of_at_most_120_characters(
+@given(
+    names,
+    st.text(max_size=300) | st.text(min_size=60, max_size=300),
+    st.integers(2, 60),
+    st.floats(0, 1e60),
+    levels,
+    st.booleans(),
+)
+def test_a_verdict_takes_at_most_120_characters(
     cell: str, name: str, fewest: int, margin: float, court: Court, seeded: bool
 ) -> None:
     more: dict[str, Any] = {"counts": (60, fewest), "classes": ("benign", name), "seeded": seeded}
@@ -70,3 +77,19 @@ def test_a_unit_that_is_not_the_patient_is_an_assumption(unit: str, assumed: str
     verdict = beats(one, one)
     assert f"120 images of 120 {assumed}" in verdict.text
     assert f"assumes independent {assumed}" in verdict.text
+
+
+def test_a_reason_does_not_hide_the_figures_and_says_what_is_needed() -> None:
+    more: dict[str, Any] = {"counts": (60, 12), "classes": ("benign", "malign")}
+    verdict = beats(result(CANDIDATE, 2.0, **more), result(REFERENCE, 0.3, **more))
+    assert "class 'malign' has 12 in the test side, beats needs 20" in repr(verdict)
+    assert "% interval [" in verdict.text
+    assert "would settle it: what is named above" in verdict.text
+
+
+def test_one_patient_in_a_class_is_inconclusive_and_has_no_interval() -> None:
+    more: dict[str, Any] = {"counts": (60, 1), "classes": ("benign", "malign")}
+    verdict = beats(result(CANDIDATE, 2.0, **more), result(REFERENCE, 0.3, **more))
+    assert verdict.outcome == "inconclusive"
+    assert "class 'malign' has 1 in the test side" in repr(verdict)
+    assert "too few patients for an interval" in verdict.text

@@ -195,3 +195,30 @@ def test_a_court_writes_down_each_verdict_until_its_session_ends() -> None:
         ("not_worse_than", 0.01, 5),
     ]
     assert current() is outside
+
+
+def test_two_perfect_aucs_are_not_taken_for_certain() -> None:
+    """At the ceiling the t bound has no width; MOVER says how much 60 patients a class can hide."""
+    perfect = make_result("a-b-c", [0] * 60 + [1] * 60, np.repeat(np.eye(2), 60, axis=0))
+    other = make_result("d-b-c", [0] * 60 + [1] * 60, 3 * np.repeat(np.eye(2), 60, axis=0))
+    verdict = not_worse_than(perfect, other, 0.02)
+    assert verdict.outcome == "inconclusive"
+    assert verdict.lower == pytest.approx(0.05 ** (1 / 60) - 1)
+    assert not_worse_than(perfect, other, 0.06)
+
+
+def test_a_class_without_test_images_is_named() -> None:
+    labels = [0] * 40 + [1] * 40
+    scores = np.eye(3)[labels]
+    more: dict[str, Any] = {"metric": "balanced_accuracy", "classes": ("one", "two", "three")}
+    verdict = beats(make_result("a-b-c", labels, scores, **more), make_result("d-b-c", labels, -scores, **more))
+    assert "class 'three' has 0 in the test side" in repr(verdict)
+
+
+@pytest.mark.parametrize("margin", [-0.1, float("nan"), float("inf")])
+def test_a_margin_that_is_none_is_refused(margin: float) -> None:
+    one = make_result("a-b-c", [0, 1] * 60, np.eye(2)[[0, 1] * 60])
+    with pytest.raises(InvalidInput):
+        beats(one, one, margin)
+    with pytest.raises(InvalidInput):
+        not_worse_than(one, one, margin)

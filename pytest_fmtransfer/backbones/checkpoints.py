@@ -30,7 +30,7 @@ def load_strictly(module: nn.Module, path: Path, layout: Literal["same_order", "
         if len(stored) != len(expected):
             raise CheckpointMismatch(
                 f"{path}: {len(stored)} tensors in the file, {len(expected)} in the architecture; "
-                f"first in the file {next(iter(stored), None)!r}, in the architecture {next(iter(expected))!r}"
+                f"first in the file {next(iter(stored), None)!r}, in the architecture {next(iter(expected), None)!r}"
             )
         pairs = [(theirs, stored[theirs], ours) for theirs, ours in zip(stored, expected, strict=True)]
     for theirs, tensor, ours in pairs:

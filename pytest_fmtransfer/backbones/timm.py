@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from pytest_fmtransfer.backbones.base import Backbone
 from pytest_fmtransfer.backbones.checkpoints import load_strictly
 from pytest_fmtransfer.backbones.folding import fold_batch_norm
-from pytest_fmtransfer.catalog.specs import BackboneSpec, PackagedWeights, RandomWeights
+from pytest_fmtransfer.catalog.specs import BackboneSpec, PackagedWeights, PublishedWeights, RandomWeights
+from pytest_fmtransfer.errors import InvalidInput
 
 
 class TimmBackbone(Backbone):
@@ -36,13 +37,18 @@ def build(spec: BackboneSpec, weights: Path | None) -> TimmBackbone:
 
 
 def build_network(spec: BackboneSpec, weights: Path | None) -> nn.Module:
-    """The whole network in evaluation mode, with the classifier where the checkpoint has one."""
+    """The whole network in evaluation mode, with the classifier where the checkpoint has one.
+
+    Raises CheckpointMismatch when the file does not fit, InvalidInput for a row that names no file.
+    """
     if isinstance(spec.weights, RandomWeights):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(spec.weights.seed)
             return timm.create_model(spec.architecture, num_classes=0).eval()
-    assert weights is not None
-    assert isinstance(spec.weights, PackagedWeights)
+    if weights is None or not isinstance(spec.weights, PackagedWeights | PublishedWeights):
+        raise InvalidInput(
+            f"backbone {spec.name} names no file of weights; give it PackagedWeights or PublishedWeights"
+        )
     network = timm.create_model(spec.architecture, num_classes=spec.weights.num_classes)
     load_strictly(network, weights, spec.weights.layout)
     return network.eval()

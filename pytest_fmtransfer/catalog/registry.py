@@ -114,7 +114,14 @@ class Registry:
     def _load_entry_points(self) -> None:
         if self._entry_points_loaded:
             return
-        self._entry_points_loaded = True
+        self._entry_points_loaded = True  # before they run: one that looks an unknown name up must not load them again
         for point in entry_points(group=ENTRY_POINT_GROUP):
-            fill: Callable[[Registry], None] = point.load()
-            fill(self)
+            try:
+                fill: Callable[[Registry], None] = point.load()
+                fill(self)
+            except Exception as error:
+                self._entry_points_loaded = False
+                raise InvalidInput(
+                    f"entry point {point.name!r} ({point.value}) in group {ENTRY_POINT_GROUP} failed: {error!r}; "
+                    "mend or uninstall the package that declares it"
+                ) from error

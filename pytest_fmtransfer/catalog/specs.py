@@ -25,6 +25,8 @@ class PublishedWeights:
 
     file: str
     url: str
+    layout: Literal["same_order", "same_keys"] = "same_keys"
+    num_classes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,8 @@ class DatasetSpec:
     before a suite is run and `margin_reason` says where it comes from. `reader` names the module of
     `pytest_fmtransfer.data.readers` that reads the layout, None where this version has none.
     `patient_unit` is what `patients` are on this dataset; every verdict names it, because it is what a
-    verdict assumes to be independent.
+    verdict assumes to be independent. `expected_images` is how many the folder holds, before anything is left
+    out; a folder with another number is refused. None where the owner does not know.
     """
 
     name: str
@@ -104,7 +107,7 @@ class DatasetSpec:
     metric: Metric
     margin: float
     margin_reason: str
-    expected_images: int
+    expected_images: int | None
     licence: str
     source: str
     caveats: tuple[str, ...] = ()

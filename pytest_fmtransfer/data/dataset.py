@@ -9,6 +9,7 @@ from types import ModuleType
 from pytest_fmtransfer.availability import data_folder
 from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.data.table import Scan, Table
+from pytest_fmtransfer.errors import DatasetError
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.store import Store, code_digest, fingerprint
 
@@ -40,21 +41,28 @@ def open_dataset(spec: DatasetSpec, places: Places) -> Dataset:
     """The dataset as its row arranges it.
 
     The scan is stored under the folder's listing (names, sizes, modification times), so that an
-    unchanged folder is scanned once. Raises Unavailable when the folder is not here, and what the
-    reader raises for a folder that is not as it should be.
+    unchanged folder is scanned once. Raises Unavailable when the folder is not here, DatasetError when it holds
+    another number of images than its row says, and what the reader raises for files that are not as they
+    should be.
     """
     folder = data_folder(spec, places)
     reader = reader_of(spec)
 
     def compute(entry: Path) -> None:
-        found: Scan = reader.scan(folder)
-        found.save(entry / "scan.npz")
+        scanned: Scan = reader.scan(folder)
+        scanned.save(entry / "scan.npz")
 
     key = fingerprint(
         code_digest(f"data/readers/{spec.reader}.py", "data/decoding.py", "data/table.py"), _listing(folder)
     )
     entry, _ = Store(root=places.store).fetch("scans", key, compute, about={"folder": str(folder)})
-    table: Table = reader.arrange(Scan.load(entry / "scan.npz"), spec.options)
+    found = Scan.load(entry / "scan.npz")
+    if spec.expected_images not in (None, len(found.ids_N)):
+        raise DatasetError(
+            f"{folder} holds {len(found.ids_N)} images, {spec.name} has {spec.expected_images}; "
+            "restore the folder, or get the data again"
+        )
+    table: Table = reader.arrange(found, spec.options)
     columns = (table.ids_N, table.labels_N, table.patients_N, table.digests_N, table.split_N)
     return Dataset(
         spec=spec,

@@ -23,7 +23,7 @@ def open_image(path: Path) -> Image.Image:
         with Image.open(path) as image:
             image.load()
             return image
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three on broken files
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # as Pillow does on broken files
         raise UnreadableImage(
             f"cannot read image {path} ({error}); restore the file, or reinstall the package that carries it"
         ) from error

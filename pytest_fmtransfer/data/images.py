@@ -5,6 +5,7 @@ Legend: N images, S the square side in pixels.
 
 import hashlib
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,7 @@ def load_images(dataset: Dataset, size: int, places: Places) -> Images:
     key = fingerprint(
         dataset.fingerprint,
         size,
+        version("pillow"),
         code_digest(f"data/readers/{dataset.spec.reader}.py", "data/decoding.py", "data/images.py"),
     )
     about = {"dataset": dataset.spec.name, "size": size, "cores": cores()}

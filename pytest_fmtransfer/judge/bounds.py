@@ -69,15 +69,27 @@ def patient_piece(influence_N: Floats, stratum_N: NDArray[np.int64], patients_N:
     and the influences of an AUC this is DeLong's variance. Degrees of freedom: patients of the smallest
     stratum, less one. Raises ValueError when a stratum has fewer than two patients.
     """
-    _, patient_of_N = np.unique(patients_N, return_inverse=True)
-    strata, stratum_of_N = np.unique(stratum_N, return_inverse=True)
-    by_patient_PK = np.zeros((int(patient_of_N.max()) + 1, len(strata)))
-    np.add.at(by_patient_PK, (patient_of_N, stratum_of_N), influence_N)
+    fewest = int(patients_per_stratum(stratum_N, patients_N).min())
+    return Piece(
+        variance=patient_covariance(influence_N, influence_N, stratum_N, patients_N), degrees=float(fewest - 1)
+    )
+
+
+def patient_covariance(
+    one_N: Floats, other_N: Floats, stratum_N: NDArray[np.int64], patients_N: NDArray[np.str_]
+) -> float:
+    """Covariance from drawing patients of two estimates whose influences are given, as in `patient_piece`."""
     counts_K = patients_per_stratum(stratum_N, patients_N)
     if counts_K.min() < 2:
         raise ValueError("a class with fewer than two patients has no variance")
-    scaled_PK = by_patient_PK * np.sqrt(counts_K / (counts_K - 1))
-    return Piece(variance=float((scaled_PK.sum(axis=1) ** 2).sum()), degrees=float(counts_K.min() - 1))
+    _, patient_of_N = np.unique(patients_N, return_inverse=True)
+    _, stratum_of_N = np.unique(stratum_N, return_inverse=True)
+    sums_2P: list[Floats] = []
+    for influence_N in (one_N, other_N):
+        by_patient_PK = np.zeros((int(patient_of_N.max()) + 1, len(counts_K)))
+        np.add.at(by_patient_PK, (patient_of_N, stratum_of_N), influence_N)
+        sums_2P.append((by_patient_PK * np.sqrt(counts_K / (counts_K - 1))).sum(axis=1))
+    return float(sums_2P[0] @ sums_2P[1])
 
 
 def patients_per_stratum(stratum_N: NDArray[np.int64], patients_N: NDArray[np.str_]) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from scipy.stats import rankdata
 from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.judge.court import Outcome, current
 from pytest_fmtransfer.judge.verdicts import Verdict
+from pytest_fmtransfer.judge.wording import shortened
 from pytest_fmtransfer.results import Result
 
 ACCEPT = "accept the new value: run the same command with --fm-update=changed, and commit the file"
@@ -101,7 +102,7 @@ def _verdict(candidate: Result, outcome: Outcome, summary: str, detail: str, eff
         candidate=candidate.cell.id,
         reference="baseline",
         outcome=outcome,
-        summary=summary if len(summary) <= 120 else summary[:119] + "…",
+        summary=shortened(summary),
         text=text if outcome == "supported" else f"{text}\n  {ACCEPT}",
         effect=effect,
     )

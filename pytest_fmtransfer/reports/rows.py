@@ -27,7 +27,7 @@ class Report:
 
 def cell_row(result: Result) -> Row:
     """One cell: metric by seed, mean and 95 % interval, sample, cost, origin."""
-    lower, upper = interval(result)
+    lower, upper = interval(result) or (None, None)
     rate = result.cost.images_per_second
     return {
         "cell": result.cell.id,
@@ -37,8 +37,8 @@ def cell_row(result: Result) -> Row:
         "metric": result.question.metric,
         "by_seed": [float(value) for value in result.by_seed],
         "mean": result.mean,
-        "lower": float(lower),
-        "upper": float(upper),
+        "lower": lower,
+        "upper": upper,
         "images": len(result.ids_N),
         "patients": len(set(result.patients_N.tolist())),
         "profile": result.question.profile,

@@ -69,7 +69,7 @@ def _cell_line(cell: Row) -> Row:
         "cell": cell["cell"],
         "metric": cell["metric"],
         "by seed": " ".join(f"{value:.3f}" for value in cell["by_seed"]),
-        "mean [interval]": f"{cell['mean']:.3f} [{cell['lower']:.3f}, {cell['upper']:.3f}]",
+        "mean [interval]": _with_interval(cell),
         "reference": versus.get("reference", ""),
         "Δ [interval]": _delta(versus),
         "verdict": f"{versus['kind'].replace('_', ' ')}: {versus['outcome']}" if versus else "",
@@ -107,6 +107,12 @@ def _matrix(report: Report) -> list[Row]:
     rows = ["dataset", "regime", "metric"]
     wide = frame.pivot_table(index=rows, columns="backbone", values="mean", aggfunc="first", fill_value="")
     return [{str(name): value for name, value in line.items()} for line in wide.reset_index().to_dict("records")]
+
+
+def _with_interval(cell: Row) -> str:
+    if cell["lower"] is None:
+        return f"{cell['mean']:.3f}"
+    return f"{cell['mean']:.3f} [{cell['lower']:.3f}, {cell['upper']:.3f}]"
 
 
 def _delta(verdict: Row) -> str:
