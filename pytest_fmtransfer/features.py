@@ -4,7 +4,7 @@ An entry's key holds whatever can move a feature: weights, architecture, library
 dtype, our code and the dataset's content. A new entry takes over the rows of pictures that another entry
 of the same backbone has seen, and passes each of the others through the backbone once.
 
-Legend: N images, U distinct images still to be seen, D features.
+Legend: N images, U distinct images still to be seen, B images of a batch, S pixels of a side, D features.
 """
 
 import json
@@ -25,7 +25,7 @@ from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.data.images import Images, load_images
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.progress import progress
-from pytest_fmtransfer.store import Store, code_digest, file_digest, fingerprint
+from pytest_fmtransfer.store import Store, code_digest, fingerprint, remembered_digest
 
 BATCH = 4  # on 2 cores, larger batches fall out of the cache: python benchmarks/batch_size.py
 
@@ -50,7 +50,7 @@ def subject_of(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, An
     """
     path = weights_file(spec, places)
     if path is not None:
-        weights = file_digest(path)
+        weights = remembered_digest(path)
     else:
         weights = f"random, seed {spec.weights.seed}" if isinstance(spec.weights, RandomWeights) else "none"
     uses_torch = not isinstance(spec.weights, NoWeights)
@@ -158,8 +158,12 @@ def _forward(
             progress(f"{spec.name} forward", total=len(rows), unit="image") as bar,
         ):
             for start in range(0, len(rows), BATCH):
-                batch = pixels_NSS[rows[start : start + BATCH]]
-                done.append(backbone(torch.from_numpy(batch)).float().numpy())
+                batch = rows[start : start + BATCH]
+                # The last batch is filled up with blanks: kernels are chosen by a batch's size, and its pictures
+                # must not be computed another way.
+                pixels_BSS = np.zeros((BATCH, *pixels_NSS.shape[1:]), dtype=np.uint8)
+                pixels_BSS[: len(batch)] = pixels_NSS[batch]
+                done.append(backbone(torch.from_numpy(pixels_BSS)).float().numpy()[: len(batch)])
                 bar.update(len(batch))
     finally:
         torch.set_num_threads(threads)

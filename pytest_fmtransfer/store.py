@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from filelock import FileLock
@@ -39,13 +40,25 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
+def remembered_digest(path: Path) -> str:
+    """`file_digest`, computed once in this process while the file's size and modification time stay the same."""
+    status = path.stat()
+    return _remembered(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _remembered(path: Path, size: int, modified: int) -> str:
+    del size, modified  # part of the key only
+    return file_digest(path)
+
+
 def code_digest(*modules: str) -> str:
     """32 hex digits over the source text of our own modules, named by path below the package.
 
     Results hold it in their key, so that a change to the code that computes a number recomputes it.
     """
     package = Path(__file__).parent
-    return fingerprint(*[(name, file_digest(package / name)) for name in modules])
+    return fingerprint(*[(name, remembered_digest(package / name)) for name in modules])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,7 +62,9 @@ def room_of(module: str) -> str:
     return module.split(".")[1]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "pytest_fmtransfer").rglob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "pytest_fmtransfer").rglob("*.py")), ids=lambda path: path.relative_to(ROOT).as_posix()
+)
 def test_imports_point_one_way(path: Path) -> None:
     floors = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
     relative = path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")

@@ -73,10 +73,16 @@ def open_dataset(spec: DatasetSpec, places: Places) -> Dataset:
 
 
 def _listing(folder: Path) -> list[tuple[str, int, int]]:
+    """Name below the folder, size and modification time of every file."""
     rows: list[tuple[str, int, int]] = []
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            status = os.stat(os.path.join(parent, name))
-            relative = os.path.relpath(os.path.join(parent, name), folder)
-            rows.append((relative.replace(os.sep, "/"), status.st_size, status.st_mtime_ns))
+    todo = [(str(folder), "")]
+    while todo:
+        parent, prefix = todo.pop()
+        with os.scandir(parent) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    todo.append((entry.path, f"{prefix}{entry.name}/"))
+                else:
+                    status = entry.stat()
+                    rows.append((prefix + entry.name, status.st_size, status.st_mtime_ns))
     return sorted(rows)
