@@ -18,7 +18,7 @@ import numpy as np
 
 from pytest_fmtransfer.adapt.sides import Sides
 from pytest_fmtransfer.availability import Missing, ready
-from pytest_fmtransfer.backbones.precision import Dtype, forward_dtype, processor
+from pytest_fmtransfer.backbones.precision import Dtype, forward_dtype
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import BackboneSpec
 from pytest_fmtransfer.cell import Cell
@@ -34,7 +34,7 @@ from pytest_fmtransfer.store import Store, code_digest, fingerprint
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Measured(Result):
+class CellResult(Result):
     """A result that can be held against others; each verb returns a Verdict, true only when supported."""
 
     tolerance: float
@@ -54,7 +54,7 @@ class Measured(Result):
 
 def transfer(
     cell: Cell, *, profile: str = "ci", registry: Registry | None = None, places: Places | None = None
-) -> Measured:
+) -> CellResult:
     """What a cell yields under a profile.
 
     `registry` is the catalogue to look names up in, by default our own and that of entry points; `places`
@@ -66,7 +66,7 @@ def transfer(
     places = places or Places.from_environment()
     spec, regime = registry.backbone(cell.backbone), registry.regime(cell.regime)
     dtype = forward_dtype(registry.profile(profile))
-    state = ready(registry.check(cell), registry, places)
+    state = ready(cell, registry, places)
     if isinstance(state, Missing):
         raise Unavailable(f"{cell}: {state}")
     dataset = open_dataset(registry.dataset(cell.dataset), places)
@@ -113,21 +113,22 @@ def transfer(
         (entry / "result.json").write_text(json.dumps(result.record(), indent=1), encoding="utf-8")
         (entry / "scores.npz").write_bytes(result.scores_file())
 
-    code = code_digest("_transfer.py", "adapt/sides.py", f"adapt/{regime.method}.py")
+    code = code_digest("_transfer.py", "results.py", "metrics.py", "adapt/sides.py", f"adapt/{regime.method}.py")
     features_key = feature_key(dataset, spec, dtype, places).whole
-    key = fingerprint(cell.id, asdict(question), subject, features_key, dataset.spec.margin, code)
+    kept = (dataset.spec.margin, dataset.spec.classes, dataset.spec.patient_unit, regime.seeded)
+    key = fingerprint(cell.id, asdict(question), subject, features_key, kept, code)
     entry, computed = store.fetch("results", key, compute, about={"cell": cell.id, "profile": profile})
     record: dict[str, Any] = json.loads((entry / "result.json").read_text(encoding="utf-8"))
     scores = (entry / "scores.npz").read_bytes()
     origin = "computed" if computed else "store"
-    return Measured.restore(record, scores, origin=origin, tolerance=regime.tolerance)
+    return CellResult.restore(record, scores, origin=origin, tolerance=regime.tolerance)
 
 
 def _subject(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, Any]:
     """What may change under a question: weights, transform, versions, processor."""
     subject = subject_of(spec, dtype, places)
     versions = {name: version(name) for name in ("numpy", "scipy", "scikit-learn")}
-    return subject | {"versions": subject["versions"] | versions, "processor": processor(), "device": "cpu"}
+    return subject | {"versions": subject["versions"] | versions}
 
 
 def sides_of(dataset: Dataset, pooled_ND: np.ndarray) -> Sides:

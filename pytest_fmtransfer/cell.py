@@ -55,8 +55,3 @@ class Cell:
             raise InvalidName(f"cell id {text!r}: write backbone-dataset-regime, as in 'efficientnet_lite0-br35h-knn'")
         backbone, dataset, regime = parts
         return cls(backbone=backbone, dataset=dataset, regime=regime)
-
-    def words(self) -> frozenset[str]:
-        """Every name this cell answers to in `-k`: its id, its parts and the stems of its parts."""
-        parts = (self.backbone, self.dataset, self.regime)
-        return frozenset({self.id, *parts, *(stem(part) for part in parts)})

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import cast, get_args
 
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput, nearest
@@ -38,16 +38,23 @@ class Claim:
         return self.expected.get(cell.id)
 
 
-def parse_expected(rows: Mapping[str, tuple[str, str]]) -> dict[str, Expectation]:
+FORM = "write {'backbone-dataset-regime': ('inconclusive', 'why')}"
+
+
+def parse_expected(rows: object) -> dict[str, Expectation]:
     """`{cell id: (outcome, reason)}` as a suite writes it.
 
     Raises InvalidInput for an outcome that does not exist, 'supported' or a missing reason, and
     InvalidName for an id that is none.
     """
+    if not isinstance(rows, Mapping):
+        raise InvalidInput(f"expected={rows!r}: {FORM}")
     expected: dict[str, Expectation] = {}
-    for cell_id, row in rows.items():
+    for cell_id, row in cast(Mapping[object, object], rows).items():
+        if not isinstance(cell_id, str) or not isinstance(row, tuple) or not _two_texts(cast(tuple[object, ...], row)):
+            raise InvalidInput(f"expected={{{cell_id!r}: {row!r}}}: {FORM}")
         Cell.parse(cell_id)
-        outcome, reason = row
+        outcome, reason = cast(tuple[str, str], row)
         if outcome not in OUTCOMES:
             raise InvalidInput(f"expected verdict {outcome!r} of {cell_id}: {nearest(outcome, OUTCOMES)}")
         if outcome == "supported" or not reason.strip():
@@ -57,3 +64,7 @@ def parse_expected(rows: Mapping[str, tuple[str, str]]) -> dict[str, Expectation
             )
         expected[cell_id] = Expectation(outcome=outcome, reason=reason.strip())
     return expected
+
+
+def _two_texts(row: tuple[object, ...]) -> bool:
+    return len(row) == 2 and all(isinstance(part, str) for part in row)

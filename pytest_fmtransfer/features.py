@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pytest_fmtransfer.availability import weights_file
-from pytest_fmtransfer.backbones.precision import Dtype
+from pytest_fmtransfer.backbones.precision import Dtype, processor
 from pytest_fmtransfer.catalog.specs import BackboneSpec, NoWeights, RandomWeights
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.decoding import cores
@@ -61,6 +61,8 @@ def subject_of(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, An
         "mean": list(spec.mean),
         "std": list(spec.std),
         "forward_dtype": dtype if uses_torch else "float32",
+        "processor": processor(),
+        "device": "cpu",
         "versions": {name: version(name) for name in (("torch", "timm", "pillow") if uses_torch else ("pillow",))},
     }
 

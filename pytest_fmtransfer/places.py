@@ -32,7 +32,7 @@ class Places:
         """`FMTRANSFER_STORE`, `FMTRANSFER_WEIGHTS`, `FMTRANSFER_DATA`; the store defaults to the user's cache."""
 
         def folder(variable: str) -> Path | None:
-            return Path(environ[variable]).expanduser() if environ.get(variable) else None
+            return Path(environ[variable]).expanduser().absolute() if environ.get(variable) else None
 
         return cls(
             store=folder("FMTRANSFER_STORE") or _user_cache(environ) / "fmtransfer",

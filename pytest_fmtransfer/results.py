@@ -27,7 +27,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What a result is about; two results with different questions cannot be compared.
+    """What a result is about; a baseline with another question than the result's is stale.
 
     `dataset_fingerprint` is over ids, labels, patients, split and contents; `forward_dtype` is the
     profile's rule, not what a processor made of it.

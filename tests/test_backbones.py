@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.checkpoints import read_tensors
+from pytest_fmtransfer.backbones.folding import faster
 from pytest_fmtransfer.backbones.timm import build, build_network
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.features import BATCH
@@ -137,3 +138,24 @@ def test_a_picture_does_not_depend_on_the_others_of_its_batch(name: str, registr
         first = backbone(pixels[:BATCH])
         mixed = backbone(torch.cat([pixels[BATCH + 1 :], pixels[:1]]))
         assert torch.equal(first[0], mixed[-1])
+
+
+class Crossed(torch.nn.Module):
+    """Registers its layers in another order than it runs them: folding by order would be wrong."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = torch.nn.ModuleList([torch.nn.Conv2d(3, 3, 1), torch.nn.Conv2d(3, 3, 1)])
+        self.norms = torch.nn.ModuleList([torch.nn.BatchNorm2d(3), torch.nn.BatchNorm2d(3)])
+        for index, norm in enumerate(self.norms):
+            norm.running_var.fill_(2.0 + 3 * index)
+
+    def forward(self, images: Tensor) -> Tensor:
+        for convolution, norm in zip(self.convs, self.norms, strict=True):
+            images = norm(convolution(images))
+        return images
+
+
+def test_a_network_that_folding_would_break_stays_as_it_is() -> None:
+    network = Crossed().eval()
+    assert faster(network, lambda each: each(torch.ones(1, 3, 8, 8))) is network

@@ -96,18 +96,6 @@ def test_a_refused_name_is_a_value_error_too() -> None:
     assert issubclass(InvalidInput, ValueError)
 
 
-def test_words_are_the_id_the_parts_and_their_stems() -> None:
-    one = Cell("efficientnet_lite0.random", "br35h.naive", "knn")
-    assert one.words() == {
-        "efficientnet_lite0.random-br35h.naive-knn",
-        "efficientnet_lite0.random",
-        "efficientnet_lite0",
-        "br35h.naive",
-        "br35h",
-        "knn",
-    }
-
-
 @given(NAMES)
 @LAWS
 def test_a_stem_is_what_stands_before_the_first_dot(name: str) -> None:

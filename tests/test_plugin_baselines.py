@@ -103,6 +103,14 @@ def test_on_ci_a_cell_with_a_baseline_must_run(suite: pytest.Pytester, monkeypat
     suite.runpytest("--fm-allow-missing").assert_outcomes(skipped=1)
 
 
+def test_profiles_are_kept_apart(suite: pytest.Pytester, recorded: Path) -> None:
+    before = recorded.read_bytes()
+    suite.runpytest("--fm-profile=smoke").stdout.fnmatch_lines(["*no baseline of*"])
+    suite.runpytest("--fm-profile=smoke", "--fm-update=changed").assert_outcomes(passed=1)
+    assert recorded.read_bytes() == before
+    assert (recorded.parent / "smoke" / recorded.name).is_file()
+
+
 def test_the_folder_can_be_named(pytester: pytest.Pytester, suite: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nfm_baselines = kept/here\n")
     suite.runpytest("--fm-update=new").assert_outcomes(passed=1)

@@ -41,6 +41,10 @@ def test_wrong_cells(pytester: pytest.Pytester, wrong: str, message: str) -> Non
         ("expected={'shortcut.metadata-br35h-knn': ('supported', 'why')}", "expected to be supported"),
         ("expected={'shortcut.metadata-br35h-knn': ('refuted', ' ')}", "('refuted' or 'inconclusive', reason)"),
         ("expected={'shortcut.metadata': ('refuted', 'why')}", "write backbone-dataset-regime"),
+        ("expected={'shortcut.metadata-br35h-kn': ('refuted', 'why')}", "did you mean shortcut.metadata-br35h-knn"),
+        ("expected={'shortcut.metadata-br35h-knn': 'refuted'}", "write {'backbone-dataset-regime': ('inconclusive'"),
+        ("expected={'shortcut.metadata-br35h-knn': (None, 'why')}", "write {'backbone-dataset-regime'"),
+        ("expected=['shortcut.metadata-br35h-knn']", "write {'backbone-dataset-regime'"),
     ],
 )
 def test_wrong_claims(pytester: pytest.Pytester, wrong: str, message: str) -> None:
@@ -66,6 +70,32 @@ def test_all_mistakes_are_told_at_once(pytester: pytest.Pytester) -> None:
     )
     assert "'nope'" in message
     assert "'nada'" in message
+
+
+def test_a_second_mark_is_refused(pytester: pytest.Pytester) -> None:
+    assert "bears fm_cells twice" in run(pytester, f"fm_cells({CELLS})\n@pytest.mark.fm_cells({CELLS})")
+
+
+def test_workers_tell_the_controller(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "import pytest\n\n"
+        "@pytest.mark.fm_cells(backbones=['mobilenet'], datasets=['br35h'], regimes=['knn'])\n"
+        "def test_it(candidate):\n    pass\n"
+    )
+    result = pytester.runpytest_subprocess("-n", "2")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(["*unknown backbone 'mobilenet'; did you mean mobilenetv2*"])
+
+
+def test_a_conftest_that_registers_wrongly_is_a_usage_error_wherever_it_is(pytester: pytest.Pytester) -> None:
+    sub = pytester.mkdir("sub")
+    (sub / "conftest.py").write_text(
+        "def pytest_fmtransfer_register(registry):\n    registry.register(registry.backbone('mobilenetv2'))\n"
+    )
+    (sub / "test_it.py").write_text("def test_it():\n    pass\n")
+    result = pytester.runpytest()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "backbone 'mobilenetv2' is registered already; choose another name" in result.stderr.str()
 
 
 def test_a_fixture_without_a_mark(pytester: pytest.Pytester) -> None:

@@ -56,6 +56,21 @@ def test_a_crash_in_a_test_with_a_known_exception_is_no_exception(pytester: pyte
     pytester.runpytest("-k", "not linear_probe").assert_outcomes(failed=1)
 
 
+def test_another_assertion_is_no_known_exception(pytester: pytest.Pytester) -> None:
+    expected = "{'shortcut.metadata-br35h-knn': ('refuted', 'it is the same cell')}"
+    suite(pytester, f"expected={expected}", "candidate.beats(reference); assert candidate.mean > 2")
+    result = pytester.runpytest("-k", "not linear_probe", "--fm-report=json:r.json")
+    result.assert_outcomes(failed=1)
+    assert [claim["outcome"] for claim in json.loads((pytester.path / "r.json").read_text())["claims"]] == ["refuted"]
+
+
+def test_listing_writes_no_report(pytester: pytest.Pytester) -> None:
+    suite(pytester, "", "assert candidate.not_worse_than(reference)")
+    result = pytester.runpytest("--co", "-q", "--fm-report=json:r.json", "--fm-report", "--fm-require=9")
+    assert result.ret == pytest.ExitCode.OK
+    assert not (pytester.path / "r.json").exists()
+
+
 def test_absent_data_is_a_skip_before_anything_is_computed(pytester: pytest.Pytester) -> None:
     suite(
         pytester,

@@ -10,7 +10,7 @@ from pytest_fmtransfer.catalog.backbones import BACKBONES
 from pytest_fmtransfer.catalog.datasets import DATASETS
 from pytest_fmtransfer.catalog.regimes import PROFILES, REGIMES
 from pytest_fmtransfer.catalog.registry import Registry, Spec
-from pytest_fmtransfer.catalog.specs import BackboneSpec, RandomWeights
+from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, RandomWeights
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import DuplicateName, InvalidInput, InvalidName, UnknownName
 
@@ -129,3 +129,16 @@ def test_an_entry_point_is_loaded_at_the_first_unknown_name(tmp_path: Path, monk
     assert registry.backbone("somebodys").architecture == "mobilenetv2_100"
     with pytest.raises(UnknownName, match="did you mean somebodys"):  # and it is not filled in twice
         registry.backbone("somebodyss")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (replace(Registry().backbone("mobilenetv2"), name="mine", library="tim"), "did you mean timm"),
+        (replace(Registry().dataset("br35h"), name="mine", reader="br35"), "did you mean br35h"),
+    ],
+    ids=["library", "reader"],
+)
+def test_a_row_that_nothing_could_run_is_refused(spec: BackboneSpec | DatasetSpec, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        Registry().register(spec)

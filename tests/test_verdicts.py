@@ -222,3 +222,11 @@ def test_a_margin_that_is_none_is_refused(margin: float) -> None:
         beats(one, one, margin)
     with pytest.raises(InvalidInput):
         not_worse_than(one, one, margin)
+
+
+def test_results_of_two_profiles_are_not_compared() -> None:
+    labels = [0, 1] * 60
+    ci = make_result("a-b-c", labels, np.eye(2)[labels])
+    smoke = make_result("d-b-c", labels, np.eye(2)[labels], profile="smoke")
+    with pytest.raises(InvalidInput, match="run both under one profile"):
+        beats(ci, smoke)

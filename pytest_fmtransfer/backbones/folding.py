@@ -3,12 +3,30 @@
 Only for evaluation: a folded network cannot be trained.
 """
 
+import copy
+from collections.abc import Callable
 from itertools import pairwise
 from typing import cast
 
+import torch
 from timm.layers.norm_act import BatchNormAct2d
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+ROUNDING = 1e-4  # relative; folding the pocket backbones moves their features by 1e-6
+
+
+def faster(network: nn.Module, run: Callable[[nn.Module], Tensor]) -> nn.Module:
+    """The folded network where it computes the same as `network`, else `network` as it was.
+
+    Folding goes by the order in which layers were registered, which in some architectures is not the order in
+    which they run; `run` computes an output of either network, and outputs further apart than rounding decide.
+    """
+    folded = fold_batch_norm(copy.deepcopy(network))
+    with torch.inference_mode():
+        expected, found = run(network), run(folded)
+    distance, scale = float((found - expected).norm()), float(expected.norm())
+    return folded if distance <= ROUNDING * scale else network
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:

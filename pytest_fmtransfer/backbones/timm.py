@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pytest_fmtransfer.backbones.base import Backbone
 from pytest_fmtransfer.backbones.checkpoints import load_strictly
-from pytest_fmtransfer.backbones.folding import fold_batch_norm
+from pytest_fmtransfer.backbones.folding import faster
 from pytest_fmtransfer.catalog.specs import BackboneSpec, PackagedWeights, PublishedWeights, RandomWeights
 from pytest_fmtransfer.errors import InvalidInput
 
@@ -22,13 +22,19 @@ class TimmBackbone(Backbone):
 
     def __init__(self, spec: BackboneSpec, network: nn.Module) -> None:
         super().__init__(spec)
-        self.network = fold_batch_norm(network).to(memory_format=torch.channels_last)
-        self.eval().requires_grad_(False)
+        probe_13SS = torch.rand(1, 3, spec.image_size, spec.image_size, generator=torch.Generator().manual_seed(0))
+        self.network = faster(network.requires_grad_(False), lambda each: _embed(each, probe_13SS))
+        self.network = self.network.to(memory_format=torch.channels_last)
+        self.eval()
 
     def pooled(self, images_N3SS: Tensor) -> Tensor:
         images = images_N3SS.contiguous(memory_format=torch.channels_last)
-        network = cast(Any, self.network)  # timm's networks have these two, which nn.Module does not declare
-        return network.forward_head(network.forward_features(images), pre_logits=True)
+        return _embed(self.network, images)
+
+
+def _embed(network: nn.Module, images_N3SS: Tensor) -> Tensor:
+    timm_network = cast(Any, network)  # has these two, which nn.Module does not declare
+    return timm_network.forward_head(timm_network.forward_features(images_N3SS), pre_logits=True)
 
 
 def build(spec: BackboneSpec, weights: Path | None) -> TimmBackbone:

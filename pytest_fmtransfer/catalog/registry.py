@@ -7,13 +7,16 @@ loaded when a name is first unknown, so that nothing is imported for those who d
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TypeVar
 
 from pytest_fmtransfer.catalog.backbones import BACKBONES
 from pytest_fmtransfer.catalog.datasets import DATASETS
 from pytest_fmtransfer.catalog.regimes import PROFILES, REGIMES
 from pytest_fmtransfer.catalog.specs import (
+    LIBRARIES,
     RANDOM,
     BackboneSpec,
     DatasetSpec,
@@ -22,7 +25,7 @@ from pytest_fmtransfer.catalog.specs import (
     RegimeSpec,
 )
 from pytest_fmtransfer.cell import Cell, check_name
-from pytest_fmtransfer.errors import DuplicateName, InvalidInput, UnknownName
+from pytest_fmtransfer.errors import DuplicateName, InvalidInput, UnknownName, nearest
 
 ENTRY_POINT_GROUP = "fmtransfer.catalog"
 
@@ -42,7 +45,7 @@ class Registry:
 
     def __init__(self, rows: tuple[Spec, ...] = (*BACKBONES, *DATASETS, *REGIMES, *PROFILES)) -> None:
         self._rows: dict[type[Spec], dict[str, Spec]] = {kind: {} for kind in _KINDS}
-        self._entry_points_loaded = False
+        self._loaded_entry_points: set[str] = set()
         for row in rows:
             self.register(row)
 
@@ -50,7 +53,8 @@ class Registry:
         """Add a row.
 
         Raises InvalidName when its name cannot stand in an id, DuplicateName when the name is taken,
-        and InvalidInput when it is no row at all or takes a name that is derived (`….random`).
+        and InvalidInput when it is no row at all, takes a name that is derived (`….random`), or asks for a
+        library or a reader that there is none of.
         """
         if type(spec) not in _KINDS:
             raise InvalidInput(
@@ -62,6 +66,10 @@ class Registry:
             raise InvalidInput(
                 f"{spec.name!r}: '.{RANDOM}' is the twin that every backbone has; register the backbone itself"
             )
+        if isinstance(spec, BackboneSpec) and spec.library not in LIBRARIES:
+            raise InvalidInput(f"library {spec.library!r} of {spec.name}; {nearest(spec.library, LIBRARIES)}")
+        if isinstance(spec, DatasetSpec) and spec.reader is not None and spec.reader not in _readers():
+            raise InvalidInput(f"reader {spec.reader!r} of {spec.name}; {nearest(spec.reader, _readers())}")
         if spec.name in rows:
             raise DuplicateName(f"{kind} {spec.name!r} is registered already; choose another name")
         rows[spec.name] = spec
@@ -112,16 +120,22 @@ class Registry:
         return spec
 
     def _load_entry_points(self) -> None:
-        if self._entry_points_loaded:
-            return
-        self._entry_points_loaded = True  # before they run: one that looks an unknown name up must not load them again
         for point in entry_points(group=ENTRY_POINT_GROUP):
+            if point.value in self._loaded_entry_points:
+                continue
+            self._loaded_entry_points.add(point.value)  # before it runs: it may look an unknown name up itself
             try:
                 fill: Callable[[Registry], None] = point.load()
                 fill(self)
             except Exception as error:
-                self._entry_points_loaded = False
                 raise InvalidInput(
                     f"entry point {point.name!r} ({point.value}) in group {ENTRY_POINT_GROUP} failed: {error!r}; "
                     "mend or uninstall the package that declares it"
                 ) from error
+
+
+@cache
+def _readers() -> frozenset[str]:
+    """Modules of `data/readers`, found without importing them."""
+    folder = Path(__file__).parents[1] / "data" / "readers"
+    return frozenset(path.stem for path in folder.glob("*.py") if path.stem != "__init__")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 RANDOM = "random"  # suffix of a backbone's random-weight twin, `<name>.random`
 
@@ -44,6 +44,10 @@ class NoWeights:
 Weights = PackagedWeights | PublishedWeights | RandomWeights | NoWeights
 
 
+Library = Literal["timm", "metadata", "not_built"]
+LIBRARIES: tuple[str, ...] = get_args(Library)
+
+
 @dataclass(frozen=True, kw_only=True)
 class BackboneSpec:
     """A pretrained vision encoder and how its publisher wants its input.
@@ -53,7 +57,7 @@ class BackboneSpec:
     """
 
     name: str
-    library: Literal["timm", "metadata", "not_built"]
+    library: Library
     architecture: str
     weights: Weights
     image_size: int

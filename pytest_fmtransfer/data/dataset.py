@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
@@ -53,7 +54,9 @@ def open_dataset(spec: DatasetSpec, places: Places) -> Dataset:
         scanned.save(entry / "scan.npz")
 
     key = fingerprint(
-        code_digest(f"data/readers/{spec.reader}.py", "data/decoding.py", "data/table.py"), _listing(folder)
+        code_digest(f"data/readers/{spec.reader}.py", "data/decoding.py", "data/table.py"),
+        version("pillow"),
+        _listing(folder),
     )
     entry, _ = Store(root=places.store).fetch("scans", key, compute, about={"folder": str(folder)})
     found = Scan.load(entry / "scan.npz")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pytest_fmtransfer.data.dataset import Dataset
-from pytest_fmtransfer.data.decoding import cores, in_parallel, resize
+from pytest_fmtransfer.data.decoding import in_parallel, resize
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.progress import progress
 from pytest_fmtransfer.store import Store, code_digest, fingerprint
@@ -52,7 +52,7 @@ def load_images(dataset: Dataset, size: int, places: Places) -> Images:
         version("pillow"),
         code_digest(f"data/readers/{dataset.spec.reader}.py", "data/decoding.py", "data/images.py"),
     )
-    about = {"dataset": dataset.spec.name, "size": size, "cores": cores()}
+    about = {"dataset": dataset.spec.name, "size": size}
     entry, _ = Store(root=places.store).fetch("images", key, compute, about=about)
     return Images(
         pixels_NSS=np.load(entry / "pixels.npy", mmap_mode="r", allow_pickle=False),

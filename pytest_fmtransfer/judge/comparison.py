@@ -37,6 +37,12 @@ class Comparison:
                 f"{ours.cell} is measured in {ours.question.metric}, {theirs.cell} in {theirs.question.metric}; "
                 "compare results of one dataset"
             )
+        for what in ("profile", "forward_dtype"):
+            mine, other = getattr(ours.question, what), getattr(theirs.question, what)
+            if mine != other:
+                raise InvalidInput(
+                    f"{ours.cell} ran with {what} {mine}, {theirs.cell} with {other}; run both under one profile"
+                )
         same = ours.question.dataset_fingerprint == theirs.question.dataset_fingerprint
         if not same or not np.array_equal(ours.ids_N, theirs.ids_N):
             raise InvalidInput(

@@ -68,7 +68,7 @@ class Mover:
         return self.candidate.value - self.reference.value + self._distance(up, down)
 
     def p_above(self, threshold: float) -> float:
-        """The alpha in (0, 1/2] at which the lower limit is the threshold; 1 where the effect is not above it."""
+        """The alpha in (0, 1/2] at which the lower limit is the threshold; 1 where it is not above it even at 1/2."""
         if self.lower(0.5) <= threshold:
             return 1.0
         if self.lower(_SMALLEST_ALPHA) > threshold:

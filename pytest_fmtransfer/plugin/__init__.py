@@ -35,8 +35,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config) -> None:
-    collection.refuse_mistakes(config)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    collection.refuse_mistakes(config, items)
 
 
 @pytest.hookimpl(tryfirst=True)

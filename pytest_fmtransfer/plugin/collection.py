@@ -8,8 +8,10 @@ import pytest
 
 from pytest_fmtransfer.cell import Cell, stem
 from pytest_fmtransfer.claims import Claim, parse_expected
-from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.errors import InvalidInput, nearest
 from pytest_fmtransfer.plugin.options import settings_of
+
+MISTAKES = "fmtransfer_mistakes"  # the name under which a worker sends them
 
 FIXTURES = ("cell", "candidate", "reference", "baseline")
 
@@ -64,8 +66,12 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
         if not set(FIXTURES) & set(metafunc.fixturenames):
             raise InvalidInput(f"bears fm_cells but asks for no fixture; take one of {', '.join(FIXTURES)}")
         cells = cells_of_mark(mark)
-        claim_of(metafunc.definition)
         products = cells.product()
+        ids = {cell.id for cell in products}
+        for unknown in sorted(set(claim_of(metafunc.definition).expected) - ids):
+            raise InvalidInput(f"fm_claim(expected=...) names {unknown}, no cell of this test; {nearest(unknown, ids)}")
+        if len(list(metafunc.definition.iter_markers("fm_cells"))) > 1:
+            raise InvalidInput("bears fm_cells twice; write one test per mark")
         for cell in products:
             settings.registry.check(cell)
             if (reference := cells.reference_of(cell)) is not None:
@@ -78,16 +84,24 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("cell", products, ids=[cell.id for cell in products])
 
 
-def refuse_mistakes(config: pytest.Config) -> None:
+def refuse_mistakes(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """End the session with a usage error; a worker of pytest-xdist runs nothing and tells the controller instead."""
     mistakes = settings_of(config).mistakes
-    if mistakes:
-        raise pytest.UsageError("\n".join(dict.fromkeys(mistakes)))
+    if not mistakes:
+        return
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[MISTAKES] = list(mistakes)  # pyright: ignore
+        items.clear()
+    else:
+        told = list(dict.fromkeys(mistakes))
+        mistakes.clear()
+        raise pytest.UsageError("\n".join(told))
 
 
 def answer_to_names(item: pytest.Item) -> None:
     """`-k` and `-m fm_cell(...)` find an item by any part of any of its cells, or by a part's stem."""
     for cell in cells_of(item):
-        item.extra_keyword_matches |= cell.words()
+        item.extra_keyword_matches.add(cell.id)  # -k looks for parts of words, so every part of the id is found
         for backbone in dict.fromkeys((cell.backbone, stem(cell.backbone))):
             for dataset in dict.fromkeys((cell.dataset, stem(cell.dataset))):
                 item.add_marker(pytest.mark.fm_cell(backbone=backbone, dataset=dataset, regime=cell.regime))
@@ -113,8 +127,11 @@ def cells_of(item: pytest.Item) -> tuple[Cell, ...]:
 
 
 def reference_cell(item: pytest.Item) -> Cell:
-    """The reference of an item; `parametrise` has made sure that there is one."""
-    return cells_of(item)[1]
+    """The reference of an item. Raises InvalidInput when its mark names none."""
+    _, *references = cells_of(item)
+    if not references:
+        raise InvalidInput(f"{item.name} asks for `reference`; name it in fm_cells(reference=...)")
+    return references[0]
 
 
 def cells_of_mark(mark: pytest.Mark) -> Cells:

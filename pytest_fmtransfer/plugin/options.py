@@ -2,16 +2,17 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 
 import pytest
 
-from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.catalog.registry import Registry, Spec
 from pytest_fmtransfer.errors import InvalidInput, nearest
 from pytest_fmtransfer.places import Places
 
+DEFAULT_PROFILE = "ci"
 REPORTS = ("terminal", "markdown", "csv", "json")
 UPDATES = ("new", "changed", "all")
 
@@ -39,7 +40,24 @@ class Settings:
     require: int
     allow_missing: bool
     on_ci: bool
-    mistakes: list[str] = field(default_factory=list[str])
+    mistakes: list[str]
+
+
+class SessionRegistry(Registry):
+    """A registry that gathers what conftests register wrongly, to be told as one usage error.
+
+    A conftest in a sub-folder is heard while collecting, where raising would be a traceback.
+    """
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__()
+        self._mistakes = mistakes
+
+    def register(self, spec: Spec) -> None:
+        try:
+            super().register(spec)
+        except InvalidInput as error:
+            self._mistakes.append(f"pytest_fmtransfer_register: {error}")
 
 
 SETTINGS = pytest.StashKey[Settings]()
@@ -69,7 +87,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--fm-update",
         metavar="WHICH",
-        help="write baselines of the cells that run: new (missing ones), changed (drifted or stale ones) or all",
+        help="write baselines of cells that run: new (missing ones), changed (missing, drifted, stale ones) or all",
     )
     group.addoption(
         "--fm-store", metavar="DIR", help="store of images, features and results (default: the user's cache)"
@@ -88,7 +106,7 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         help="where CI is set, let a cell that has a baseline be skipped for want of weights or data",
     )
-    parser.addini("fm_profile", "default of --fm-profile", default="ci")
+    parser.addini("fm_profile", "default of --fm-profile", default=DEFAULT_PROFILE)
     parser.addini("fm_baselines", "folder of baselines (default: the nearest folder 'baselines' above a test)")
     parser.addini("fm_store", "default of --fm-store")
     parser.addini("fm_weights", "default of --fm-weights")
@@ -101,7 +119,8 @@ def configure(config: pytest.Config) -> None:
     Raises pytest.UsageError for a value that cannot be used, naming those that can.
     """
     on_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
-    registry = Registry()
+    mistakes: list[str] = []
+    registry = SessionRegistry(mistakes)
     update = config.getoption("--fm-update")
     if update is not None and update not in UPDATES:
         raise pytest.UsageError(f"--fm-update={update}: {nearest(update, UPDATES)}")
@@ -117,6 +136,7 @@ def configure(config: pytest.Config) -> None:
         require=cast(int, config.getoption("--fm-require")),
         allow_missing=cast(bool, config.getoption("--fm-allow-missing")),
         on_ci=on_ci,
+        mistakes=mistakes,
     )
 
     def heard(result: object) -> None:
@@ -164,4 +184,4 @@ def _places(config: pytest.Config) -> Places:
 
 def _ini_path(config: pytest.Config, name: str) -> Path | None:
     value = cast(str, config.getini(name))
-    return (config.inipath.parent if config.inipath else config.rootpath) / value if value else None
+    return (config.inipath.parent if config.inipath else config.rootpath) / Path(value).expanduser() if value else None

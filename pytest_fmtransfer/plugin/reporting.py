@@ -4,16 +4,15 @@ import json
 import os
 import sys
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, TextIO
+from pathlib import Path
+from typing import Any, TextIO
 
 import pytest
 
+from pytest_fmtransfer.plugin.collection import MISTAKES
 from pytest_fmtransfer.plugin.judging import PROPERTY
-from pytest_fmtransfer.plugin.options import ReportRequest, Settings, settings_of
+from pytest_fmtransfer.plugin.options import ReportRequest, settings_of
 from pytest_fmtransfer.store import write_atomically
-
-if TYPE_CHECKING:
-    from pytest_fmtransfer.reports.rows import Report
 
 
 def configure(config: pytest.Config) -> None:
@@ -22,47 +21,58 @@ def configure(config: pytest.Config) -> None:
     for request in settings.reports:
         _refuse_what_cannot_be_written(request)
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Reporter(settings), "fmtransfer-reporter")
+        config.pluginmanager.register(Reporter(config), "fmtransfer-reporter")
 
 
 class Reporter:
     """Gathers the rows of all tests, whichever worker ran them; writes reports when the session ends."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, config: pytest.Config) -> None:
+        self._settings = settings_of(config)
         self._rows: list[dict[str, Any]] = []
         # pytest holds standard error back while a test runs; a copy made now is the real terminal.
         self._terminal = _copy_of_terminal()
         if self._terminal is not None:
             from pytest_fmtransfer.progress import show_on
 
-            show_on(self._terminal)
+            show_on(self._terminal, before=lambda: _end_the_line(config))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
             self._rows += [json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY]
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """A worker cannot end the session with a usage error; it sends what it would have complained about."""
+        self._settings.mistakes.extend(getattr(node, "workeroutput", {}).get(MISTAKES, []))
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._settings.mistakes:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        if session.config.option.collectonly:
+            return
         for request in self._settings.reports:
             if request.file is not None:
-                write_atomically(request.file, self._draw(request.kind).encode())
-        measured = {cell["cell"] for row in self._rows for cell in row["cells"]}
+                _write(request.file, self._draw(request.kind))
         passed = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-        if len(measured) < self._settings.require and passed:
+        if self._measured() < self._settings.require and passed:
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+        for mistake in dict.fromkeys(self._settings.mistakes):
+            terminalreporter.write_line(f"ERROR: {mistake}", red=True)
+        if config.option.collectonly:
+            return
         for request in self._settings.reports:
             if request.file is None:
                 terminalreporter.section(f"fmtransfer: {request.kind} report")
                 terminalreporter.write(self._draw(request.kind))
             else:
                 terminalreporter.write_line(f"fmtransfer: {request.kind} report in {request.file}")
-        measured = len({cell["cell"] for row in self._rows for cell in row["cells"]})
-        if measured < self._settings.require:
+        if self._measured() < self._settings.require:
             terminalreporter.write_line(
-                f"fmtransfer: {measured} cells measured, --fm-require={self._settings.require}", red=True
+                f"fmtransfer: {self._measured()} cells measured, --fm-require={self._settings.require}", red=True
             )
 
     def pytest_unconfigure(self) -> None:
@@ -72,20 +82,29 @@ class Reporter:
             show_on(None)
             self._terminal.close()
 
+    def _measured(self) -> int:
+        return len({cell["cell"] for row in self._rows for cell in row["cells"]})
+
     def _draw(self, kind: str) -> str:
+        from pytest_fmtransfer.reports.rows import as_json, gather
+
+        if kind == "json":
+            return as_json(gather(self._rows))
         from pytest_fmtransfer.reports.tables import RENDERERS
 
-        return RENDERERS[kind](self._report())
+        return RENDERERS[kind](gather(self._rows))
 
-    def _report(self) -> "Report":
-        from pytest_fmtransfer.reports.rows import gather
 
-        return gather(self._rows)
+def _write(file: Path, text: str) -> None:
+    if file.exists() and not file.is_file():  # a pipe or a device, /dev/stdout say
+        file.write_text(text, encoding="utf-8")
+    else:
+        write_atomically(file, text.encode())
 
 
 def _refuse_what_cannot_be_written(request: ReportRequest) -> None:
     lacking = [name for name in ("pandas", "tabulate") if find_spec(name) is None]
-    if lacking:
+    if lacking and request.kind != "json":
         raise pytest.UsageError(
             f"--fm-report draws its tables with {' and '.join(lacking)}: pip install 'pytest-fmtransfer[report]'"
         )
@@ -97,3 +116,10 @@ def _refuse_what_cannot_be_written(request: ReportRequest) -> None:
 def _copy_of_terminal() -> TextIO | None:
     stream = sys.__stderr__
     return os.fdopen(os.dup(stream.fileno()), "w") if stream is not None and stream.isatty() else None
+
+
+def _end_the_line(config: pytest.Config) -> None:
+    """So that a progress line does not overwrite the dots that pytest has printed."""
+    terminal: Any = config.pluginmanager.getplugin("terminalreporter")
+    if terminal is not None:
+        terminal.ensure_newline()

@@ -3,10 +3,12 @@
 A row travels from a worker to the controller as JSON, so nothing in it is a numpy scalar.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_fmtransfer.catalog.specs import RANDOM
 from pytest_fmtransfer.judge.intervals import interval
 from pytest_fmtransfer.judge.verdicts import Verdict
 from pytest_fmtransfer.results import Result
@@ -81,9 +83,9 @@ def gather(rows: Iterable[Mapping[str, Any]]) -> Report:
             known = cells.get(cell["cell"])
             if known is None or _ORIGINS.index(cell["origin"]) > _ORIGINS.index(known["origin"]):
                 cells[cell["cell"]] = dict(cell)
-        shared = {"test": row["test"], **row["claim"], "expected": row["expected"]}
+        shared = {"file": row["file"], "test": row["test"], **row["claim"], "expected": row["expected"]}
         claims.extend(shared | verdict for verdict in row["verdicts"])
-    claims.sort(key=lambda claim: (claim["test"], claim["kind"]))
+    claims.sort(key=lambda claim: (claim["file"], claim["test"], claim["kind"], claim["reference"]))
     for cell in cells.values():
         cell["against_reference"] = _against_reference(cell, claims)
     return Report(cells=tuple(cells[name] for name in sorted(cells)), claims=tuple(claims))
@@ -95,6 +97,12 @@ def _against_reference(cell: Row, claims: list[Row]) -> Row | None:
 
     def rank(claim: Row) -> tuple[bool, bool]:
         backbone, dataset, regime = claim["reference"].split("-")
-        return ((dataset, regime) != (cell["dataset"], cell["regime"]), "." in backbone)
+        control = backbone.endswith(f".{RANDOM}") or backbone.startswith("shortcut.")
+        return ((dataset, regime) != (cell["dataset"], cell["regime"]), control)
 
     return min(own, key=rank, default=None)
+
+
+def as_json(report: Report) -> str:
+    """Everything, for programs."""
+    return json.dumps({"cells": report.cells, "claims": report.claims}, indent=1, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""A report as text: tables for a terminal or markdown, csv, json. pandas and tabulate draw them."""
+"""A report as text: tables for a terminal or markdown, csv. pandas and tabulate draw them."""
 
 import json
 from collections.abc import Callable
@@ -31,16 +31,10 @@ def csv(report: Report) -> str:
     return pd.DataFrame(lines).to_csv(index=False)
 
 
-def as_json(report: Report) -> str:
-    """Everything, for programs."""
-    return json.dumps({"cells": report.cells, "claims": report.claims}, indent=1, ensure_ascii=False) + "\n"
-
-
 RENDERERS: dict[str, Callable[[Report], str]] = {
     "terminal": terminal,
     "markdown": markdown,
     "csv": csv,
-    "json": as_json,
 }
 
 

@@ -34,6 +34,8 @@ def test_images_per_second(name, benchmark, request):
     state = ready(Cell(name, "br35h", "knn"), settings.registry, settings.places)
     if isinstance(state, Missing):
         pytest.skip(str(state))
+    if benchmark.disabled:
+        pytest.skip("timing needs a process of its own: leave out -n and --benchmark-disable")
     import torch
 
     dtype = forward_dtype(settings.registry.profile(settings.profile))

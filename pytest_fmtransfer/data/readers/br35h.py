@@ -18,13 +18,14 @@ from scipy.sparse.csgraph import connected_components
 
 from pytest_fmtransfer.data.decoding import in_parallel, read_grey, resize
 from pytest_fmtransfer.data.table import Scan, Table, stratified_split
-from pytest_fmtransfer.errors import DatasetError
+from pytest_fmtransfer.errors import DatasetError, InvalidInput, nearest
 from pytest_fmtransfer.store import file_digest
 
 LABELS = {"no": 0, "yes": 1}
 THUMBNAIL = 32
 SAME = 0.95  # correlation of thumbnails above which two images are near copies
 SPLIT_SEED = 42
+KEEP = ("one_per_group", "all")
 
 
 def scan(folder: Path) -> Scan:
@@ -52,8 +53,10 @@ def arrange(found: Scan, options: Mapping[str, str]) -> Table:
     if options["keep"] == "one_per_group":
         _, first_G = np.unique(found.patients_N, return_index=True)
         kept = np.sort(first_G)
-    else:
+    elif options["keep"] == "all":
         kept = np.arange(len(found.ids_N))
+    else:
+        raise InvalidInput(f"option keep={options['keep']!r} of br35h; {nearest(options['keep'], KEEP)}")
     return Table(
         ids_N=found.ids_N[kept],
         labels_N=found.labels_N[kept],
@@ -109,6 +112,6 @@ def _thumbnails(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _unit_rows(images_NSS: np.ndarray) -> np.ndarray:
-    rows = images_NSS.reshape(len(images_NSS), -1).astype(np.float32)
+    rows = images_NSS.reshape(len(images_NSS), -1).astype(np.float64)
     rows -= rows.mean(axis=1, keepdims=True)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
