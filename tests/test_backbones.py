@@ -1,9 +1,12 @@
 """Real weights in place: parity against a second implementation of each backbone, and pictures they know."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 import torchvision
 from PIL import Image
@@ -16,6 +19,7 @@ from pytest_fmtransfer.backbones.checkpoints import read_tensors
 from pytest_fmtransfer.backbones.folding import faster
 from pytest_fmtransfer.backbones.timm import build, build_network
 from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.catalog.specs import PublishedWeights
 from pytest_fmtransfer.features import BATCH
 from pytest_fmtransfer.places import Places
 
@@ -159,3 +163,16 @@ class Crossed(torch.nn.Module):
 def test_a_network_that_folding_would_break_stays_as_it_is() -> None:
     network = Crossed().eval()
     assert faster(network, lambda each: each(torch.ones(1, 3, 8, 8))) is network
+
+
+def test_a_published_file_in_timms_names_is_loaded(registry: Registry, tmp_path: Path) -> None:
+    """The README's example of a user's own row."""
+    network = timm.create_model("mobilenetv2_100", num_classes=0).eval()
+    torch.save(network.state_dict(), tmp_path / "ours.pt")
+    weights = PublishedWeights(file="ours.pt", url="https://our.site/ours.pt")
+    spec = replace(registry.backbone("mobilenetv2"), name="ours", weights=weights)
+    places = Places(store=tmp_path / "store", weights=tmp_path)
+    backbone = build(spec, weights_file(spec, places))
+    pixels = grey_noise(224)
+    with torch.inference_mode():
+        assert relative(backbone(pixels), network(backbone.normalise(pixels))) < 1e-5

@@ -1,9 +1,10 @@
 """Images per second of each pocket backbone, gated against a stored ratio.
 
 A second is worth something else on every machine, so what is stored is the ratio to a calibration product
-(1024 × 1024 float32 matrices) timed in turn with the forward passes: how many images pass while one product
-is computed. Both are the fastest of their rounds, which other work on the machine disturbs least. Ratios are kept
-per kind of processor, thread count and dtype. A fall of more than 20 % fails. The batch is random pixels: speed does not depend on them.
+(1024 × 1024 float32 matrices) timed in turn with the forward passes: how many images pass while one product is
+computed. Both are the fastest of their rounds, which other work on the machine disturbs least. Ratios are kept per
+kind of processor, thread count and dtype. A fall of more than 20 % fails. The batch is random pixels: speed does not
+depend on them.
 """
 
 import json
