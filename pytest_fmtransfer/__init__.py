@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_fmtransfer.catalog.specs import RegimeSpec as RegimeSpec
     from pytest_fmtransfer.cell import Cell as Cell
     from pytest_fmtransfer.errors import FmTransferError as FmTransferError
-    from pytest_fmtransfer.judge.verdicts import Verdict as Verdict
+    from pytest_fmtransfer.judge.court import Verdict as Verdict
     from pytest_fmtransfer.places import Places as Places
     from pytest_fmtransfer.results import Result as Result
 
@@ -29,7 +29,7 @@ _HOMES = {
     "RegimeSpec": "catalog.specs",
     "Registry": "catalog.registry",
     "Result": "results",
-    "Verdict": "judge.verdicts",
+    "Verdict": "judge.court",
     "transfer": "_transfer",
 }
 __all__ = (

@@ -27,7 +27,7 @@ from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import Unavailable
 from pytest_fmtransfer.features import feature_key, load_features, subject_of
 from pytest_fmtransfer.judge import regression, verdicts
-from pytest_fmtransfer.judge.verdicts import Verdict
+from pytest_fmtransfer.judge.court import Verdict
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.results import Cost, Question, Result
 from pytest_fmtransfer.store import Store, code_digest, fingerprint

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_fmtransfer.errors import InvalidInput
-from pytest_fmtransfer.judge.court import Court, judging
+from pytest_fmtransfer.judge.court import Court, Verdict, judging
 from pytest_fmtransfer.judge.regression import ACCEPT, relative_move, unchanged_from
-from pytest_fmtransfer.judge.verdicts import Verdict
 from pytest_fmtransfer.results import Result
 from tests.helpers import LAWS, labels_of, make_result, noisy_scores
 

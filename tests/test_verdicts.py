@@ -10,8 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pytest_fmtransfer.errors import InvalidInput
-from pytest_fmtransfer.judge.court import Court, Outcome, current, judging
-from pytest_fmtransfer.judge.verdicts import Verdict, beats, not_worse_than
+from pytest_fmtransfer.judge.court import Court, Outcome, Verdict, current, judging
+from pytest_fmtransfer.judge.verdicts import beats, not_worse_than
 from pytest_fmtransfer.results import Result
 from tests.helpers import CANDIDATE, LAWS, REFERENCE, labels_of, make_result, noisy_scores, result, retrained
 

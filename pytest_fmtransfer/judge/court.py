@@ -1,4 +1,4 @@
-"""Under which level verdicts are reached, and who writes them down.
+"""A verdict, under which level verdicts are reached, and who writes them down.
 
 A test's verdicts belong to a family whose size the suite declares; the plugin enters `judging` around each
 test, so that `candidate.beats(reference)` inside it knows its level. Outside, the family is the claim alone.
@@ -8,17 +8,46 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from pytest_fmtransfer.judge.verdicts import Verdict
+from typing import Literal
 
 Outcome = Literal["supported", "refuted", "inconclusive"]
 
 ALPHA = 0.05  # one-sided level of a family
 
 
-def _forget(verdict: "Verdict") -> None:
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the data say of a claim; true only when they support it.
+
+    `effect`, `lower`, `upper` and `detectable` are in the metric's unit, candidate minus reference;
+    `lower` and `upper` are the two-sided interval at 1 − 2 × `level`, whose ends are the one-sided limits
+    that decide; they are None where a class has too few patients for any. `p` is one-sided. `reason` says why
+    a verdict is not what the interval alone would say.
+    """
+
+    kind: str
+    candidate: str
+    reference: str
+    outcome: Outcome
+    summary: str = ""
+    text: str = ""
+    effect: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    detectable: float | None = None
+    p: float | None = None
+    level: float | None = None
+    family_size: int = 1
+    reason: str = ""
+
+    def __bool__(self) -> bool:
+        return self.outcome == "supported"
+
+    def __repr__(self) -> str:
+        return self.summary
+
+
+def _forget(verdict: Verdict) -> None:
     del verdict
 
 
@@ -28,7 +57,7 @@ class Court:
 
     alpha: float = ALPHA
     family_size: int = 1
-    record: Callable[["Verdict"], None] = _forget
+    record: Callable[[Verdict], None] = _forget
 
     @property
     def level(self) -> float:

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from pytest_fmtransfer.errors import InvalidInput
-from pytest_fmtransfer.judge.court import Outcome, current
-from pytest_fmtransfer.judge.verdicts import Verdict
+from pytest_fmtransfer.judge.court import Outcome, Verdict, current
 from pytest_fmtransfer.judge.wording import shortened
 from pytest_fmtransfer.results import Result
 

@@ -1,13 +1,13 @@
 """Claims about two results become verdicts: supported, refuted or inconclusive."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.judge import wording
 from pytest_fmtransfer.judge.bounds import Bound
 from pytest_fmtransfer.judge.comparison import Comparison
-from pytest_fmtransfer.judge.court import Court, Outcome, current
+from pytest_fmtransfer.judge.court import Court, Outcome, Verdict, current
 from pytest_fmtransfer.judge.mover import Mover
 from pytest_fmtransfer.judge.power import smallest_detectable
 from pytest_fmtransfer.results import Result
@@ -17,38 +17,6 @@ FEWEST_PATIENTS = {"beats": 20, "not_worse_than": 50}
 
 # Where the level of a single claim is below this, a seeded regime needs this many seeds.
 STRICT_LEVEL, STRICT_SEEDS = 0.01, 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """What the data say of a claim; true only when they support it.
-
-    `effect`, `lower`, `upper` and `detectable` are in the metric's unit, candidate minus reference;
-    `lower` and `upper` are the two-sided interval at 1 − 2 × `level`, whose ends are the one-sided limits
-    that decide; they are None where a class has too few patients for any. `p` is one-sided. `reason` says why
-    a verdict is not what the interval alone would say.
-    """
-
-    kind: str
-    candidate: str
-    reference: str
-    outcome: Outcome
-    summary: str = ""
-    text: str = ""
-    effect: float | None = None
-    lower: float | None = None
-    upper: float | None = None
-    detectable: float | None = None
-    p: float | None = None
-    level: float | None = None
-    family_size: int = 1
-    reason: str = ""
-
-    def __bool__(self) -> bool:
-        return self.outcome == "supported"
-
-    def __repr__(self) -> str:
-        return self.summary
 
 
 def beats(candidate: Result, reference: Result, margin: float = 0.0) -> Verdict:

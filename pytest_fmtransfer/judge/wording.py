@@ -1,21 +1,16 @@
 """What a verdict says: one line of at most 120 characters, and the full text of a report section."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from pytest_fmtransfer.judge.comparison import Comparison
-from pytest_fmtransfer.judge.court import Court
+from pytest_fmtransfer.judge.court import Court, Verdict
 from pytest_fmtransfer.judge.power import patients_to_settle
 from pytest_fmtransfer.results import Result
-
-if TYPE_CHECKING:
-    from pytest_fmtransfer.judge.verdicts import Verdict
 
 WIDTH = 120
 
 
-def one_line(verdict: "Verdict") -> str:
+def one_line(verdict: Verdict) -> str:
     """Outcome, effect, interval and smallest detectable effect; or outcome and reason."""
     return shortened(f"{verdict.outcome}: {verdict.reason or _figures(verdict)}")
 
@@ -25,7 +20,7 @@ def shortened(line: str) -> str:
     return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
 
 
-def full_text(verdict: "Verdict", comparison: Comparison, court: Court, threshold: float) -> str:
+def full_text(verdict: Verdict, comparison: Comparison, court: Court, threshold: float) -> str:
     """Both metrics, patients, seeds, level and family, the rule that decided, and what would settle it."""
     candidate = comparison.candidate
     patients = f"{len(np.unique(candidate.patients_N))} {plural(candidate.patient_unit)}"
@@ -62,7 +57,7 @@ def plural(unit: str) -> str:
     return f"{head}s{space}{rest}"
 
 
-def _figures(verdict: "Verdict") -> str:
+def _figures(verdict: Verdict) -> str:
     if verdict.lower is None or verdict.level is None:
         return f"Δ {verdict.effect:+.4f}, too few patients for an interval"
     return (
@@ -71,7 +66,7 @@ def _figures(verdict: "Verdict") -> str:
     )
 
 
-def _what_would_settle_it(verdict: "Verdict", comparison: Comparison, court: Court, threshold: float) -> list[str]:
+def _what_would_settle_it(verdict: Verdict, comparison: Comparison, court: Court, threshold: float) -> list[str]:
     if verdict.reason or comparison.patient_piece is None:
         return [f"  would settle it: what is named above ({verdict.reason})"]
     margin = comparison.candidate.margin

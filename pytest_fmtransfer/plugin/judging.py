@@ -39,8 +39,7 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
     if cell is None:
         return (yield)
 
-    from pytest_fmtransfer.judge.court import Court, judging
-    from pytest_fmtransfer.judge.verdicts import Verdict
+    from pytest_fmtransfer.judge.court import Court, Verdict, judging
     from pytest_fmtransfer.reports.rows import cell_row, verdict_row
     from pytest_fmtransfer.results import Result
 

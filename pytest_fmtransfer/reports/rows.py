@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_fmtransfer.catalog.specs import RANDOM
+from pytest_fmtransfer.judge.court import Verdict
 from pytest_fmtransfer.judge.intervals import interval
-from pytest_fmtransfer.judge.verdicts import Verdict
 from pytest_fmtransfer.results import Result
 
 Row = dict[str, Any]
