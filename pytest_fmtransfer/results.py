@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -186,23 +186,19 @@ class Result:
         except InvalidInput as error:
             raise BaselineError(f"the record does not fit its scores: {error}") from error
         again = result.record()
-        for name in ("name", "mean", "by_seed"):
-            if not _same(record["metric"][name], again["metric"][name]):
-                raise BaselineError("the metric in the record is not the metric of its scores")
+        if not _same_metric(record["metric"], again["metric"]):
+            raise BaselineError("the metric in the record is not the metric of its scores")
         for name in ("images", "patients"):
             if record[name] != again[name]:
                 raise BaselineError(f"the number of {name} in the record is not that of its scores")
         return result
 
 
-def _same(stored: object, found: object) -> bool:
+def _same_metric(stored: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
     """Equal, figures to 1e-9: another processor may sum in another order."""
-    if isinstance(stored, list) and isinstance(found, list):
-        pairs = cast(list[tuple[object, object]], list(zip(stored, found, strict=False)))  # pyright: ignore
-        return len(cast(list[object], stored)) == len(cast(list[object], found)) and all(_same(*pair) for pair in pairs)
-    if isinstance(stored, float) and isinstance(found, float):
-        return abs(stored - found) <= 1e-9
-    return stored == found
+    figures = [[metric["mean"], *metric["by_seed"]] for metric in (stored, found)]
+    same_length = len(figures[0]) == len(figures[1])
+    return stored["name"] == found["name"] and same_length and np.allclose(*figures, rtol=0, atol=1e-9)
 
 
 def scores_checksum(

@@ -3,13 +3,15 @@
 Legend: N images, S the square side in pixels, D the embedding's width.
 """
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
 from pytest_fmtransfer.catalog.specs import BackboneSpec
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, ABC):
     """Normalises grey pixels as the publisher does colour ones, and returns the network's pooled embedding."""
 
     mean: Tensor
@@ -25,9 +27,9 @@ class Backbone(nn.Module):
         grey_N1SS = pixels_NSS.unsqueeze(1).to(torch.float32) / 255
         return (grey_N1SS - self.mean) / self.std
 
+    @abstractmethod
     def pooled(self, images_N3SS: Tensor) -> Tensor:
         """The embedding of normalised images, N × D."""
-        raise NotImplementedError
 
     def forward(self, pixels_NSS: Tensor) -> Tensor:
         return self.pooled(self.normalise(pixels_NSS))

@@ -90,7 +90,7 @@ def refuse_mistakes(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not mistakes:
         return
     if hasattr(config, "workeroutput"):
-        config.workeroutput[MISTAKES] = list(mistakes)  # pyright: ignore
+        cast(Any, config).workeroutput[MISTAKES] = list(mistakes)
         items.clear()
     else:
         told = list(dict.fromkeys(mistakes))
