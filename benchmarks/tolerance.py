@@ -1,6 +1,6 @@
 """How far rounding alone moves scores: the numbers behind each regime's tolerance.
 
-    python benchmarks/tolerance.py
+    python benchmarks/tolerance.py [--rounding-only] [BACKBONE ...]
 
 For every pocket backbone on br35h, scores from the usual forward pass are held against scores from the same
 weights computed another way: `rounding` keeps float32 but changes everything that a processor or a library
@@ -35,7 +35,11 @@ METHODS = {"knn": knn, "linear_probe": linear_probe}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("backbones", nargs="*", default=BACKBONES)
-    names: list[str] = parser.parse_args().backbones
+    parser.add_argument(
+        "--rounding-only", action="store_true", help="leave bfloat16 out: the long part where it is emulated"
+    )
+    arguments = parser.parse_args()
+    names: list[str] = arguments.backbones
     registry, places = Registry(), Places.from_environment()
     dataset = open_dataset(registry.dataset("br35h"), places)
     labels = dataset.table.labels_N[dataset.table.side(TEST)]
@@ -48,8 +52,9 @@ def main() -> None:
         plain = Unfolded(build(spec, path), build_network(spec, path))
         others = {
             "rounding": forward(plain, pixels, 32),
-            "bfloat16": forward(build(spec, path), pixels, 4, bfloat16=True),
         }
+        if not arguments.rounding_only:
+            others["bfloat16"] = forward(build(spec, path), pixels, 4, bfloat16=True)
         for regime, method in METHODS.items():
             settings = registry.regime(regime).settings
             stored = method.adapt(sides_of(dataset, usual), settings, 0)

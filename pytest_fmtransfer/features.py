@@ -19,6 +19,7 @@ import numpy as np
 
 from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.precision import Dtype, processor
+from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.catalog.specs import BackboneSpec, NoWeights, RandomWeights
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.decoding import cores
@@ -146,6 +147,7 @@ def _forward(
     pixels_NSS: np.ndarray, rows: list[int], spec: BackboneSpec, dtype: Dtype, places: Places
 ) -> tuple[np.ndarray, float]:
     """Features of the rows named, in their order, and seconds; threads are set for its duration only."""
+    import_torch()
     import torch
 
     backbone = import_module(f"pytest_fmtransfer.backbones.{spec.library}").build(spec, weights_file(spec, places))

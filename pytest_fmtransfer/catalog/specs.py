@@ -187,8 +187,8 @@ class Profile:
     """How much is spent. The dtype moves scores, so the profile fixes it and every baseline names it.
 
     `bfloat16_where_native`: bfloat16 autocast in the forward pass on processors with bfloat16
-    instructions, float32 elsewhere. On the pocket backbones it is not negligible: it moved features by
-    5 to 11 % and an AUC by .011 (`python benchmarks/tolerance.py`), so only `smoke` uses it.
+    instructions, float32 elsewhere. It is not negligible: on efficientnet_lite0 it moved features by 5 % and
+    the kNN AUC by .011 (`python benchmarks/tolerance.py efficientnet_lite0`), so only `smoke` uses it.
     """
 
     name: str

@@ -16,6 +16,7 @@ import pytest
 
 from pytest_fmtransfer.availability import Missing, ready, weights_file
 from pytest_fmtransfer.backbones.precision import forward_dtype
+from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.features import BATCH
 from pytest_fmtransfer.plugin.options import settings_of
@@ -36,6 +37,7 @@ def test_images_per_second(name, benchmark, request):
         pytest.skip(str(state))
     if benchmark.disabled:
         pytest.skip("timing needs a process of its own: leave out -n and --benchmark-disable")
+    import_torch()
     import torch
 
     dtype = forward_dtype(settings.registry.profile(settings.profile))

@@ -1,0 +1,25 @@
+"""Import torch so that its threads sleep while they wait for work, instead of spinning.
+
+OpenMP reads its waiting policy once, when torch is first imported. Spinning threads are a little faster on an
+idle machine; where another process wants the same cores they keep it from working and are kept from working
+themselves. On two cores, beside a second process with two threads, a forward pass went from 3 to 58 images/s.
+"""
+
+import os
+import sys
+
+POLICY = "OMP_WAIT_POLICY"
+
+
+def import_torch() -> None:
+    """Import torch with sleeping threads, unless it is imported already or the user chose a policy.
+
+    The environment is as it was afterwards, so that no child process inherits the choice.
+    """
+    if "torch" in sys.modules or POLICY in os.environ or "GOMP_SPINCOUNT" in os.environ:
+        return
+    os.environ[POLICY] = "PASSIVE"
+    try:
+        import torch  # noqa: F401
+    finally:
+        del os.environ[POLICY]
