@@ -1,8 +1,8 @@
 """What packaged ImageNet weights are worth on 511 brain MRI slices.
 
 The dataset is small and confounded, and the suite says so: several claims are known to be inconclusive, because
-205 test images cannot show a small difference. Claims were declared before they were run, and every known
-exception below is what the first run found.
+205 test images cannot show a small difference. Every known exception below is what the first run of the suite
+found. The scores of lite0 and of the shortcut probe were not unseen by then: see `test_shortcut_is_not_worse`.
 """
 
 import pytest
@@ -91,5 +91,9 @@ def test_shortcut_is_not_worse(candidate, reference):
     All 3,000 images are kept and split at random, so that most test images have a near copy among the training
     images. Whatever recognises a file again scores high, and the benchmark can no longer tell a backbone from a
     shortcut: what it says about backbones is worth nothing.
+
+    A demonstration, not a test of a fresh hypothesis. The margin was raised from .02 to .03, and the probe's grids
+    were made finer, after exploratory runs on this very test side. With .02 the kNN verdict would be inconclusive
+    (interval from -.025).
     """
     assert candidate.not_worse_than(reference)
