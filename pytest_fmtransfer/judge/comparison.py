@@ -67,7 +67,7 @@ class Comparison:
     @cached_property
     def seed_pieces(self) -> tuple[Piece, ...]:
         """The variances from training again, of regimes that depend on their seed."""
-        pieces = [seed_piece(result.by_seed) for result in (self.candidate, self.reference) if result.seeded]
+        pieces = map(seed_piece_of, (self.candidate, self.reference))
         return tuple(piece for piece in pieces if piece is not None)
 
     @cached_property
@@ -102,10 +102,15 @@ def piece_of(result: Result, influence_N: Floats) -> Piece | None:
     return patient_piece(influence_N, stratum_N, result.patients_N)
 
 
+def seed_piece_of(result: Result) -> Piece | None:
+    """The variance from training again; None for a regime that does not depend on its seed, or ran at one."""
+    return seed_piece(result.by_seed) if result.seeded else None
+
+
 def auc_of(result: Result) -> Auc:
     """An AUC with its own variance, patients and seeds together. The caller has made sure of two patients a class."""
     patients = piece_of(result, influence_of(result))
-    seeds = seed_piece(result.by_seed) if result.seeded else None
+    seeds = seed_piece_of(result)
     own = combine(result.mean, [piece for piece in (patients, seeds) if piece is not None])
     fewest = min(count for count in patients_by_class(result) if count)
     return Auc(value=result.mean, variance=own.standard_error**2, degrees=own.degrees, fewest=fewest)

@@ -1,7 +1,7 @@
 """The interval of a single metric, for tables; a difference has its own in `comparison`."""
 
-from pytest_fmtransfer.judge.bounds import combine, seed_piece
-from pytest_fmtransfer.judge.comparison import auc_of, influence_of, piece_of
+from pytest_fmtransfer.judge.bounds import combine
+from pytest_fmtransfer.judge.comparison import auc_of, influence_of, piece_of, seed_piece_of
 from pytest_fmtransfer.results import Result
 
 
@@ -16,6 +16,6 @@ def interval(result: Result, confidence: float = 0.95) -> tuple[float, float] | 
         return None
     if result.question.metric == "roc_auc":
         return auc_of(result).limits(alpha)
-    seeds = seed_piece(result.by_seed) if result.seeded else None
+    seeds = seed_piece_of(result)
     bound = combine(result.mean, [patients] if seeds is None else [patients, seeds])
     return bound.lower(alpha), bound.upper(alpha)
