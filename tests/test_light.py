@@ -25,7 +25,8 @@ FLOORS = (
     {"_transfer"},
     {"claims", "baselines"},
     {"reports"},
-    {"plugin"},
+    {"plugin", "cli"},
+    {"__main__"},
 )
 
 

@@ -1,0 +1,59 @@
+"""`fmtransfer VERB …`: what is asked outside of a pytest run.
+
+A verb is one module here and one line of `VERBS`. The module offers `add_arguments(parser)` and
+`run(arguments) -> int`, the exit code, and is imported only when its verb is used. What a verb prints goes to
+standard output. Our own errors are one line on standard error and exit code 2, as argparse's are.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+from typing import Protocol, cast
+
+from pytest_fmtransfer.errors import FmTransferError
+
+# Name of the verb and of its module: what it does, for `fmtransfer --help`.
+VERBS = {
+    "audit": "look for copies, patients on two sides, conflicting labels and small classes in a dataset",
+}
+
+
+class Verb(Protocol):
+    """What the module of a verb offers."""
+
+    __doc__: str | None
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare what may follow the verb."""
+        ...
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do it, and say the exit code. May raise any FmTransferError."""
+        ...
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; `argv` is by default what followed `fmtransfer`. argparse exits with 2 on wrong usage."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="fmtransfer",
+        description="Claims about foundation models for medical images: what is asked outside pytest.",
+    )
+    parser.add_argument("--version", action="version", version=version("pytest-fmtransfer"))
+    verbs = parser.add_subparsers(metavar="VERB", dest="verb", required=True)
+    used: Verb | None = None
+    for name, summary in VERBS.items():
+        of_verb = verbs.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
+        if given[:1] == [name]:  # nothing but --help and --version may stand before the verb
+            used = cast(Verb, import_module(f"{__name__}.{name}"))
+            of_verb.description = used.__doc__
+            used.add_arguments(of_verb)
+    arguments = parser.parse_args(given)
+    assert used is not None, "argparse lets only a verb through"
+    try:
+        return used.run(arguments)
+    except FmTransferError as error:
+        print(f"fmtransfer {arguments.verb}: {error}", file=sys.stderr)
+        return 2
