@@ -7,7 +7,7 @@ torch.
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -22,34 +22,14 @@ from pytest_fmtransfer.backbones.precision import Dtype, forward_dtype
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import BackboneSpec
 from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.cell_result import CellResult
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import Unavailable
 from pytest_fmtransfer.features import feature_key, load_features, subject_of
-from pytest_fmtransfer.judge import regression, verdicts
-from pytest_fmtransfer.judge.court import Verdict
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.results import Cost, Question, Result
 from pytest_fmtransfer.store import Store, code_digest, fingerprint
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class CellResult(Result):
-    """A result that can be held against others; each verb returns a Verdict, true only when supported."""
-
-    tolerance: float
-
-    def beats(self, reference: Result, *, margin: float = 0.0) -> Verdict:
-        """Is this cell's metric higher than the reference's by more than `margin`, in the metric's unit?"""
-        return verdicts.beats(self, reference, margin)
-
-    def not_worse_than(self, reference: Result, *, margin: float | None = None) -> Verdict:
-        """Is it lower by less than `margin`, by default the dataset's? Raises InvalidInput for a margin ≤ 0."""
-        return verdicts.not_worse_than(self, reference, margin)
-
-    def unchanged_from(self, baseline: Result) -> Verdict:
-        """Did no score move by more than rounding can move it since the baseline was recorded?"""
-        return regression.unchanged_from(self, baseline, self.tolerance)
 
 
 def transfer(
@@ -70,12 +50,11 @@ def transfer(
     if isinstance(state, Missing):
         raise Unavailable(f"{cell}: {state}")
     dataset = open_dataset(registry.dataset(cell.dataset), places)
-    settings = asdict(regime.settings)
     question = Question(
         dataset=cell.dataset,
         dataset_fingerprint=dataset.fingerprint,
         regime=cell.regime,
-        settings=json.loads(json.dumps(settings)),
+        settings=regime.plain_settings,
         metric=dataset.spec.metric,
         profile=profile,
         forward_dtype=registry.profile(profile).forward_dtype,

@@ -13,6 +13,7 @@ import pytest_fmtransfer.adapt.linear_probe
 import pytest_fmtransfer.backbones.metadata
 import pytest_fmtransfer.baselines
 import pytest_fmtransfer.data.readers.br35h
+import pytest_fmtransfer.exports
 import pytest_fmtransfer.reports.tables  # noqa: F401
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.places import Places

@@ -1,8 +1,9 @@
 """The frozen records a catalogue is made of: one row per backbone, dataset, regime and profile."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
 
 RANDOM = "random"  # suffix of a backbone's random-weight twin, `<name>.random`
 
@@ -175,6 +176,11 @@ class RegimeSpec:
     @property
     def is_built(self) -> bool:
         return type(self.settings) in METHODS
+
+    @property
+    def plain_settings(self) -> dict[str, Any]:
+        """The settings as JSON would give them back: what a question holds."""
+        return json.loads(json.dumps(asdict(self.settings)))
 
     @property
     def method(self) -> str:

@@ -1,23 +1,19 @@
 """What a test may ask for: its cell, the candidate's result, the reference's, the stored baseline."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.errors import FmTransferError
 from pytest_fmtransfer.plugin.collection import reference_cell
-from pytest_fmtransfer.plugin.options import DEFAULT_PROFILE, settings_of
+from pytest_fmtransfer.plugin.measuring import measure, plain_errors
+from pytest_fmtransfer.plugin.options import settings_of
 
 if TYPE_CHECKING:
-    from pytest_fmtransfer._transfer import CellResult
     from pytest_fmtransfer.baselines import Baselines
+    from pytest_fmtransfer.cell_result import CellResult
     from pytest_fmtransfer.results import Result
-
-MEASURED = pytest.StashKey[list["Result"]]()
 
 
 @pytest.fixture
@@ -28,23 +24,23 @@ def cell() -> Cell:
 
 @pytest.fixture
 def candidate(request: pytest.FixtureRequest, cell: Cell) -> "CellResult":
-    """The result of this item's cell, from the store or computed."""
-    return _measure(request, cell)
+    """The result of this item's cell: from the store, computed, or collected."""
+    return measure(request.node, cell)
 
 
 @pytest.fixture
 def reference(request: pytest.FixtureRequest, cell: Cell) -> "CellResult":
     """The result of the cell that `fm_cells(reference=...)` names for this item's cell."""
     del cell
-    with _plain_errors():
+    with plain_errors():
         named = reference_cell(request.node)
-    return _measure(request, named)
+    return measure(request.node, named)
 
 
 @pytest.fixture
 def baseline(request: pytest.FixtureRequest, cell: Cell, candidate: "CellResult") -> "Result":
     """The stored result of this item's cell; with --fm-update, written first where that asks for it."""
-    with _plain_errors():
+    with plain_errors():
         return _baseline(request, cell, candidate)
 
 
@@ -65,8 +61,7 @@ def baselines_of(item: pytest.Item) -> "Baselines":
 
     settings = settings_of(item.config)
     folder = settings.baselines or _nearest_baselines(item)
-    # Profiles answer other questions: they are kept apart, the default one at the top.
-    return Baselines(folder=folder if settings.profile == DEFAULT_PROFILE else folder / settings.profile)
+    return Baselines(folder=settings.of_profile(folder))
 
 
 def _nearest_baselines(item: pytest.Item) -> Path:
@@ -76,25 +71,6 @@ def _nearest_baselines(item: pytest.Item) -> Path:
         if folder == item.config.rootpath or (folder / "pyproject.toml").is_file():
             break
     return item.path.parent / "baselines"
-
-
-def _measure(request: pytest.FixtureRequest, cell: Cell) -> "CellResult":
-    from pytest_fmtransfer._transfer import transfer
-
-    settings = settings_of(request.config)
-    with _plain_errors():
-        result = transfer(cell, profile=settings.profile, registry=settings.registry, places=settings.places)
-    request.node.stash.setdefault(MEASURED, []).append(result)
-    return result
-
-
-@contextmanager
-def _plain_errors() -> Generator[None]:
-    """Our own errors say all there is to say: no traceback through our code."""
-    try:
-        yield
-    except FmTransferError as error:
-        pytest.fail(str(error), pytrace=False)
 
 
 def _moved(stored: "Baselines", candidate: "CellResult") -> bool:

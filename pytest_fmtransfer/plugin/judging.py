@@ -5,30 +5,33 @@ from collections.abc import Generator
 
 import pytest
 
-from pytest_fmtransfer.availability import Missing, ready
+from pytest_fmtransfer.availability import Missing
 from pytest_fmtransfer.plugin.collection import cells_of, claim_of, own_cell
-from pytest_fmtransfer.plugin.fixtures import MEASURED, baselines_of
+from pytest_fmtransfer.plugin.fixtures import baselines_of
+from pytest_fmtransfer.plugin.measuring import MEASURED, available
 from pytest_fmtransfer.plugin.options import settings_of
 
 PROPERTY = "fmtransfer"  # the name under which an item's row travels in user_properties
 
 
 def skip_what_is_absent(item: pytest.Item) -> None:
-    """Skip an item, before anything is computed, when one of its cells cannot run here.
+    """Skip an item, before anything is computed, when one of its cells cannot be measured here.
 
-    Where CI is set, a cell that has a baseline must run: its absence is an error, unless
+    Where CI is set, a cell that has a baseline must be: its absence is an error, unless
     `--fm-allow-missing` says otherwise.
     """
     settings = settings_of(item.config)
-    for cell in cells_of(item):
-        state = ready(cell, settings.registry, settings.places)
-        if not isinstance(state, Missing):
-            continue
-        if settings.on_ci and not settings.allow_missing and baselines_of(item).has(cell):
-            pytest.fail(
-                f"{cell} has a baseline but cannot run on this CI: {state}; or let it be skipped: --fm-allow-missing",
-                pytrace=False,
-            )
+    states = {cell: available(item, cell) for cell in cells_of(item)}
+    absent = {cell: state for cell, state in states.items() if isinstance(state, Missing)}
+    if settings.on_ci and not settings.allow_missing:
+        for cell, state in absent.items():
+            if baselines_of(item).has(cell):
+                pytest.fail(
+                    f"{cell} has a baseline but cannot run on this CI: {state}; "
+                    "or let it be skipped: --fm-allow-missing",
+                    pytrace=False,
+                )
+    for cell, state in absent.items():
         item.add_marker(pytest.mark.skip(reason=f"{cell}: {state}"))  # a mark, so that the test's own line is told
         return
 

@@ -29,18 +29,30 @@ class ReportRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the options of one session say. `mistakes` gathers wrong names met while collecting."""
+    """What the options of one session say. `mistakes` gathers wrong names met while collecting.
+
+    `export` is the folder that results are written to, `collect` the one that they come from.
+    """
 
     registry: Registry
     places: Places
     profile: str
     baselines: Path | None
+    export: Path | None
+    collect: Path | None
     update: Literal["new", "changed", "all"] | None
     reports: tuple[ReportRequest, ...]
     require: int
     allow_missing: bool
     on_ci: bool
     mistakes: list[str]
+
+    def of_profile(self, folder: Path) -> Path:
+        """Where a folder of results keeps those of this session's profile: the default one's at its top.
+
+        Profiles answer other questions, so they are kept apart.
+        """
+        return folder if self.profile == DEFAULT_PROFILE else folder / self.profile
 
 
 class SessionRegistry(Registry):
@@ -94,6 +106,12 @@ def add_options(parser: pytest.Parser) -> None:
     )
     group.addoption("--fm-weights", metavar="DIR", help="folder with weights as their authors publish them")
     group.addoption("--fm-data-root", metavar="DIR", help="folder with one sub-folder per dataset")
+    group.addoption("--fm-export", metavar="DIR", help="write every result that is measured to DIR, to be collected")
+    group.addoption(
+        "--fm-collect",
+        metavar="DIR",
+        help="judge what --fm-export wrote to DIR: nothing is computed, and neither weights, data nor torch are needed",
+    )
     group.addoption(
         "--fm-require",
         metavar="N",
@@ -126,11 +144,18 @@ def configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--fm-update={update}: {nearest(update, UPDATES)}")
     if update is not None and on_ci:
         raise pytest.UsageError("--fm-update refuses to write baselines where CI is set; run it on your machine")
+    export, collect = _export_folder(config), _collect_folder(config)
+    if export and collect:
+        raise pytest.UsageError(
+            "--fm-collect judges results that exist, --fm-export writes those that are measured; give one of the two"
+        )
     config.stash[SETTINGS] = Settings(
         registry=registry,
         places=_places(config),
         profile=config.getoption("--fm-profile") or cast(str, config.getini("fm_profile")),
         baselines=_ini_path(config, "fm_baselines"),
+        export=export,
+        collect=collect,
         update=update,
         reports=tuple(_report_request(text) for text in cast(list[str], config.getoption("--fm-report"))),
         require=cast(int, config.getoption("--fm-require")),
@@ -166,20 +191,42 @@ def _report_request(text: str) -> ReportRequest:
     return ReportRequest(kind=kind, file=Path(file).absolute() if file else None)
 
 
+def _export_folder(config: pytest.Config) -> Path | None:
+    folder = _option_path(config, "--fm-export")
+    if folder is None:
+        return None
+    there = next(place for place in (folder, *folder.parents) if place.exists())  # it is made by the first result
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise pytest.UsageError(f"--fm-export={folder}: cannot write to {there}; name a folder that you may write to")
+    return folder
+
+
+def _collect_folder(config: pytest.Config) -> Path | None:
+    folder = _option_path(config, "--fm-collect")
+    if folder is not None and not folder.is_dir():
+        raise pytest.UsageError(
+            f"--fm-collect={folder}: no such folder; name one that a run with --fm-export=DIR has filled"
+        )
+    return folder
+
+
 def _places(config: pytest.Config) -> Places:
     ours = Places.from_environment()
 
     def choose(name: str, default: Path | None) -> Path | None:
-        given: str | None = config.getoption(f"--fm-{name.replace('_', '-')}")
-        if given:
-            return Path(given).expanduser().absolute()
-        return _ini_path(config, f"fm_{name}") or default
+        given = _option_path(config, f"--fm-{name.replace('_', '-')}")
+        return given or _ini_path(config, f"fm_{name}") or default
 
     return Places(
         store=choose("store", ours.store) or ours.store,
         weights=choose("weights", ours.weights),
         data_root=choose("data_root", ours.data_root),
     )
+
+
+def _option_path(config: pytest.Config, option: str) -> Path | None:
+    given = cast(str | None, config.getoption(option))
+    return Path(given).expanduser().absolute() if given else None
 
 
 def _ini_path(config: pytest.Config, name: str) -> Path | None:

@@ -16,7 +16,7 @@ from pytest_fmtransfer.results import Result
 Row = dict[str, Any]
 
 # Where several tests used one cell, the strongest origin is the report's: someone computed it in this run.
-_ORIGINS = ("store", "computed")
+_ORIGINS = ("collected", "store", "computed")
 
 
 @dataclass(frozen=True, kw_only=True)

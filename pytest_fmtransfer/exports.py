@@ -1,0 +1,65 @@
+"""Exported results: measured on one machine, judged on another that has no weights, no data and no torch.
+
+An export is the two files of a baseline in a folder of the user's. What a record does not hold, the regime's
+tolerance, comes from the catalogue, and what it holds must agree with the catalogue: a claim is about the regime,
+the metric and the margin that are declared where it is judged.
+"""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from pytest_fmtransfer.baselines import Baselines
+from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.cell_result import CellResult
+from pytest_fmtransfer.errors import BaselineError
+from pytest_fmtransfer.results import Result
+
+AGAIN = "export it again: run the same command with --fm-export=DIR where its weights and data are"
+
+
+def collect(cell: Cell, folder: Path, *, profile: str, registry: Registry) -> CellResult:
+    """The exported result of a cell in a folder of one profile.
+
+    Raises BaselineError, with the remedy, for a result that is absent or damaged, or that is of another cell,
+    another profile or another declaration than `registry` has. Raises UnknownName for a name that it has not.
+    """
+    exports = Baselines(folder=folder)
+    if not exports.has(cell):
+        raise BaselineError(f"no exported result of {cell} in {folder}; {AGAIN}")
+    try:
+        stored = exports.load(cell)
+    except (BaselineError, AttributeError) as error:  # AttributeError: the record is JSON, but no object
+        reason = error.__cause__ or error  # without the remedy, which would be a baseline's
+        raise BaselineError(f"the exported result of {cell} in {folder} cannot be used: {reason}; {AGAIN}") from error
+    if stored.cell != cell:
+        raise BaselineError(f"{folder / cell.id}.json holds the result of {stored.cell}; {AGAIN}")
+    if stored.question.profile != profile:
+        raise BaselineError(
+            f"the exported result of {cell} in {folder} was measured under profile {stored.question.profile}, and "
+            f"this run is about {profile}; run with --fm-profile={stored.question.profile}, or {AGAIN}"
+        )
+    if differences := _differences(stored, profile, registry):
+        raise BaselineError(
+            f"the exported result of {cell} in {folder} is about something else than is declared here: "
+            f"{'; '.join(differences)}; {AGAIN}, from this version of the project"
+        )
+    kept: dict[str, Any] = {field.name: getattr(stored, field.name) for field in fields(Result)}
+    kept |= {"origin": "collected", "tolerance": registry.regime(cell.regime).tolerance}
+    return CellResult(**kept)
+
+
+def _differences(stored: Result, profile: str, registry: Registry) -> list[str]:
+    """Where a result and the catalogue disagree, the result's value first."""
+    dataset, regime = registry.dataset(stored.cell.dataset), registry.regime(stored.cell.regime)
+    pairs: dict[str, tuple[Any, Any]] = {
+        "metric": (stored.question.metric, dataset.metric),
+        "margin": (stored.margin, dataset.margin),
+        "classes": (stored.classes, dataset.classes),
+        "patient unit": (stored.patient_unit, dataset.patient_unit),
+        "settings": (stored.question.settings, regime.plain_settings),
+        "seeded": (stored.seeded, regime.seeded),
+        "dtype": (stored.question.forward_dtype, registry.profile(profile).forward_dtype),
+    }
+    return [f"{name} {theirs} → {ours}" for name, (theirs, ours) in pairs.items() if theirs != ours]

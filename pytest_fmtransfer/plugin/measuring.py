@@ -1,0 +1,77 @@
+"""Where an item's results come from: this machine, or with --fm-collect the folder that other machines filled.
+
+Whoever needs a cell's result asks `available` before the test and `measure` in it; both go to the same source.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_fmtransfer.availability import Missing, Ready, ready
+from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.errors import FmTransferError
+from pytest_fmtransfer.plugin.options import DEFAULT_PROFILE, Settings, settings_of
+
+if TYPE_CHECKING:
+    from pytest_fmtransfer.cell_result import CellResult
+    from pytest_fmtransfer.results import Result
+
+MEASURED = pytest.StashKey[list["Result"]]()
+
+
+def available(item: pytest.Item, cell: Cell) -> Ready | Missing:
+    """Whether `measure` can give an item the result of a cell; opens nothing.
+
+    Raises UnknownName for a name that is not in the catalogue.
+    """
+    settings = settings_of(item.config)
+    if settings.collect is None:
+        return ready(cell, settings.registry, settings.places)
+    from pytest_fmtransfer.baselines import Baselines
+
+    if Baselines(folder=settings.of_profile(settings.collect)).has(cell):
+        return Ready()
+    return Missing(reason=f"no exported result in {settings.collect}", remedy=_export(settings))
+
+
+def measure(item: pytest.Item, cell: Cell) -> "CellResult":
+    """The result of a cell, for an item that reports it: collected, from the store or computed.
+
+    It is exported where --fm-export asks for that. What goes wrong fails the item in one sentence.
+    """
+    settings = settings_of(item.config)
+    with plain_errors():
+        result = _obtain(cell, settings)
+        if settings.export is not None:
+            from pytest_fmtransfer.baselines import Baselines
+
+            Baselines(folder=settings.of_profile(settings.export)).write(result)
+    item.stash.setdefault(MEASURED, []).append(result)
+    return result
+
+
+@contextmanager
+def plain_errors() -> Generator[None]:
+    """Our own errors say all there is to say: no traceback through our code."""
+    try:
+        yield
+    except FmTransferError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None  # `from None`: no chain of causes either
+
+
+def _obtain(cell: Cell, settings: Settings) -> "CellResult":
+    if settings.collect is not None:
+        from pytest_fmtransfer.exports import collect
+
+        folder = settings.of_profile(settings.collect)
+        return collect(cell, folder, profile=settings.profile, registry=settings.registry)
+    from pytest_fmtransfer._transfer import transfer
+
+    return transfer(cell, profile=settings.profile, registry=settings.registry, places=settings.places)
+
+
+def _export(settings: Settings) -> str:
+    profile = "" if settings.profile == DEFAULT_PROFILE else f" --fm-profile={settings.profile}"
+    return f"export it where its weights and data are: pytest …{profile} --fm-export=DIR, and bring DIR here"
