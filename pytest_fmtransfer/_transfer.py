@@ -92,7 +92,8 @@ def transfer(
         (entry / "result.json").write_text(json.dumps(result.record(), indent=1), encoding="utf-8")
         (entry / "scores.npz").write_bytes(result.scores_file())
 
-    code = code_digest("_transfer.py", "results.py", "metrics.py", "adapt/sides.py", f"adapt/{regime.method}.py")
+    metrics = sorted(f"metrics/{file.name}" for file in (Path(__file__).parent / "metrics").glob("*.py"))
+    code = code_digest("_transfer.py", "results.py", *metrics, "adapt/sides.py", f"adapt/{regime.method}.py")
     features_key = feature_key(dataset, spec, dtype, places).whole
     kept = (dataset.spec.margin, dataset.spec.classes, dataset.spec.patient_unit, regime.seeded)
     key = fingerprint(cell.id, asdict(question), subject, features_key, kept, code)

@@ -90,7 +90,23 @@ class DataRoot:
     url: str
 
 
-Metric = Literal["accuracy", "balanced_accuracy", "roc_auc", "quadratic_kappa", "macro_recall", "mean_roc_auc"]
+Metric = Literal[
+    "accuracy",
+    "balanced_accuracy",
+    "macro_recall",
+    "macro_f1",
+    "quadratic_kappa",
+    "linear_kappa",
+    "roc_auc",
+    "roc_auc_ovo",
+    "roc_auc_ovr",
+    "mean_roc_auc",
+    "average_precision",
+    "log_loss",
+    "brier",
+    "expected_calibration_error",
+]
+"""The names of `pytest_fmtransfer.metrics.METRICS`, here because a catalogue imports no numpy."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -90,8 +90,11 @@ class Comparison:
 
 
 def influence_of(result: Result) -> Floats:
-    """Each image's influence on the mean over seeds."""
-    return np.mean([estimate.influence_N for estimate in result.estimates], axis=0)
+    """Each image's influence on the mean over seeds. Raises InvalidInput for a metric without influences."""
+    influences = [estimate.influence_N for estimate in result.estimates if estimate.influence_N is not None]
+    if not influences:
+        raise InvalidInput(f"{result.cell}: {result.question.metric} has no influences to judge by; use another metric")
+    return np.mean(influences, axis=0)
 
 
 def piece_of(result: Result, influence_N: Floats) -> Piece | None:

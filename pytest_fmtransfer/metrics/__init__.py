@@ -1,0 +1,12 @@
+"""Scores to numbers, with each image's influence on the number, and the number in resamples of the images.
+
+The metrics by what they are made of: areas under ROC curves (`roc`), average precision (`precision_recall`),
+what follows from which class was taken for which (`confusion`), and what takes scores at their word
+(`probability`). `registry` names them; `evaluation` is what everyone else calls.
+"""
+
+from pytest_fmtransfer.metrics.estimate import Estimate
+from pytest_fmtransfer.metrics.evaluation import absent_labels, evaluate, replicates
+from pytest_fmtransfer.metrics.registry import METRICS, Metric, metric_named
+
+__all__ = ["METRICS", "Estimate", "Metric", "absent_labels", "evaluate", "metric_named", "replicates"]
