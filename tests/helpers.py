@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import settings
 from numpy.typing import NDArray
 
+from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.results import Cost, Question, Result
 
@@ -99,3 +100,20 @@ def retrained(cell: str, *signals: float, counts: tuple[int, int] = (60, 60)) ->
     labels_N = labels_of(*counts)
     scores_SNC = np.stack([noisy_scores(labels_N, signal, seed=0) for signal in signals])
     return make_result(cell, labels_N, scores_SNC, seeded=True)
+
+
+def as_declared(cell_id: str, signal: float, *, seed: int = 0, **more: Any) -> Result:
+    """Synthetic scores of 60 images a class under a cell of the catalogue, with all that its rows declare."""
+    cell, registry = Cell.parse(cell_id), Registry()
+    dataset, regime = registry.dataset(cell.dataset), registry.regime(cell.regime)
+    labels_N = labels_of(*(60 for _ in dataset.classes))
+    fields: dict[str, Any] = {
+        "seeded": regime.seeded,
+        "metric": dataset.metric,
+        "classes": dataset.classes,
+        "patient_unit": dataset.patient_unit,
+        "margin": dataset.margin,
+        "settings": regime.plain_settings,
+    }
+    scores_NC = noisy_scores(labels_N, signal, seed=seed, classes=len(dataset.classes))
+    return make_result(cell_id, labels_N, scores_NC, **fields | more)
