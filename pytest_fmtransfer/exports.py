@@ -12,7 +12,7 @@ from typing import Any
 from pytest_fmtransfer.baselines import Baselines
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.cell_result import CellResult
+from pytest_fmtransfer.cell_result import CellResult, tolerance_of
 from pytest_fmtransfer.errors import BaselineError
 from pytest_fmtransfer.results import Result
 
@@ -46,7 +46,7 @@ def collect(cell: Cell, folder: Path, *, profile: str, registry: Registry) -> Ce
             f"{'; '.join(differences)}; {AGAIN}, from this version of the project"
         )
     kept: dict[str, Any] = {field.name: getattr(stored, field.name) for field in fields(Result)}
-    kept |= {"origin": "collected", "tolerance": registry.regime(cell.regime).tolerance}
+    kept |= {"origin": "collected", "tolerance": tolerance_of(registry.regime(cell.regime))}
     return CellResult(**kept)
 
 
@@ -59,7 +59,7 @@ def _differences(stored: Result, profile: str, registry: Registry) -> list[str]:
         "classes": (stored.classes, dataset.classes),
         "patient unit": (stored.patient_unit, dataset.patient_unit),
         "settings": (stored.question.settings, regime.plain_settings),
-        "seeded": (stored.seeded, regime.seeded),
+        "seeded": (stored.seeded, regime.seeded or dataset.shuffled),
         "dtype": (stored.question.forward_dtype, registry.profile(profile).forward_dtype),
     }
     return [f"{name} {theirs} → {ours}" for name, (theirs, ours) in pairs.items() if theirs != ours]

@@ -58,7 +58,9 @@ def test_each_seeds_metric_is_in_the_full_text() -> None:
 def test_an_inconclusive_text_says_how_many_patients_would_settle_it() -> None:
     verdict = beats(result(CANDIDATE, 0.5, seed=1), result(REFERENCE, 0.5, seed=2))
     assert verdict.outcome == "inconclusive"
-    settled = re.search(r"would settle a true difference of 0\.02: (\d+) patients in the test side", verdict.text)
+    settled = re.search(
+        r"would settle it: (\d+) patients in the test side, for a true difference of 0\.02", verdict.text
+    )
     assert settled is not None
     assert int(settled[1]) > 120
     assert "underpowered: the smallest detectable difference is larger than the margin 0.02" in verdict.text
@@ -66,7 +68,7 @@ def test_an_inconclusive_text_says_how_many_patients_would_settle_it() -> None:
 
 def test_an_inconclusive_text_says_when_only_seeds_would_settle_it() -> None:
     verdict = beats(retrained(CANDIDATE, 0.3, 1.2, 2.4), retrained(REFERENCE, 0.3, 0.3, 0.3))
-    assert "would settle a true difference of 0.02: more seeds, not more patients" in verdict.text
+    assert "would settle it: more seeds, not more patients, for a true difference of 0.02" in verdict.text
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,10 @@ class Bound:
             return 0.0 if self.effect > threshold else 1.0
         return float(student.sf((self.effect - threshold) / self.standard_error, self.degrees))
 
+    def p_below(self, threshold: float) -> float:
+        """One-sided p-value of "the effect is not below `threshold`"."""
+        return Bound(effect=-self.effect, standard_error=self.standard_error, degrees=self.degrees).p_above(-threshold)
+
 
 def combine(effect: float, pieces: list[Piece]) -> Bound:
     """The bound of an effect whose variance is the sum of independent pieces (Satterthwaite 1946).

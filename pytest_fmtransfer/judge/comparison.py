@@ -1,8 +1,12 @@
 """The arithmetic under a verdict: two results on the same patients, their difference and its limits.
 
-Legend: N test images, C classes.
+A difference is an improvement: candidate minus reference for a metric of which more is better, the reverse for
+a loss.
+
+Legend: N test images.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,15 +24,22 @@ from pytest_fmtransfer.judge.bounds import (
     seed_piece,
 )
 from pytest_fmtransfer.judge.mover import Auc, Mover
+from pytest_fmtransfer.judge.resampling import bootstrap_piece
+from pytest_fmtransfer.metrics import metric_named
 from pytest_fmtransfer.results import Result
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Candidate minus reference. Raises InvalidInput when they do not score the same test images alike."""
+    """Candidate against reference. Raises InvalidInput when they do not score the same test images alike.
+
+    `recorded` is a seed variance that was recorded for this dataset and regime, of a single run: it stands in
+    for those of seeded results.
+    """
 
     candidate: Result
     reference: Result
+    recorded: Piece | None = None
 
     def __post_init__(self) -> None:
         ours, theirs = self.candidate, self.reference
@@ -51,22 +62,34 @@ class Comparison:
             )
 
     @property
+    def sign(self) -> int:
+        """+1 where a higher metric is better, -1 for a loss."""
+        return 1 if metric_named(self.candidate.question.metric).higher_is_better else -1
+
+    @property
     def effect(self) -> float:
-        return self.candidate.mean - self.reference.mean
+        return self.sign * (self.candidate.mean - self.reference.mean)
 
     @cached_property
-    def patients_by_class(self) -> tuple[int, ...]:
-        """Test patients of every declared class, in the order of the classes."""
+    def patients_by_class(self) -> Mapping[str, int]:
+        """Test patients of every class that must be large enough, in the order of the classes."""
         return patients_by_class(self.candidate)
 
     @cached_property
     def patient_piece(self) -> Piece | None:
         """The variance from drawing patients; None where a class has too few to show any."""
-        return piece_of(self.candidate, influence_of(self.candidate) - influence_of(self.reference))
+        ours_N, theirs_N = influence_of(self.candidate), influence_of(self.reference)
+        if ours_N is None or theirs_N is None:
+            return bootstrap_piece([(1, self.candidate), (-1, self.reference)])
+        return piece_of(self.candidate, ours_N - theirs_N)
 
     @cached_property
     def seed_pieces(self) -> tuple[Piece, ...]:
         """The variances from training again, of regimes that depend on their seed."""
+        if self.recorded is not None:
+            shares = [1 / len(result.seeds) for result in (self.candidate, self.reference) if result.seeded]
+            pooled = Piece(variance=self.recorded.variance * sum(shares), degrees=self.recorded.degrees)
+            return (pooled,) if shares else ()
         pieces = map(seed_piece_of, (self.candidate, self.reference))
         return tuple(piece for piece in pieces if piece is not None)
 
@@ -78,23 +101,25 @@ class Comparison:
     @cached_property
     def mover(self) -> Mover | None:
         """The limits recovered from the two AUCs' own; None for other metrics and for too few patients."""
+        ours_N, theirs_N = influence_of(self.candidate), influence_of(self.reference)
         if self.candidate.question.metric != "roc_auc" or self.patient_piece is None:
             return None
+        if ours_N is None or theirs_N is None:  # an AUC has influence values
+            return None
         covariance = patient_covariance(
-            influence_of(self.candidate),
-            influence_of(self.reference),
-            self.candidate.estimates[0].stratum_N,
-            self.candidate.patients_N,
+            ours_N, theirs_N, self.candidate.estimates[0].stratum_N, self.candidate.patients_N
         )
-        return Mover(candidate=auc_of(self.candidate), reference=auc_of(self.reference), covariance=covariance)
+        return Mover(
+            candidate=auc_of(self.candidate, self.recorded),
+            reference=auc_of(self.reference, self.recorded),
+            covariance=covariance,
+        )
 
 
-def influence_of(result: Result) -> Floats:
-    """Each image's influence on the mean over seeds. Raises InvalidInput for a metric without influences."""
+def influence_of(result: Result) -> Floats | None:
+    """Each image's influence on the mean over seeds; None for a metric that has no influence values."""
     influences = [estimate.influence_N for estimate in result.estimates if estimate.influence_N is not None]
-    if not influences:
-        raise InvalidInput(f"{result.cell}: {result.question.metric} has no influences to judge by; use another metric")
-    return np.mean(influences, axis=0)
+    return np.mean(influences, axis=0) if len(influences) == len(result.estimates) else None
 
 
 def piece_of(result: Result, influence_N: Floats) -> Piece | None:
@@ -105,20 +130,47 @@ def piece_of(result: Result, influence_N: Floats) -> Piece | None:
     return patient_piece(influence_N, stratum_N, result.patients_N)
 
 
-def seed_piece_of(result: Result) -> Piece | None:
-    """The variance from training again; None for a regime that does not depend on its seed, or ran at one."""
-    return seed_piece(result.by_seed) if result.seeded else None
+def own_piece(result: Result) -> Piece | None:
+    """The patient variance of one result's mean; None where a stratum has one patient."""
+    influence_N = influence_of(result)
+    return bootstrap_piece([(1, result)]) if influence_N is None else piece_of(result, influence_N)
 
 
-def auc_of(result: Result) -> Auc:
+def seed_piece_of(result: Result, recorded: Piece | None = None) -> Piece | None:
+    """The variance from training again; None for a regime that does not depend on its seed, or ran at one.
+
+    `recorded` is a variance of a single run that was recorded beforehand.
+    """
+    if not result.seeded:
+        return None
+    if recorded is not None:
+        return Piece(variance=recorded.variance / len(result.seeds), degrees=recorded.degrees)
+    return seed_piece(result.by_seed)
+
+
+def auc_of(result: Result, recorded: Piece | None = None) -> Auc:
     """An AUC with its own variance, patients and seeds together. The caller has made sure of two patients a class."""
-    patients = piece_of(result, influence_of(result))
-    seeds = seed_piece_of(result)
-    own = combine(result.mean, [piece for piece in (patients, seeds) if piece is not None])
-    fewest = min(count for count in patients_by_class(result) if count)
+    pieces = (own_piece(result), seed_piece_of(result, recorded))
+    own = combine(result.mean, [piece for piece in pieces if piece is not None])
+    fewest = min(count for count in patients_by_class(result).values() if count)
     return Auc(value=result.mean, variance=own.standard_error**2, degrees=own.degrees, fewest=fewest)
 
 
-def patients_by_class(result: Result) -> tuple[int, ...]:
-    """Test patients of every declared class; a class without images has none."""
-    return tuple(len(np.unique(result.patients_N[result.labels_N == label])) for label in range(len(result.classes)))
+def patients_by_class(result: Result) -> dict[str, int]:
+    """Test patients of every declared class; a class without images has none.
+
+    Of a multi-label dataset, patients with and without each label; a label that nobody bears counts alike in
+    every cell and is left out.
+    """
+    if result.labels_N.ndim == 1:
+        return {
+            name: len(np.unique(result.patients_N[result.labels_N == label]))
+            for label, name in enumerate(result.classes)
+        }
+    counts: dict[str, int] = {}
+    for label, name in enumerate(result.classes):
+        bears_N = result.labels_N[:, label] == 1
+        if bears_N.any():
+            counts[name] = len(np.unique(result.patients_N[bears_N]))
+            counts[f"no {name}"] = len(np.unique(result.patients_N[~bears_N]))
+    return counts

@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
+from pytest_fmtransfer.judge.bounds import Piece
+
 Outcome = Literal["supported", "refuted", "inconclusive"]
 
 ALPHA = 0.05  # one-sided level of a family
@@ -19,10 +21,11 @@ ALPHA = 0.05  # one-sided level of a family
 class Verdict:
     """What the data say of a claim; true only when they support it.
 
-    `effect`, `lower`, `upper` and `detectable` are in the metric's unit, candidate minus reference;
-    `lower` and `upper` are the two-sided interval at 1 − 2 × `level`, whose ends are the one-sided limits
-    that decide; they are None where a class has too few patients for any. `p` is one-sided. `reason` says why
-    a verdict is not what the interval alone would say.
+    `effect`, `lower`, `upper` and `detectable` are in the metric's unit, candidate minus reference (the reverse
+    for a loss); `lower` and `upper` are the two-sided interval at 1 − 2 × `level`, whose ends are the one-sided
+    limits that decide; they are None where a class has too few patients for any. `p` is one-sided. `reason` says
+    why a verdict is not what the interval alone would say, `mark` what a reader should hold against it. `settle`
+    says what would settle an inconclusive one.
     """
 
     kind: str
@@ -39,6 +42,8 @@ class Verdict:
     level: float | None = None
     family_size: int = 1
     reason: str = ""
+    mark: str = ""
+    settle: str = ""
 
     def __bool__(self) -> bool:
         return self.outcome == "supported"
@@ -53,11 +58,18 @@ def _forget(verdict: Verdict) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Court:
-    """`alpha` is the one-sided level of the family in (0, .5), `family_size` the claims declared in it."""
+    """`alpha` is the one-sided level of the family in (0, .5), `family_size` the claims declared in it.
+
+    `telling` is the verdict on whether the dataset and regime in question can tell backbones apart, None where
+    the controls have not been run. `seed_variance` is that of a single run, recorded beforehand for the dataset
+    and regime with its degrees of freedom.
+    """
 
     alpha: float = ALPHA
     family_size: int = 1
     record: Callable[[Verdict], None] = _forget
+    telling: Verdict | None = None
+    seed_variance: Piece | None = None
 
     @property
     def level(self) -> float:

@@ -1,7 +1,7 @@
 """The interval of a single metric, for tables; a difference has its own in `comparison`."""
 
 from pytest_fmtransfer.judge.bounds import combine
-from pytest_fmtransfer.judge.comparison import auc_of, influence_of, piece_of, seed_piece_of
+from pytest_fmtransfer.judge.comparison import auc_of, own_piece, seed_piece_of
 from pytest_fmtransfer.results import Result
 
 
@@ -11,7 +11,7 @@ def interval(result: Result, confidence: float = 0.95) -> tuple[float, float] | 
     An AUC's are drawn on the logit scale and stay inside [0, 1]. None where a class has too few patients.
     """
     alpha = (1 - confidence) / 2
-    patients = piece_of(result, influence_of(result))
+    patients = own_piece(result)
     if patients is None:
         return None
     if result.question.metric == "roc_auc":

@@ -7,7 +7,7 @@ Legend: N test images.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy.optimize import brentq
 from scipy.special import expit, logit
@@ -74,6 +74,10 @@ class Mover:
         if self.lower(_SMALLEST_ALPHA) > threshold:
             return _SMALLEST_ALPHA
         return float(brentq(lambda alpha: self.lower(alpha) - threshold, _SMALLEST_ALPHA, 0.5, xtol=1e-14))
+
+    def p_below(self, threshold: float) -> float:
+        """The alpha at which the upper limit is the threshold, as `p_above` has it for the lower one."""
+        return replace(self, candidate=self.reference, reference=self.candidate).p_above(-threshold)
 
     def _distance(self, one: float, other: float) -> float:
         return math.sqrt(max(0.0, one**2 + other**2 - 2 * self.correlation * one * other))

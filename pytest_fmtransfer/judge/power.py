@@ -4,14 +4,27 @@ import math
 
 from scipy.stats import norm
 
-from pytest_fmtransfer.judge.bounds import Bound
+from pytest_fmtransfer.judge.bounds import Bound, Piece
 
 POWER = 0.8
 
+# Correlation of two backbones' metrics on the same patients, where no stored pair tells it.
+ASSUMED_CORRELATION = 0.8
 
-def smallest_detectable(bound: Bound, alpha: float) -> float:
-    """The true effect beyond the threshold that is supported with power .8 at one-sided `alpha`."""
-    return (bound.quantile(1 - alpha) + bound.quantile(POWER)) * bound.standard_error
+
+def smallest_detectable(bound: Bound, alpha: float, power: float = POWER) -> float:
+    """The true effect beyond the threshold that is supported with this power at one-sided `alpha`."""
+    return (bound.quantile(1 - alpha) + bound.quantile(power)) * bound.standard_error
+
+
+def shared_power(claims: int) -> float:
+    """The power that each of several independent claims needs, so that all are supported with power .8."""
+    return POWER ** (1 / claims)
+
+
+def against_an_equal(own: Piece) -> Piece:
+    """The variance of a difference to another backbone as good, from one metric's own variance; an assumption."""
+    return Piece(variance=2 * (1 - ASSUMED_CORRELATION) * own.variance, degrees=own.degrees)
 
 
 def patients_to_settle(

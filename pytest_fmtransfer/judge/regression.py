@@ -1,89 +1,148 @@
 """Did our number move? The gate that holds a result against its own baseline.
 
 Same images, so drawing patients says nothing about it. First tier: scores identical, byte for byte. Second
-tier, for regimes that do not depend on a seed: no score moved by more than rounding can move it. Both
+tier, for regimes that do not depend on a seed: no score moved by more than rounding can move it. Third tier, for
+regimes that do: a screen with one new seed, and beyond it six fresh seeds, once (see `drift`). Both
 directions fail, because an unexplained gain in medical data is often leakage.
 
 Legend: S seeds, N test images, C classes.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.judge import drift
+from pytest_fmtransfer.judge.causes import looks_like, question_changes, subject_changes
 from pytest_fmtransfer.judge.court import Outcome, Verdict, current
 from pytest_fmtransfer.judge.wording import shortened
 from pytest_fmtransfer.results import Result
 
-ACCEPT = "accept the new value: run the same command with --fm-update=changed, and commit the file"
+Rerun = Callable[[tuple[int, ...]], Result]
 
 
-def unchanged_from(candidate: Result, baseline: Result, tolerance: float) -> Verdict:
-    """Supported when nothing moved beyond rounding, refuted when it drifted, inconclusive when stale.
+@dataclass(frozen=True, kw_only=True)
+class Tolerance:
+    """What another processor's rounding can do: `score` in standard deviations of the stored scores, the largest
+    over images; `metric` in the metric's unit.
+    """
+
+    score: float
+    metric: float
+
+
+def accept(cell_id: str) -> str:
+    """How a new value is accepted."""
+    return (
+        f"accept the new value: fmtransfer baseline accept {cell_id}, or the same command with --fm-update=changed; "
+        "then commit the files"
+    )
+
+
+def unchanged_from(candidate: Result, baseline: Result, tolerance: Tolerance, rerun: Rerun | None = None) -> Verdict:
+    """Supported when nothing moved beyond rounding and noise, refuted when it drifted, inconclusive when stale.
 
     Stale: the question itself changed (data, split, settings, metric or profile), so that the numbers
-    cannot be compared. A seeded regime whose scores are not identical is inconclusive: one run cannot
-    tell drift from training randomness. `tolerance` is the regime's, in standard deviations of the stored
-    scores. Raises InvalidInput for the baseline of another cell.
+    cannot be compared. `rerun` yields the candidate's result at seeds that are named; without it a seeded
+    regime whose scores differ is inconclusive, as it is with fewer than ten recorded seeds. Raises
+    InvalidInput for the baseline of another cell.
     """
     if candidate.cell != baseline.cell:
         raise InvalidInput(f"{candidate.cell} was held against the baseline of {baseline.cell}; use its own")
-    stale = candidate.question.differences(baseline.question)
-    if stale or not np.array_equal(candidate.ids_N, baseline.ids_N):
-        what = "; ".join(stale) or "the test images"
-        verdict = _verdict(candidate, "inconclusive", f"stale baseline, the question changed: {what}", "", None)
-    elif np.array_equal(candidate.scores_SNC, baseline.scores_SNC):
-        verdict = _verdict(candidate, "supported", "unchanged: scores identical", "", 0.0)
+    if stale := question_changes(candidate, baseline):
+        verdict = _verdict(candidate, "inconclusive", f"stale baseline, the question changed: {'; '.join(stale)}")
+    elif _same_scores(candidate, baseline):
+        verdict = _verdict(candidate, "supported", "unchanged: scores identical", effect=0.0)
     elif candidate.seeded:
-        verdict = _verdict(
-            candidate,
-            "inconclusive",
-            "scores differ, and one run cannot tell drift from training randomness",
-            _changes(candidate.subject, baseline.subject),
-            candidate.mean - baseline.mean,
-        )
+        verdict = _third_tier(candidate, baseline, tolerance.metric, rerun)
     else:
-        verdict = _second_tier(candidate, baseline, tolerance)
+        verdict = _second_tier(candidate, baseline, tolerance.score)
     current().record(verdict)
     return verdict
+
+
+def _same_scores(candidate: Result, baseline: Result) -> bool:
+    """Whether every seed that both ran at, and at least one, has the same scores, byte for byte."""
+    shared = [seed for seed in candidate.seeds if seed in baseline.seeds]
+    mine_SNC, stored_SNC = (
+        result.scores_SNC[[result.seeds.index(seed) for seed in shared]] for result in (candidate, baseline)
+    )
+    return bool(shared) and np.array_equal(mine_SNC, stored_SNC)
 
 
 def _second_tier(candidate: Result, baseline: Result, tolerance: float) -> Verdict:
     moved_N = np.abs(candidate.scores_SNC - baseline.scores_SNC).max(axis=(0, 2))
     largest, worst = relative_move(candidate.scores_SNC, baseline.scores_SNC), int(moved_N.argmax())
-    effect = candidate.mean - baseline.mean
-    metric = candidate.question.metric
+    metric, effect = candidate.question.metric, candidate.mean - baseline.mean
     agreement = _rank_correlation(candidate.scores_SNC[..., -1].ravel(), baseline.scores_SNC[..., -1].ravel())
-    evidence = (
+    move = f"{metric} {baseline.mean:.4f} → {candidate.mean:.4f}"
+    detail = [
+        "second tier: every score against the stored one, this regime depends on no seed",
         f"largest score change {largest:.2g} standard deviations (allowed {tolerance:g}) at {candidate.ids_N[worst]}; "
-        f"rank correlation {agreement:.4f}; {metric} {baseline.mean:.4f} → {candidate.mean:.4f} ({effect:+.4f})"
-    )
-    changes = _changes(candidate.subject, baseline.subject)
+        f"rank correlation {agreement:.4f}; {move} ({effect:+.4f})",
+        subject_changes(candidate.subject, baseline.subject),
+    ]
     if largest <= tolerance:
-        return _verdict(
-            candidate,
-            "supported",
-            f"unchanged within rounding: largest score change {largest:.2g} sd, {metric} {effect:+.4f}",
-            f"{evidence}\n  {changes}",
-            effect,
+        summary = f"unchanged within rounding: largest score change {largest:.2g} sd, {metric} {effect:+.4f}"
+        return _verdict(candidate, "supported", summary, detail, effect)
+    if cause := looks_like(candidate, baseline, tolerance * _spread(baseline.scores_SNC)):
+        detail.append(cause)
+    return _verdict(candidate, "refuted", f"drifted: {move}, largest score change {largest:.2g} sd", detail, effect)
+
+
+def _third_tier(candidate: Result, baseline: Result, tolerance: float, rerun: Rerun | None) -> Verdict:
+    recorded = baseline.by_seed
+    changes = subject_changes(candidate.subject, baseline.subject)
+    if len(recorded) < drift.FEWEST_RECORDED or rerun is None:
+        lacks = (
+            f"{len(recorded)} of the {drift.FEWEST_RECORDED} recorded seeds that it takes"
+            if len(recorded) < drift.FEWEST_RECORDED
+            else "no new seed can be run here"
         )
-    return _verdict(
-        candidate,
-        "refuted",
-        f"drifted: {metric} {baseline.mean:.4f} → {candidate.mean:.4f}, largest score change {largest:.2g} sd",
-        f"{evidence}\n  {changes}",
-        effect,
+        summary = f"scores differ, and drift cannot be told from training randomness: {lacks}"
+        return _verdict(candidate, "inconclusive", summary, [changes], candidate.mean - baseline.mean)
+    first = max(baseline.seeds + candidate.seeds) + 1
+    screened = rerun((first,)).mean
+    metric, move = candidate.question.metric, screened - baseline.mean
+    limit = drift.screen_limit(recorded, tolerance)
+    detail = [
+        f"third tier, screen: seed {first} has {metric} {screened:.4f}, {len(recorded)} recorded seeds have mean "
+        f"{baseline.mean:.4f}; moved by {move:+.4f}, training randomness and rounding allow ±{limit:.4f}",
+    ]
+    if drift.passes_screen(recorded, screened, tolerance):
+        summary = f"unchanged within noise: a new seed moved {metric} by {move:+.4f}, allowed ±{limit:.4f}"
+        return _verdict(candidate, "supported", summary, [*detail, changes], move)
+    fresh = tuple(range(first + 1, first + 1 + drift.fresh_seeds(current().family_size)))
+    values = rerun(fresh).by_seed
+    effect = float(np.mean(values)) - baseline.mean
+    detail += [
+        f"third tier, second stage, run once: seeds {fresh[0]} to {fresh[-1]} have {metric} "
+        f"{', '.join(f'{value:.4f}' for value in values)}; the recorded ones lie between {min(recorded):.4f} and "
+        f"{max(recorded):.4f}; drifted when all lie beyond them by more than {tolerance:g}",
+        f"without drift this happens with probability {drift.chance_of_false_alarm(len(recorded), len(fresh)):.1g}",
+        changes,
+    ]
+    if drift.has_drifted(recorded, screened, values, tolerance):
+        summary = f"drifted: {metric} {baseline.mean:.4f} → {float(np.mean(values)):.4f}, all {len(values)} fresh seeds"
+        return _verdict(candidate, "refuted", summary, detail, effect)
+    summary = (
+        f"unchanged within noise: {metric} {effect:+.4f} over {len(values)} fresh seeds, after a screen of {move:+.4f}"
     )
+    return _verdict(candidate, "supported", summary, detail, effect)
 
 
 def relative_move(scores_SNC: np.ndarray, stored_SNC: np.ndarray) -> float:
     """The largest change of any score, in standard deviations of the stored scores within their column."""
-    spread = float(np.sqrt(np.var(stored_SNC, axis=1, dtype=np.float64).mean()))
-    return float(np.abs(scores_SNC - stored_SNC).max()) / (spread if spread > 0 else 1.0)
+    return float(np.abs(scores_SNC - stored_SNC).max()) / _spread(stored_SNC)
+
+
+def _spread(scores_SNC: np.ndarray) -> float:
+    """Standard deviation within columns; 1 where every score is the same."""
+    return float(np.sqrt(np.var(scores_SNC, axis=1, dtype=np.float64).mean())) or 1.0
 
 
 def _rank_correlation(scores_N: NDArray[np.float32], stored_N: NDArray[np.float32]) -> float:
@@ -94,32 +153,18 @@ def _rank_correlation(scores_N: NDArray[np.float32], stored_N: NDArray[np.float3
     return float(np.asarray(np.corrcoef(ranks_2N))[0, 1])
 
 
-def _verdict(candidate: Result, outcome: Outcome, summary: str, detail: str, effect: float | None) -> Verdict:
-    text = f"{candidate.cell} unchanged from its baseline: {summary}" + (f"\n  {detail}" if detail else "")
+def _verdict(
+    candidate: Result, outcome: Outcome, summary: str, detail: list[str] | None = None, effect: float | None = None
+) -> Verdict:
+    lines = [f"{candidate.cell} unchanged from its baseline: {summary}", *(detail or [])]
+    if outcome != "supported":
+        lines.append(accept(candidate.cell.id))
     return Verdict(
         kind="unchanged_from",
         candidate=candidate.cell.id,
         reference="baseline",
         outcome=outcome,
         summary=shortened(summary),
-        text=text if outcome == "supported" else f"{text}\n  {ACCEPT}",
+        text="\n  ".join(lines),
         effect=effect,
     )
-
-
-def _changes(subject: Mapping[str, Any], stored: Mapping[str, Any]) -> str:
-    """'changed since the baseline: …', flattened one level."""
-
-    def flat(record: Mapping[str, Any]) -> dict[str, Any]:
-        rows: dict[str, Any] = {}
-        for name, value in record.items():
-            rows |= value if isinstance(value, Mapping) else {name: value}
-        return rows
-
-    mine, theirs = flat(subject), flat(stored)
-    moved = [
-        f"{name} {theirs.get(name)} → {mine.get(name)}"
-        for name in sorted(mine.keys() | theirs.keys())
-        if mine.get(name) != theirs.get(name)
-    ]
-    return f"changed since the baseline: {', '.join(moved)}" if moved else "nothing known changed since the baseline"

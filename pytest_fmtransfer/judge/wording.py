@@ -1,18 +1,28 @@
 """What a verdict says: one line of at most 120 characters, and the full text of a report section."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court, Verdict
 from pytest_fmtransfer.judge.power import patients_to_settle
+from pytest_fmtransfer.judge.reading import Reading
 from pytest_fmtransfer.results import Result
 
 WIDTH = 120
 
 
+def worded(draft: Verdict, reading: Reading, court: Court, diagnostics: list[str]) -> Verdict:
+    """The verdict with its line, its text and what would settle it."""
+    settle = what_would_settle_it(draft, reading) if draft.outcome == "inconclusive" else ""
+    verdict = replace(draft, summary=one_line(draft), settle=settle)
+    return replace(verdict, text=_full_text(verdict, reading, court, diagnostics))
+
+
 def one_line(verdict: Verdict) -> str:
     """Outcome, effect, interval and smallest detectable effect; or outcome and reason."""
-    return shortened(f"{verdict.outcome}: {verdict.reason or _figures(verdict)}")
+    return shortened(f"{verdict.outcome}: {verdict.reason or figures(verdict)}")
 
 
 def shortened(line: str) -> str:
@@ -20,35 +30,34 @@ def shortened(line: str) -> str:
     return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
 
 
-def full_text(verdict: Verdict, comparison: Comparison, court: Court, threshold: float) -> str:
-    """Both metrics, patients, seeds, level and family, the rule that decided, and what would settle it."""
-    candidate = comparison.candidate
-    patients = f"{len(np.unique(candidate.patients_N))} {plural(candidate.patient_unit)}"
-    classes = ", ".join(
-        f"{name} {count}" for name, count in zip(candidate.classes, comparison.patients_by_class, strict=True)
+def figures(verdict: Verdict) -> str:
+    """Effect, interval and smallest detectable effect."""
+    if verdict.effect is None:
+        return "no difference was measured"
+    if verdict.lower is None or verdict.level is None:
+        return f"Δ {verdict.effect:+.4f}, too few patients for an interval"
+    what = "margin that could be shown" if verdict.kind == "equivalent_to" else "detectable"
+    return (
+        f"Δ {verdict.effect:+.4f}, {100 * (1 - 2 * verdict.level):.4g} % interval "
+        f"[{verdict.lower:+.4f}, {verdict.upper:+.4f}], smallest {what} {verdict.detectable:.4f}"
     )
-    lines = [
-        f"{verdict.candidate} {verdict.kind.replace('_', ' ')} {verdict.reference}: {verdict.summary}",
-        f"  {candidate.question.metric}: candidate {_values(candidate)}, reference {_values(comparison.reference)}",
-        f"  test side: {len(candidate.ids_N)} images of {patients} ({classes})",
-    ]
-    if verdict.reason:
-        lines.append(f"  {_figures(verdict)}")
-    if (bound := comparison.bound) is not None:
-        wider = ", or MOVER on logit(AUC) where that is wider" if verdict.kind == "not_worse_than" else ""
-        family = f"{court.alpha:g} over {court.family_size} declared claims"
-        lines += [
-            f"  bound: t{wider} at one-sided level {court.level:.4g} ({family}), standard error "
-            f"{bound.standard_error:.4f}, {bound.degrees:.0f} degrees of freedom; supported when the lower limit is "
-            f"above {threshold:g}",
-            f"  p {verdict.p:.2g} before correction for the family",
-        ]
-    lines.append("  the verdict is about this training set and test patients like these")
-    if candidate.patient_unit != "patient":
-        lines.append(f"  assumes independent {plural(candidate.patient_unit)}: the dataset names no patients")
-    if verdict.outcome == "inconclusive":
-        lines += _what_would_settle_it(verdict, comparison, court, threshold)
-    return "\n".join(lines)
+
+
+def what_would_settle_it(verdict: Verdict, reading: Reading) -> str:
+    """How many patients or seeds, or what else is lacking."""
+    comparison = reading.comparison
+    margin, unit = comparison.candidate.margin, plural(comparison.candidate.patient_unit)
+    if verdict.reason or comparison.patient_piece is None:
+        return f"what is named above ({verdict.reason})"
+    enough = patients_to_settle(
+        patients=len(np.unique(comparison.candidate.patients_N)),
+        patient_variance=comparison.patient_piece.variance,
+        seed_variance=sum(piece.variance for piece in comparison.seed_pieces),
+        delta=margin,
+        alpha=reading.level,
+    )
+    what = "more seeds, not more patients" if enough is None else f"{enough} {unit} in the test side"
+    return f"{what}, for a true difference of {margin:g}"
 
 
 def plural(unit: str) -> str:
@@ -57,32 +66,71 @@ def plural(unit: str) -> str:
     return f"{head}s{space}{rest}"
 
 
-def _figures(verdict: Verdict) -> str:
-    if verdict.lower is None or verdict.level is None:
-        return f"Δ {verdict.effect:+.4f}, too few patients for an interval"
-    return (
-        f"Δ {verdict.effect:+.4f}, {100 * (1 - 2 * verdict.level):.4g} % interval "
-        f"[{verdict.lower:+.4f}, {verdict.upper:+.4f}], smallest detectable {verdict.detectable:.4f}"
-    )
+def scope(result: Result) -> list[str]:
+    """What every verdict on a result's dataset is conditional on."""
+    lines = ["the verdict is about this training set and test patients like these"]
+    if result.patient_unit != "patient":
+        lines.append(f"assumes independent {plural(result.patient_unit)}: the dataset names no patients")
+    return lines
 
 
-def _what_would_settle_it(verdict: Verdict, comparison: Comparison, court: Court, threshold: float) -> list[str]:
-    if verdict.reason or comparison.patient_piece is None:
-        return [f"  would settle it: what is named above ({verdict.reason})"]
-    margin = comparison.candidate.margin
-    lines: list[str] = []
-    if verdict.detectable is not None and verdict.detectable - threshold > margin:
-        lines.append(f"  underpowered: the smallest detectable difference is larger than the margin {margin:g}")
-    enough = patients_to_settle(
-        patients=len(np.unique(comparison.candidate.patients_N)),
-        patient_variance=comparison.patient_piece.variance,
-        seed_variance=sum(piece.variance for piece in comparison.seed_pieces),
-        delta=margin,
-        alpha=court.level,
+def controls_line(court: Court) -> str:
+    """What the controls said, or how to ask them."""
+    if court.telling is None:
+        return "controls not run: --fm-controls says whether this dataset and regime can tell backbones apart"
+    return f"controls: {court.telling.summary}"
+
+
+def _full_text(verdict: Verdict, reading: Reading, court: Court, diagnostics: list[str]) -> str:
+    """Both metrics, patients, seeds, level and family, the rule that decided, and what would settle it."""
+    comparison = reading.comparison
+    candidate = comparison.candidate
+    patients = f"{len(np.unique(candidate.patients_N))} {plural(candidate.patient_unit)}"
+    classes = ", ".join(f"{name} {count}" for name, count in comparison.patients_by_class.items())
+    lines = [
+        f"{verdict.candidate} {verdict.kind.replace('_', ' ')} {verdict.reference}: {verdict.summary}",
+        f"{candidate.question.metric}: candidate {_values(candidate)}, reference {_values(comparison.reference)}",
+        f"test side: {len(candidate.ids_N)} images of {patients} ({classes})",
+    ]
+    if verdict.reason:
+        lines.append(figures(verdict))
+    lines += _rule(verdict, reading, court)
+    lines += diagnostics and [f"for comparison, deciding nothing: {'; '.join(diagnostics)}"]
+    lines += [*scope(candidate), verdict.mark or controls_line(court)]
+    if verdict.outcome == "inconclusive":
+        if reading.underpowered:
+            lines.append(
+                f"underpowered: the smallest detectable difference is larger than the margin {candidate.margin:g}"
+            )
+        lines.append(f"would settle it: {verdict.settle}")
+    return "\n  ".join(lines)
+
+
+def _rule(verdict: Verdict, reading: Reading, court: Court) -> list[str]:
+    bound = reading.comparison.bound
+    if bound is None:
+        return []
+    wider = (
+        ", or MOVER on logit(AUC) where that is wider" if reading.comparison.mover and reading.kind != "beats" else ""
     )
-    unit = plural(comparison.candidate.patient_unit)
-    what = "more seeds, not more patients" if enough is None else f"{enough} {unit} in the test side"
-    return [*lines, f"  would settle a true difference of {margin:g}: {what}"]
+    ceiling = "" if reading.ceiling is None else f" and the upper one below {reading.ceiling:g}"
+    return [
+        f"bound: t{wider} at one-sided level {court.level:.4g} ({court.alpha:g} over {court.family_size} declared "
+        f"claims), standard error {bound.standard_error:.4f} ({_pieces(reading.comparison)}), {bound.degrees:.0f} "
+        f"degrees of freedom; supported when the lower limit is above {reading.threshold:g}{ceiling}",
+        f"p {verdict.p:.2g} before correction for the family",
+    ]
+
+
+def _pieces(comparison: Comparison) -> str:
+    """Where the standard error comes from, patients and seeds."""
+    if comparison.patient_piece is None or not comparison.seed_pieces:
+        return "patients"
+    seeds = sum(piece.variance for piece in comparison.seed_pieces)
+    whole = seeds + comparison.patient_piece.variance
+    share = 100 * seeds / whole if whole else 0.0
+    recorded = ", by the recorded variance" if comparison.recorded is not None else ""
+    return f"patients, and seeds for {share:.0f} % of its square{recorded}"
 
 
 def _values(result: Result) -> str:

@@ -1,0 +1,94 @@
+"""Why a number moved, as far as two results can tell: what they ask, what lies under them, how scores moved.
+
+Legend: S seeds, N test images, C classes.
+"""
+
+from collections.abc import Mapping
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from pytest_fmtransfer.results import Result
+
+_MOST_CLASSES = 6  # beyond, permutations are too many to try
+
+
+def question_changes(candidate: Result, baseline: Result) -> list[str]:
+    """What makes a baseline stale; empty when both answer the same question."""
+    changes = candidate.question.differences(baseline.question)
+    other_data = candidate.question.dataset_fingerprint != baseline.question.dataset_fingerprint
+    if other_data or not np.array_equal(candidate.ids_N, baseline.ids_N):
+        return [*_test_side_changes(candidate, baseline), *changes]
+    return changes
+
+
+def subject_changes(subject: Mapping[str, Any], stored: Mapping[str, Any]) -> str:
+    """'changed since the baseline: …', flattened one level."""
+    mine, theirs = _flat(subject), _flat(stored)
+    moved = [
+        f"{name} {theirs.get(name)} → {mine.get(name)}"
+        for name in sorted(mine.keys() | theirs.keys())
+        if mine.get(name) != theirs.get(name)
+    ]
+    return f"changed since the baseline: {', '.join(moved)}" if moved else "nothing known changed since the baseline"
+
+
+def looks_like(candidate: Result, baseline: Result, tolerance: float) -> str:
+    """A fault that leaves the marks found in the scores; empty when none is recognised.
+
+    `tolerance` is that of scores, in the scores' unit.
+    """
+    mine_SNC, stored_SNC = candidate.scores_SNC, baseline.scores_SNC
+    classes = mine_SNC.shape[2]
+    for order in permutations(range(classes)) if classes <= _MOST_CLASSES else ():
+        if order != tuple(range(classes)) and np.abs(mine_SNC[:, :, order] - stored_SNC).max() <= tolerance:
+            return f"the scores are the baseline's with the classes in another order, {_order(candidate, order)}"
+    return ""
+
+
+def _test_side_changes(candidate: Result, baseline: Result) -> list[str]:
+    """How two test sides differ, which a fingerprint does not say."""
+    mine = {name: row for row, name in enumerate(candidate.ids_N.tolist())}
+    stored = {name: row for row, name in enumerate(baseline.ids_N.tolist())}
+    shared = sorted(mine.keys() & stored.keys())
+    told: list[str] = []
+    if len(shared) < max(len(mine), len(stored)):
+        told.append(
+            f"the test side: {len(mine) - len(shared)} of {len(mine)} images are new, {len(stored) - len(shared)} of "
+            f"the baseline's {len(stored)} are gone"
+        )
+    if not shared:
+        return told
+    here, there = [mine[name] for name in shared], [stored[name] for name in shared]
+    labels, old_labels = candidate.labels_N[here], baseline.labels_N[there]
+    if labels.shape != old_labels.shape or not np.array_equal(labels, old_labels):
+        told.append(_label_change(labels, old_labels))
+    if (patients := int((candidate.patients_N[here] != baseline.patients_N[there]).sum())) > 0:
+        told.append(f"the {candidate.patient_unit} of {patients} test images")
+    if not told:
+        told.append("not the test side, but the training or validation side, or the files' contents")
+    return told
+
+
+def _label_change(labels: np.ndarray, old_labels: np.ndarray) -> str:
+    if labels.shape != old_labels.shape:
+        return "the shape of the labels"
+    moved = int((labels != old_labels).reshape(len(labels), -1).any(axis=1).sum())
+    pairs = set(zip(old_labels.ravel().tolist(), labels.ravel().tolist(), strict=True))
+    renamed = labels.ndim == 1 and len(pairs) == len(np.unique(labels)) == len(np.unique(old_labels))
+    how = ", as if the classes were listed in another order" if renamed else ""
+    return f"the labels of {moved} of {len(labels)} test images{how}"
+
+
+def _order(result: Result, order: tuple[int, ...]) -> str:
+    return ", ".join(
+        f"'{result.classes[new]}' for '{result.classes[old]}'" for old, new in enumerate(order) if old != new
+    )
+
+
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    rows: dict[str, Any] = {}
+    for name, value in record.items():
+        rows |= value if isinstance(value, Mapping) else {name: value}
+    return rows

@@ -1,0 +1,114 @@
+"""What one comparison says of one claim at one level; verdicts are made of readings."""
+
+from dataclasses import dataclass
+
+from pytest_fmtransfer.judge.bounds import Bound
+from pytest_fmtransfer.judge.comparison import Comparison
+from pytest_fmtransfer.judge.court import Outcome
+from pytest_fmtransfer.judge.mover import Mover
+from pytest_fmtransfer.judge.power import POWER, smallest_detectable
+from pytest_fmtransfer.results import Result
+
+# Test patients below which the smallest class cannot carry a verdict of each kind.
+FEWEST_PATIENTS = {"beats": 20, "not_worse_than": 50, "equivalent_to": 50}
+
+# Where the level of a single claim is below this, a seeded regime needs this many seeds.
+STRICT_LEVEL, STRICT_SEEDS = 0.01, 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A claim about a comparison: is the effect above `threshold`, and, where there is a `ceiling`, below that?
+
+    `reason` says why the data cannot carry a verdict whatever the interval says; it is empty when they can.
+    """
+
+    kind: str
+    comparison: Comparison
+    level: float
+    threshold: float
+    ceiling: float | None = None
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """The one-sided limits that decide, each at `level`; None where a class has too few patients."""
+        if not self._bounds:
+            return None
+        return (
+            min(each.lower(self.level) for each in self._bounds),
+            max(each.upper(self.level) for each in self._bounds),
+        )
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the limits say, unless there is a reason against it."""
+        return "inconclusive" if self.reason else self.outcome_at(self.level)
+
+    def outcome_at(self, refuting: float) -> Outcome:
+        """Supported at this reading's level, refuted at another."""
+        if self.limits is None:
+            return "inconclusive"
+        lower, upper = self.limits
+        if lower > self.threshold and (self.ceiling is None or upper < self.ceiling):
+            return "supported"
+        if max(each.upper(refuting) for each in self._bounds) <= self.threshold:
+            return "refuted"
+        if self.ceiling is not None and min(each.lower(refuting) for each in self._bounds) >= self.ceiling:
+            return "refuted"
+        return "inconclusive"
+
+    @property
+    def p(self) -> float | None:
+        """The level at which the claim would just be supported."""
+        if not self._bounds:
+            return None
+        values = [each.p_above(self.threshold) for each in self._bounds]
+        if self.ceiling is not None:
+            values += [each.p_below(self.ceiling) for each in self._bounds]
+        return max(values)
+
+    def detectable(self, power: float = POWER) -> float | None:
+        """The true effect that would be supported with this power; for `equivalent_to` the narrowest margin that
+        would, were there no effect.
+        """
+        bound = self.comparison.bound
+        if bound is None:
+            return None
+        if self.ceiling is not None:
+            return smallest_detectable(bound, self.level, 1 - (1 - power) / 2)
+        return smallest_detectable(bound, self.level, power) + self.threshold
+
+    @property
+    def underpowered(self) -> bool:
+        """Whether the smallest effect that can be shown is larger than the dataset's margin."""
+        bound = self.comparison.bound
+        margin = self.comparison.candidate.margin
+        return bound is not None and smallest_detectable(bound, self.level) > margin
+
+    @property
+    def reason(self) -> str:
+        counts, fewest = self.comparison.patients_by_class, FEWEST_PATIENTS[self.kind]
+        name, count = min(counts.items(), key=lambda row: row[1], default=("", fewest))
+        if count < fewest:
+            return (
+                f"not enough patients to tell: class '{name}' has {count} in the test side, {self.kind} needs {fewest}"
+            )
+        for result in (self.comparison.candidate, self.comparison.reference):
+            if reason := self._too_few_seeds(result):
+                return reason
+        return ""
+
+    def _too_few_seeds(self, result: Result) -> str:
+        if not result.seeded or self.comparison.recorded is not None:
+            return ""
+        if len(result.seeds) < 2:
+            return f"training randomness not measured: {result.cell} ran at one seed"
+        if self.level < STRICT_LEVEL and len(result.seeds) < STRICT_SEEDS:
+            return f"{result.cell} needs {STRICT_SEEDS} seeds at this level, not {len(result.seeds)}"
+        return ""
+
+    @property
+    def _bounds(self) -> list[Bound | Mover]:
+        """On an AUC at a margin, the wider of the t bound and MOVER: near the ceiling plain bounds are too narrow."""
+        bounds = [self.comparison.bound, self.comparison.mover if self.kind != "beats" else None]
+        return [each for each in bounds if each is not None]

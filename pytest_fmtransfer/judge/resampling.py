@@ -1,0 +1,67 @@
+"""The paired, clustered bootstrap: the patient variance of a metric that has no influence values.
+
+Patients are drawn with replacement, within the metric's strata where no patient has images in two of them.
+The draws are fixed by the dataset's fingerprint, so that every comparison on a dataset sees the same ones, a
+verdict can be repeated, and the number of replicates does not depend on the level. Only the variance is used:
+percentiles are too narrow near the ceiling.
+
+Legend: N test images, P patients, B replicates of a chunk, R replicates in all.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_fmtransfer.judge.bounds import Piece, patients_per_stratum
+from pytest_fmtransfer.metrics import replicates
+from pytest_fmtransfer.results import Result
+
+REPLICATES = 2_000
+_COUNTS_AT_ONCE = 8_000_000  # image × replicate; bounds the memory of a chunk whatever N and R are
+
+
+def bootstrap_piece(terms: Sequence[tuple[int, Result]]) -> Piece | None:
+    """Patient variance of a signed sum of results' means over seeds, all on the same test images.
+
+    `terms` are (+1 or -1, result). None where a stratum has fewer than two patients.
+    """
+    first = terms[0][1]
+    strata_N = strata_of(first)
+    counts_K = patients_per_stratum(strata_N, first.patients_N)
+    if counts_K.min() < 2:
+        return None
+    drawn: list[NDArray[np.float64]] = []
+    for counts_NB in draws(first, strata_N):
+        total_B = np.zeros(counts_NB.shape[1])
+        for sign, result in terms:
+            for scores_NC in result.scores_SNC:
+                values_B = replicates(result.question.metric, result.labels_N, scores_NC, counts_NB)
+                total_B += sign * values_B / len(result.seeds)
+        drawn.append(total_B)
+    fewest = int(counts_K.min())
+    variance = float(np.nanvar(np.concatenate(drawn), ddof=1)) * fewest / (fewest - 1)
+    return Piece(variance=variance, degrees=fewest - 1)
+
+
+def strata_of(result: Result) -> NDArray[np.int64]:
+    """The metric's strata, or a single one where a patient has images in two."""
+    stratum_N = result.estimates[0].stratum_N
+    pairs = len(set(zip(result.patients_N.tolist(), stratum_N.tolist(), strict=True)))
+    return stratum_N if pairs == len(set(result.patients_N.tolist())) else np.zeros_like(stratum_N)
+
+
+def draws(result: Result, stratum_N: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """How often each image is drawn, N × B at a time, REPLICATES in all."""
+    patients, first_P, patient_of_N = np.unique(result.patients_N, return_index=True, return_inverse=True)
+    stratum_P = stratum_N[first_P]
+    rng = np.random.default_rng(int(result.question.dataset_fingerprint, 16))
+    at_once = max(1, min(REPLICATES, _COUNTS_AT_ONCE // len(stratum_N)))
+    for start in range(0, REPLICATES, at_once):
+        size = min(at_once, REPLICATES - start)
+        counts_PB = np.zeros((len(patients), size), dtype=np.int64)
+        for stratum in np.unique(stratum_P):
+            members = np.flatnonzero(stratum_P == stratum)
+            drawn = rng.integers(len(members), size=(len(members), size)) * size + np.arange(size)
+            counts_PB[members] = np.bincount(drawn.ravel(), minlength=len(members) * size).reshape(-1, size)
+        yield counts_PB[patient_of_N]
