@@ -6,7 +6,8 @@ For every pocket backbone on br35h, scores from the usual forward pass are held 
 weights computed another way: `rounding` keeps float32 but changes everything that a processor or a library
 may change (batch normalisation not folded, another memory format, another batch size), and `bfloat16` is
 autocast, emulated where the processor has no bfloat16 instructions (some ten times slower).
-Moves are the largest over test images, in standard deviations of the usual scores.
+Moves are the largest over test images, in standard deviations of the usual scores. Then, for each of 20 shuffles of
+the labels, the move of the AUC: the largest is what a metric's tolerance has to allow.
 """
 
 import argparse
@@ -18,9 +19,11 @@ import torch
 
 from pytest_fmtransfer._transfer import sides_of
 from pytest_fmtransfer.adapt import knn, linear_probe
+from pytest_fmtransfer.adapt.sides import Sides, shuffle_labels
 from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.timm import TimmBackbone, build, build_network
 from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.catalog.specs import SHUFFLES
 from pytest_fmtransfer.data.dataset import open_dataset
 from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.data.table import TEST
@@ -66,9 +69,21 @@ def main() -> None:
                 distance = np.linalg.norm(features - usual) / np.linalg.norm(usual)
                 print(
                     f"{name:20} {regime:13} {how:9} features {distance:.1e}  scores {move:.1e} sd  "
-                    f"AUC {before:.4f} → {after:.4f}  {dict(stored.chosen)} → {dict(scores.chosen)}",
+                    f"AUC {before:.4f} → {after:.4f} ({abs(after - before):.1e})  "
+                    f"{dict(stored.chosen)} → {dict(scores.chosen)}",
                     flush=True,
                 )
+                both = [sides_of(dataset, usual), sides_of(dataset, features)]
+                shuffles_S2 = [
+                    [auc(method, settings, labels, sides, seed) for sides in both] for seed in range(SHUFFLES)
+                ]
+                moves = np.abs(np.diff(shuffles_S2))
+                print(f"{name:20} {regime:13} {how:9} {SHUFFLES} shuffles: AUC moves by at most {moves.max():.1e}")
+
+
+def auc(method: Any, settings: Any, labels: np.ndarray, sides: Sides, seed: int) -> float:
+    scores = method.adapt(shuffle_labels(sides, seed), settings, seed)
+    return evaluate("roc_auc", labels, scores.scores_TC).value
 
 
 class Unfolded(torch.nn.Module):

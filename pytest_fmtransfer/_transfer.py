@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from pytest_fmtransfer.adapt.sides import Sides
+from pytest_fmtransfer.adapt.sides import Sides, shuffle_labels
 from pytest_fmtransfer.availability import Missing, ready
 from pytest_fmtransfer.backbones.precision import Dtype, forward_dtype
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import BackboneSpec
+from pytest_fmtransfer.catalog.specs import SHUFFLES, BackboneSpec
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.cell_result import CellResult
+from pytest_fmtransfer.cell_result import CellResult, tolerance_of
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import Unavailable
@@ -33,14 +33,20 @@ from pytest_fmtransfer.store import Store, code_digest, fingerprint
 
 
 def transfer(
-    cell: Cell, *, profile: str = "ci", registry: Registry | None = None, places: Places | None = None
+    cell: Cell,
+    *,
+    profile: str = "ci",
+    seeds: tuple[int, ...] | None = None,
+    registry: Registry | None = None,
+    places: Places | None = None,
 ) -> CellResult:
     """What a cell yields under a profile.
 
-    `registry` is the catalogue to look names up in, by default our own and that of entry points; `places`
-    are by default what the environment says. Raises UnknownName for a name nobody registered, Unavailable
-    with the remedy when weights, data or the regime are not here, and UnreadableImage, CheckpointMismatch
-    or DatasetError for files that are not as they should be.
+    `seeds` are by default 0 to 19 on shuffled labels, one shuffle a seed, and 0 elsewhere. `registry` is the
+    catalogue to look names up in, by default our own and that of entry points; `places` are by default what the
+    environment says. Raises UnknownName for a name nobody registered, Unavailable with the remedy when weights,
+    data or the regime are not here, and UnreadableImage, CheckpointMismatch or DatasetError for files that are not
+    as they should be.
     """
     registry = registry or Registry()
     places = places or Places.from_environment()
@@ -59,6 +65,8 @@ def transfer(
         profile=profile,
         forward_dtype=registry.profile(profile).forward_dtype,
     )
+    seeded = regime.seeded or dataset.spec.shuffled
+    chosen_seeds = seeds or (tuple(range(SHUFFLES)) if dataset.spec.shuffled else (0,))
     subject = _subject(spec, dtype, places)
     store = Store(root=places.store)
 
@@ -66,7 +74,11 @@ def transfer(
         features = load_features(dataset, spec, dtype, places)
         started = time.perf_counter()
         module: ModuleType = import_module(f"pytest_fmtransfer.adapt.{regime.method}")
-        adapted = module.adapt(sides_of(dataset, features.pooled_ND), regime.settings, 0)
+        sides = sides_of(dataset, features.pooled_ND)
+        adapted = [
+            module.adapt(shuffle_labels(sides, seed) if dataset.spec.shuffled else sides, regime.settings, seed)
+            for seed in chosen_seeds
+        ]
         cost = Cost(
             forward_passes=features.forward_passes,
             forward_seconds=features.seconds,
@@ -80,13 +92,13 @@ def transfer(
             ids_N=dataset.table.ids_N[test],
             patients_N=dataset.table.patients_N[test],
             labels_N=dataset.table.labels_N[test],
-            scores_SNC=adapted.scores_TC[None],
-            seeds=(0,),
-            seeded=regime.seeded,
+            scores_SNC=np.stack([each.scores_TC for each in adapted]),
+            seeds=chosen_seeds,
+            seeded=seeded,
             classes=dataset.spec.classes,
             patient_unit=dataset.spec.patient_unit,
             margin=dataset.spec.margin,
-            chosen=(dict(adapted.chosen),),
+            chosen=tuple(dict(each.chosen) for each in adapted),
             cost=cost,
         )
         (entry / "result.json").write_text(json.dumps(result.record(), indent=1), encoding="utf-8")
@@ -95,13 +107,17 @@ def transfer(
     metrics = sorted(f"metrics/{file.name}" for file in (Path(__file__).parent / "metrics").glob("*.py"))
     code = code_digest("_transfer.py", "results.py", *metrics, "adapt/sides.py", f"adapt/{regime.method}.py")
     features_key = feature_key(dataset, spec, dtype, places).whole
-    kept = (dataset.spec.margin, dataset.spec.classes, dataset.spec.patient_unit, regime.seeded)
-    key = fingerprint(cell.id, asdict(question), subject, features_key, kept, code)
+    kept = (dataset.spec.margin, dataset.spec.classes, dataset.spec.patient_unit, seeded)
+    key = fingerprint(cell.id, chosen_seeds, asdict(question), subject, features_key, kept, code)
     entry, computed = store.fetch("results", key, compute, about={"cell": cell.id, "profile": profile})
     record: dict[str, Any] = json.loads((entry / "result.json").read_text(encoding="utf-8"))
     scores = (entry / "scores.npz").read_bytes()
     origin = "computed" if computed else "store"
-    return CellResult.restore(record, scores, origin=origin, tolerance=regime.tolerance)
+
+    def rerun(others: tuple[int, ...]) -> CellResult:
+        return transfer(cell, profile=profile, seeds=others, registry=registry, places=places)
+
+    return CellResult.restore(record, scores, origin=origin, tolerance=tolerance_of(regime), rerun=rerun)
 
 
 def _subject(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 Legend: A, V, T images of the training, validation and test side; D features.
 """
 
+import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,22 @@ class Sides:
     validation_labels_V: np.ndarray
     test_TD: np.ndarray
     classes: int
+
+
+def shuffle_labels(sides: Sides, seed: int) -> Sides:
+    """Labels of the training and of the validation side in another order, each side's counts as they were."""
+    order = random.Random(seed)  # its sequence is the same in every Python
+
+    def shuffled(labels_N: np.ndarray) -> np.ndarray:
+        rows = list(range(len(labels_N)))
+        order.shuffle(rows)
+        return labels_N[rows]
+
+    return replace(
+        sides,
+        train_labels_A=shuffled(sides.train_labels_A),
+        validation_labels_V=shuffled(sides.validation_labels_V),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

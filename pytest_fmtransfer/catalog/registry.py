@@ -18,6 +18,7 @@ from pytest_fmtransfer.catalog.regimes import PROFILES, REGIMES
 from pytest_fmtransfer.catalog.specs import (
     LIBRARIES,
     RANDOM,
+    SHUFFLED,
     BackboneSpec,
     DatasetSpec,
     Profile,
@@ -66,6 +67,10 @@ class Registry:
             raise InvalidInput(
                 f"{spec.name!r}: '.{RANDOM}' is the twin that every backbone has; register the backbone itself"
             )
+        if isinstance(spec, DatasetSpec) and spec.name.endswith(f".{SHUFFLED}"):
+            raise InvalidInput(
+                f"{spec.name!r}: '.{SHUFFLED}' is the control that every dataset has; register the dataset itself"
+            )
         if isinstance(spec, BackboneSpec) and spec.library not in LIBRARIES:
             raise InvalidInput(f"library {spec.library!r} of {spec.name}; {nearest(spec.library, LIBRARIES)}")
         if isinstance(spec, DatasetSpec) and spec.reader is not None and spec.reader not in _readers():
@@ -85,7 +90,10 @@ class Registry:
         return self._find(BackboneSpec, name)
 
     def dataset(self, name: str) -> DatasetSpec:
-        """Raises UnknownName."""
+        """The dataset of that name; `<name>.shuffled` is its control. Raises UnknownName."""
+        base, _, suffix = name.rpartition(".")
+        if suffix == SHUFFLED:
+            return replace(self._find(DatasetSpec, base, asked=name), name=name, shuffled=True)
         return self._find(DatasetSpec, name)
 
     def regime(self, name: str) -> RegimeSpec:
@@ -104,11 +112,13 @@ class Registry:
         return cell
 
     def names(self, kind: type[Spec]) -> tuple[str, ...]:
-        """Every valid name of a kind, sorted; for backbones the twins too."""
+        """Every valid name of a kind, sorted; the controls of backbones and datasets too."""
         names = set(self._rows[kind])
-        for spec in self._rows[BackboneSpec].values() if kind is BackboneSpec else ():
+        for spec in self._rows[kind].values():
             if isinstance(spec, BackboneSpec) and not spec.is_control:
                 names.add(f"{spec.name}.{RANDOM}")
+            if isinstance(spec, DatasetSpec):
+                names.add(f"{spec.name}.{SHUFFLED}")
         return tuple(sorted(names))
 
     def _find(self, kind: type[S], name: str, *, asked: str | None = None) -> S:

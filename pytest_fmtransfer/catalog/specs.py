@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 RANDOM = "random"  # suffix of a backbone's random-weight twin, `<name>.random`
+SHUFFLED = "shuffled"  # suffix of a dataset's control, `<name>.shuffled`
+SHUFFLES = 20  # how often its labels are shuffled, one shuffle a seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +121,8 @@ class DatasetSpec:
     `patient_unit` is what `patients` are on this dataset; every verdict names it, because it is what a
     verdict assumes to be independent. `expected_images` is how many the folder holds, before anything is left
     out; a folder with another number is refused. None where the owner does not know.
+    `shuffled` marks the control `<name>.shuffled`: labels of its training and validation side are shuffled
+    anew at every seed, those of its test side stay.
     """
 
     name: str
@@ -134,6 +138,7 @@ class DatasetSpec:
     caveats: tuple[str, ...] = ()
     patient_unit: Literal["patient", "lesion", "group of near copies", "image"] = "patient"
     options: Mapping[str, str] = field(default_factory=dict[str, str])
+    shuffled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,19 +180,32 @@ METHODS: dict[type[RegimeSettings], str] = {KnnSettings: "knn", LinearProbeSetti
 
 
 @dataclass(frozen=True, kw_only=True)
+class SeedVariance:
+    """The variance of a metric over single runs, recorded beforehand, with its degrees of freedom and source."""
+
+    variance: float
+    degrees: int
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class RegimeSpec:
     """A way of adapting a backbone to a dataset.
 
     `seeded` is True where training depends on a seed. `tolerance` is how far rounding on another processor
     may move a score of a regime that does not, in standard deviations of the stored scores, the largest
-    over images; `python benchmarks/tolerance.py` prints what was measured.
+    over images; `metric_tolerance` how far it may move the metric, which is what runs at other seeds are compared
+    by. `python benchmarks/tolerance.py` prints what was measured. `seed_variances` by dataset let a claim be
+    judged on a single run.
     """
 
     name: str
     settings: RegimeSettings
     seeded: bool
     tolerance: float
+    metric_tolerance: float
     summary: str
+    seed_variances: Mapping[str, SeedVariance] = field(default_factory=dict[str, SeedVariance])
 
     @property
     def is_built(self) -> bool:
