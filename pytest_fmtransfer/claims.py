@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast, get_args
 
-from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput, nearest
 from pytest_fmtransfer.judge.court import Outcome
 
@@ -24,18 +23,18 @@ class Claim:
     """`statement` is the test's docstring; `source` and `where` say who claims it and on which page.
 
     `family_size` counts the claims that make one sentence about one dataset and regime; it is declared
-    in the suite and does not depend on what is selected. `expected` maps cell ids to known exceptions.
+    in the suite and does not depend on what is selected. `family` names the sentence where several tests make
+    it, and is empty where one test does. `expected` maps ids of cases, which are those of cells, to known
+    exceptions. `controls` asks for the control cells of the dataset and regime.
     """
 
     statement: str = ""
     source: str = ""
     where: str = ""
+    family: str = ""
     family_size: int = 1
     expected: Mapping[str, Expectation] = field(default_factory=dict[str, Expectation])
-
-    def expectation(self, cell: Cell) -> Expectation | None:
-        """The known exception for a cell, None where the claim is expected to be supported."""
-        return self.expected.get(cell.id)
+    controls: bool = False
 
 
 FORM = "write {'backbone-dataset-regime': ('inconclusive', 'why')}"
@@ -44,8 +43,7 @@ FORM = "write {'backbone-dataset-regime': ('inconclusive', 'why')}"
 def parse_expected(rows: object) -> dict[str, Expectation]:
     """`{cell id: (outcome, reason)}` as a suite writes it.
 
-    Raises InvalidInput for an outcome that does not exist, 'supported' or a missing reason, and
-    InvalidName for an id that is none.
+    Raises InvalidInput for an outcome that does not exist, 'supported' or a missing reason.
     """
     if not isinstance(rows, Mapping):
         raise InvalidInput(f"expected={rows!r}: {FORM}")
@@ -53,7 +51,6 @@ def parse_expected(rows: object) -> dict[str, Expectation]:
     for cell_id, row in cast(Mapping[object, object], rows).items():
         if not isinstance(cell_id, str) or not isinstance(row, tuple) or not _two_texts(cast(tuple[object, ...], row)):
             raise InvalidInput(f"expected={{{cell_id!r}: {row!r}}}: {FORM}")
-        Cell.parse(cell_id)
         outcome, reason = cast(tuple[str, str], row)
         if outcome not in OUTCOMES:
             raise InvalidInput(f"expected verdict {outcome!r} of {cell_id}: {nearest(outcome, OUTCOMES)}")

@@ -40,7 +40,7 @@ def test_wrong_cells(pytester: pytest.Pytester, wrong: str, message: str) -> Non
         ("expected={'shortcut.metadata-br35h-knn': ('inconclusve', 'why')}", "did you mean inconclusive"),
         ("expected={'shortcut.metadata-br35h-knn': ('supported', 'why')}", "expected to be supported"),
         ("expected={'shortcut.metadata-br35h-knn': ('refuted', ' ')}", "('refuted' or 'inconclusive', reason)"),
-        ("expected={'shortcut.metadata': ('refuted', 'why')}", "write backbone-dataset-regime"),
+        ("expected={'shortcut.metadata': ('refuted', 'why')}", "did you mean shortcut.metadata-br35h-knn"),
         ("expected={'shortcut.metadata-br35h-kn': ('refuted', 'why')}", "did you mean shortcut.metadata-br35h-knn"),
         ("expected={'shortcut.metadata-br35h-knn': 'refuted'}", "write {'backbone-dataset-regime': ('inconclusive'"),
         ("expected={'shortcut.metadata-br35h-knn': (None, 'why')}", "write {'backbone-dataset-regime'"),

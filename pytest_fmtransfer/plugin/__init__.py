@@ -5,9 +5,29 @@ from collections.abc import Generator
 import pytest
 
 from pytest_fmtransfer.plugin import collection, judging, options, reporting
-from pytest_fmtransfer.plugin.fixtures import baseline, candidate, cell, reference
+from pytest_fmtransfer.plugin.fixtures import (
+    baseline,
+    candidate,
+    candidates,
+    case,
+    cell,
+    controls,
+    reference,
+    references,
+    telling,
+)
 
-__all__ = ("baseline", "candidate", "cell", "reference")
+__all__ = (
+    "baseline",
+    "candidate",
+    "candidates",
+    "case",
+    "cell",
+    "controls",
+    "reference",
+    "references",
+    "telling",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

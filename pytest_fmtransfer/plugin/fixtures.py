@@ -1,4 +1,4 @@
-"""What a test may ask for: its cell, the candidate's result, the reference's, the stored baseline."""
+"""What a test may ask for: its cells and those they are held against, as results."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,20 +6,32 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.plugin.collection import reference_cell
+from pytest_fmtransfer.plugin.collection import TELLING
+from pytest_fmtransfer.plugin.controlling import measure_controls, tell, wants_controls
+from pytest_fmtransfer.plugin.marks import CASE, Case
 from pytest_fmtransfer.plugin.measuring import measure, plain_errors
 from pytest_fmtransfer.plugin.options import settings_of
 
 if TYPE_CHECKING:
     from pytest_fmtransfer.baselines import Baselines
     from pytest_fmtransfer.cell_result import CellResult
+    from pytest_fmtransfer.judge.controls import Controls
+    from pytest_fmtransfer.judge.court import Verdict
     from pytest_fmtransfer.results import Result
 
 
+@pytest.fixture(name=CASE)
+def case(request: pytest.FixtureRequest) -> Case:
+    """What an item is about; `fm_cells` parametrises it."""
+    if not hasattr(request, "param"):
+        pytest.fail("this fixture needs the mark fm_cells(backbones=..., datasets=..., regimes=...)", pytrace=False)
+    return request.param
+
+
 @pytest.fixture
-def cell() -> Cell:
-    """The cell of this item: backbone × dataset × regime. Parametrised by `fm_cells`."""
-    pytest.fail("the fixture `cell` needs the mark fm_cells(backbones=..., datasets=..., regimes=...)", pytrace=False)
+def cell(_fm_case: Case) -> Cell:
+    """The cell of this item: backbone × dataset × regime."""
+    return _fm_case.cells[0]
 
 
 @pytest.fixture
@@ -29,12 +41,35 @@ def candidate(request: pytest.FixtureRequest, cell: Cell) -> "CellResult":
 
 
 @pytest.fixture
-def reference(request: pytest.FixtureRequest, cell: Cell) -> "CellResult":
+def reference(request: pytest.FixtureRequest, _fm_case: Case) -> "CellResult":
     """The result of the cell that `fm_cells(reference=...)` names for this item's cell."""
-    del cell
-    with plain_errors():
-        named = reference_cell(request.node)
-    return measure(request.node, named)
+    return measure(request.node, _fm_case.references[0])
+
+
+@pytest.fixture
+def candidates(request: pytest.FixtureRequest, _fm_case: Case) -> tuple["CellResult", ...]:
+    """With `fm_cells(over=...)`: the results of all datasets, or of all backbones, in the order of the mark."""
+    return tuple(measure(request.node, cell) for cell in _fm_case.cells)
+
+
+@pytest.fixture
+def references(request: pytest.FixtureRequest, _fm_case: Case) -> tuple["CellResult", ...]:
+    """With `fm_cells(over=..., reference=...)`: the references of `candidates`, in the same order."""
+    return tuple(measure(request.node, cell) for cell in _fm_case.references)
+
+
+@pytest.fixture
+def controls(request: pytest.FixtureRequest, _fm_case: Case) -> "Controls":
+    """The reference's results, or the candidate's where that is a control, beside those of its control cells."""
+    return measure_controls(request.node, _fm_case)
+
+
+@pytest.fixture(name=TELLING)
+def telling(request: pytest.FixtureRequest, _fm_case: Case) -> "Verdict | None":
+    """Whether this item's dataset and regime can tell backbones apart; None where nobody asked."""
+    if not wants_controls(request.node, _fm_case, settings_of(request.config)):
+        return None
+    return tell(request.node, _fm_case)
 
 
 @pytest.fixture

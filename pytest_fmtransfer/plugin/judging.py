@@ -2,14 +2,21 @@
 
 import json
 from collections.abc import Generator
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from pytest_fmtransfer.availability import Missing
-from pytest_fmtransfer.plugin.collection import cells_of, claim_of, own_cell
+from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.plugin.collection import TELLING, cells_of
+from pytest_fmtransfer.plugin.families import family_of
 from pytest_fmtransfer.plugin.fixtures import baselines_of
+from pytest_fmtransfer.plugin.marks import Case, case_of, claim_of
 from pytest_fmtransfer.plugin.measuring import MEASURED, available
 from pytest_fmtransfer.plugin.options import settings_of
+
+if TYPE_CHECKING:
+    from pytest_fmtransfer.judge.bounds import Piece
 
 PROPERTY = "fmtransfer"  # the name under which an item's row travels in user_properties
 
@@ -38,8 +45,8 @@ def skip_what_is_absent(item: pytest.Item) -> None:
 
 def judge(item: pytest.Function) -> Generator[None, object, object]:
     """Run the test under the level of its family, record its verdicts, and hold it to known exceptions."""
-    cell = own_cell(item)
-    if cell is None:
+    case = case_of(item)
+    if case is None:
         return (yield)
 
     from pytest_fmtransfer.judge.court import Court, Verdict, judging
@@ -47,24 +54,33 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
     from pytest_fmtransfer.results import Result
 
     claim = claim_of(item)
-    expectation = claim.expectation(cell)
+    expectation = claim.expected.get(case.id)
+    telling = cast("Verdict | None", item.funcargs.get(TELLING))
     reached: list[Verdict] = []
     measured: list[Result] = item.stash.setdefault(MEASURED, [])
     outcome: object = None
     failure: AssertionError | None = None
     try:
-        with judging(Court(family_size=claim.family_size, record=reached.append)):
+        court = Court(
+            family_size=claim.family_size,
+            record=reached.append,
+            telling=telling,
+            seed_variance=_recorded_seed_variance(case, settings_of(item.config).registry),
+        )
+        with judging(court):
             outcome = yield
     except AssertionError as error:
         failure = error
     finally:  # whatever the test came to, what it measured is reported
         row = {
             "file": item.nodeid.partition("::")[0],
-            "test": f"{item.originalname}[{cell.id}]",
+            "test": f"{item.originalname}[{case.id}]",
             "claim": {"statement": claim.statement, "source": claim.source, "where": claim.where},
+            "family": family_of(item),
             "expected": {"outcome": expectation.outcome, "reason": expectation.reason} if expectation else None,
             "cells": [cell_row(result) for result in measured],
             "verdicts": [verdict_row(verdict) for verdict in reached],
+            "telling": verdict_row(telling) if telling is not None else None,
         }
         item.user_properties.append((PROPERTY, json.dumps(row, sort_keys=True, ensure_ascii=False)))
         for verdict in reached:
@@ -80,7 +96,18 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
         return True
     found = "without a verdict" if last is None else last.outcome
     pytest.fail(
-        f"{cell} was expected to be {expectation.outcome} ({expectation.reason}), but is {found}; "
+        f"{case.id} was expected to be {expectation.outcome} ({expectation.reason}), but is {found}; "
         "look into it, then correct fm_claim(expected=...)",
         pytrace=False,
     )
+
+
+def _recorded_seed_variance(case: Case, registry: Registry) -> "Piece | None":
+    """Of a single run, where the regime's row has one for the case's dataset."""
+    from pytest_fmtransfer.judge.bounds import Piece
+
+    datasets = {cell.dataset for cell in case.cells}
+    recorded = registry.regime(case.cells[0].regime).seed_variances
+    if len(datasets) > 1 or (known := recorded.get(case.cells[0].dataset)) is None:
+        return None
+    return Piece(variance=known.variance, degrees=known.degrees)

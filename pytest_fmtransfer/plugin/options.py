@@ -44,6 +44,7 @@ class Settings:
     reports: tuple[ReportRequest, ...]
     require: int
     allow_missing: bool
+    controls: bool
     on_ci: bool
     mistakes: list[str]
 
@@ -124,6 +125,11 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         help="where CI is set, let a cell that has a baseline be skipped for want of weights or data",
     )
+    group.addoption(
+        "--fm-controls",
+        action="store_true",
+        help="run the control cells of every dataset and regime: can they tell backbones apart?",
+    )
     parser.addini("fm_profile", "default of --fm-profile", default=DEFAULT_PROFILE)
     parser.addini("fm_baselines", "folder of baselines (default: the nearest folder 'baselines' above a test)")
     parser.addini("fm_store", "default of --fm-store")
@@ -160,6 +166,7 @@ def configure(config: pytest.Config) -> None:
         reports=tuple(_report_request(text) for text in cast(list[str], config.getoption("--fm-report"))),
         require=cast(int, config.getoption("--fm-require")),
         allow_missing=cast(bool, config.getoption("--fm-allow-missing")),
+        controls=cast(bool, config.getoption("--fm-controls")),
         on_ci=on_ci,
         mistakes=mistakes,
     )

@@ -1,0 +1,61 @@
+"""Families of claims: those that make one sentence about one dataset and regime, counted in what was collected."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import pytest
+
+from pytest_fmtransfer.plugin.marks import case_of, claim_of
+
+
+@dataclass(kw_only=True)
+class Family:
+    """`declared` are the sizes that its claims give, one where all agree; `claims` are their node ids."""
+
+    name: str
+    declared: set[int] = field(default_factory=set[int])
+    claims: list[str] = field(default_factory=list[str])
+
+
+def family_of(item: pytest.Item) -> str | None:
+    """The family of the claim that an item makes; None for one that bears no `fm_claim`.
+
+    A family that the mark does not name is the test's own; one that it names spans the tests of a folder.
+    """
+    case = case_of(item)
+    if case is None or item.get_closest_marker("fm_claim") is None:
+        return None
+    file = item.nodeid.partition("::")[0]
+    named = claim_of(item).family
+    whole = f"{file.rpartition('/')[0]}: {named}" if named else f"{file}: {getattr(item, 'originalname', item.name)}"
+    datasets = "+".join(dict.fromkeys(cell.dataset for cell in case.cells))
+    return f"{whole} [{datasets}-{case.cells[0].regime}]"
+
+
+def families(items: Iterable[pytest.Item]) -> dict[str, Family]:
+    """Every family among items, by name."""
+    found: dict[str, Family] = {}
+    for item in items:
+        if (name := family_of(item)) is not None:
+            family = found.setdefault(name, Family(name=name))
+            family.declared.add(claim_of(item).family_size)
+            family.claims.append(item.nodeid)
+    return found
+
+
+def too_large(items: Iterable[pytest.Item]) -> list[str]:
+    """Complaints about families with more claims than they declare, or with two sizes.
+
+    What is left out by a selection only makes a family smaller, so whatever is collected can be held to this.
+    """
+    told: list[str] = []
+    for family in families(items).values():
+        if len(family.declared) > 1:
+            sizes = ", ".join(map(str, sorted(family.declared)))
+            told.append(f"family {family.name} declares several sizes ({sizes}); give every claim of it the same")
+        elif len(family.claims) > max(family.declared):
+            told.append(
+                f"family {family.name} has {len(family.claims)} claims and declares {max(family.declared)}; say "
+                f"fm_claim(family_size={len(family.claims)}), which makes each of them harder to support"
+            )
+    return told
