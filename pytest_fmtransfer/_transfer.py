@@ -83,6 +83,7 @@ def transfer(
             forward_passes=features.forward_passes,
             forward_seconds=features.seconds,
             adapt_seconds=time.perf_counter() - started,
+            feature_bytes=features.pooled_ND.nbytes,
         )
         test = dataset.table.side(TEST)
         result = Result(

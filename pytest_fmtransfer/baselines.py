@@ -1,79 +1,187 @@
-"""Exported results in a repository: find, load, write.
+"""Exported results in a repository: find, load, write, accept.
 
 A baseline is `<cell id>.json` and, beside it, `<cell id>.npz` with the scores. It is keyed by its cell and
-never by the name of a test.
+never by the name of a test. What a run obtained where it did not agree waits as `<cell id>.obtained.json` and
+`.obtained.npz` until it is accepted, or until a later run agrees.
 """
 
 import json
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from filelock import FileLock
+
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.errors import BaselineError
-from pytest_fmtransfer.results import Result
-from pytest_fmtransfer.store import write_atomically
+from pytest_fmtransfer.errors import BaselineError, InvalidName
+from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.results import Recorded, Result
+from pytest_fmtransfer.store import fingerprint, write_atomically
+
+OBTAINED = ".obtained"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """The two files of a stored result."""
+
+    record: Path
+    scores: Path
+
+    def __iter__(self) -> Generator[Path]:
+        yield from (self.record, self.scores)  # in the order in which they may be removed
+
+    @property
+    def exists(self) -> bool:
+        return self.record.is_file()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Baselines:
-    """A folder of baselines; it need not exist before the first is written."""
+    """A folder of baselines; it need not exist before the first is written.
+
+    Two files cannot be replaced in one step, so writers hold a lock in `locks`, one for the folder. A reader
+    holds none: a pair says itself whether it belongs together, and one that does not is read once more under
+    the lock, when no writer stands between its two files.
+    """
 
     folder: Path
+    locks: Path = field(default_factory=lambda: Places.from_environment().store / "locks")
+
+    def pair(self, cell: Cell) -> Pair:
+        return self._files(cell.id)
+
+    def obtained(self, cell: Cell) -> Pair:
+        return self._files(cell.id + OBTAINED)
 
     def has(self, cell: Cell) -> bool:
-        return self._record(cell).is_file()
+        return self.pair(cell).exists
+
+    def cells(self) -> list[Cell]:
+        """Cells that have a baseline here, sorted."""
+        return [cell for cell in self._named() if self.pair(cell).exists]
+
+    def waiting(self) -> list[Cell]:
+        """Cells of which an obtained result waits here, sorted."""
+        return [cell for cell in self._named() if self.obtained(cell).exists]
+
+    def halves(self) -> list[Path]:
+        """Records without scores, and scores without a record, of baselines and obtained results."""
+        pairs = [pair for cell in self._named() for pair in (self.pair(cell), self.obtained(cell))]
+        return [path for pair in pairs if pair.record.is_file() != pair.scores.is_file() for path in pair if path.is_file()]
 
     def load(self, cell: Cell) -> Result:
         """The stored result of a cell.
 
-        Raises BaselineError when there is none, or when its two files do not belong together, with the
+        Raises BaselineError when there is none, or when its two files are not as they were written, with the
         command that records it.
         """
-        record = self._record(cell)
-        if not record.is_file():
-            raise BaselineError(
-                f"no baseline of {cell} in {self.folder}; record it: run the same command with --fm-update=new, "
-                "and commit the files"
-            )
-        try:
-            return Result.restore(
-                json.loads(record.read_text(encoding="utf-8")),
-                self._scores(cell).read_bytes(),
-                origin="baseline",
-            )
-        except (OSError, ValueError, KeyError, TypeError, BaselineError) as error:
-            raise BaselineError(
-                f"baseline {record} cannot be used: {error}; restore both files from version control, or record it "
-                "again: run the same command with --fm-update=all"
-            ) from error
+        return self._read(
+            self.pair(cell),
+            origin="baseline",
+            absent=f"no baseline of {cell} in {self.folder}; record it: run the same command with --fm-update=new, "
+            "and commit the files",
+            remedy="restore both files from version control, or record it again: run the same command with "
+            "--fm-update=all",
+        )
+
+    def load_obtained(self, cell: Cell) -> Result:
+        """What the last run that did not agree with a cell's baseline obtained. Raises BaselineError as `load`."""
+        return self._read(
+            self.obtained(cell),
+            origin="obtained",
+            absent=f"no obtained result of {cell} waits in {self.folder}; run the test of its baseline",
+            remedy="run the test of its baseline again",
+        )
 
     def write(self, result: Result) -> None:
-        """Store a result as its cell's baseline, each file whole or not at all, scores first."""
-        record = self._record(result.cell)
-        write_atomically(self._scores(result.cell), result.scores_file())
-        whole = result.record() | {"recorded": _provenance(self.folder)}
-        text = json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False)
-        write_atomically(record, f"{text}\n".encode())
+        """Store a result as its cell's baseline; nothing of that cell waits any longer, no other is touched."""
+        dated = self._dated(result)
+        with self._locked():
+            _write(self.pair(result.cell), dated)
+            _remove(self.obtained(result.cell))
 
-    def _record(self, cell: Cell) -> Path:
-        return self.folder / f"{cell.id}.json"
+    def keep_obtained(self, result: Result) -> None:
+        """Let a result wait beside its cell's baseline."""
+        dated = self._dated(result)
+        with self._locked():
+            _write(self.obtained(result.cell), dated)
 
-    def _scores(self, cell: Cell) -> Path:
-        return self.folder / f"{cell.id}.npz"
+    def drop_obtained(self, cell: Cell) -> None:
+        """Remove what waits beside a cell's baseline, if anything does."""
+        if any(path.exists() for path in self.obtained(cell)):
+            self.remove(self.obtained(cell))
+
+    def remove(self, paths: Iterable[Path]) -> None:
+        """Remove files; a pair's record goes first, so that scores without one are all that a kill can leave."""
+        with self._locked():
+            _remove(paths)
+
+    def _files(self, stem: str) -> Pair:
+        return Pair(record=self.folder / f"{stem}.json", scores=self.folder / f"{stem}.npz")
+
+    def _named(self) -> list[Cell]:
+        """Every cell that a file here is named after; other files are none of ours."""
+        found: set[Cell] = set()
+        for path in self.folder.glob("*.*"):
+            if path.suffix in (".json", ".npz"):
+                try:
+                    found.add(Cell.parse(path.stem.removesuffix(OBTAINED)))
+                except InvalidName:
+                    continue
+        return sorted(found)
+
+    def _dated(self, result: Result) -> Result:
+        self.folder.mkdir(parents=True, exist_ok=True)  # git is asked inside it
+        return replace(result, recorded=_recorded(self.folder))
+
+    def _read(self, pair: Pair, *, origin: str, absent: str, remedy: str) -> Result:
+        if pair.exists:
+            with suppress(BaselineError):
+                return _restore(pair, origin)
+            with self._locked():
+                if pair.exists:
+                    try:
+                        return _restore(pair, origin)
+                    except BaselineError as error:
+                        raise BaselineError(f"{origin} {pair.record} cannot be used: {error}; {remedy}") from error
+        raise BaselineError(absent)
+
+    @contextmanager
+    def _locked(self) -> Generator[None]:
+        self.locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.locks / f"baselines-{fingerprint(str(self.folder.resolve()))}.lock"):
+            yield
 
 
-def _provenance(folder: Path) -> dict[str, str | None]:
-    """When, by which version, and at which commit of the repository that keeps the baseline."""
+def _restore(pair: Pair, origin: str) -> Result:
+    try:
+        record = json.loads(pair.record.read_text(encoding="utf-8"))
+        return Result.restore(record, pair.scores.read_bytes(), origin=origin)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BaselineError(str(error)) from error
+
+
+def _write(pair: Pair, result: Result) -> None:
+    """Each file whole or not at all, scores first: a record always has some beside it."""
+    text = json.dumps(result.record(), indent=1, sort_keys=True, ensure_ascii=False)
+    write_atomically(pair.scores, result.scores_file())
+    write_atomically(pair.record, f"{text}\n".encode())
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _recorded(folder: Path) -> Recorded:
     command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
     try:
         commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):  # no git, or no repository
         commit = None
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit,
-        "pytest-fmtransfer": version("pytest-fmtransfer"),
-    }
+    return Recorded(date=datetime.now(UTC).date().isoformat(), commit=commit, version=version("pytest-fmtransfer"))

@@ -1,4 +1,4 @@
-"""Where things are kept on this machine: the store, published weights, data sets.
+"""Where things are kept on this machine: the store, published weights, data sets; and whether it is a CI's.
 
 Each place is an option of the plugin, an ini value or an environment variable, in that order;
 this module knows the environment and the defaults.
@@ -39,3 +39,8 @@ class Places:
             weights=folder("FMTRANSFER_WEIGHTS"),
             data_root=folder("FMTRANSFER_DATA"),
         )
+
+
+def on_ci(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether `CI` is set, to anything but 0 or false: no baseline is written there."""
+    return environ.get("CI", "").lower() not in ("", "0", "false")

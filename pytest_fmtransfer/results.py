@@ -1,8 +1,9 @@
 """A result: what a cell yields. The one schema of store, baseline and report row.
 
-On disk a result is two files: a JSON record, and beside it the scores by sorted image id.
+On disk a result is two files: a JSON record, which `result.schema.json` describes, and beside it the scores by
+sorted image id.
 
-Legend: S seeds, N test images sorted by id, C classes.
+Legend: S seeds, N test images sorted by id, C classes or labels.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import BaselineError, InvalidInput
 from pytest_fmtransfer.metrics import Estimate, evaluate
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,11 @@ class Question:
     profile: str
     forward_dtype: str
 
+    @property
+    def fingerprint(self) -> str:
+        """32 hex digits over every field."""
+        return _digest(asdict(self))
+
     def differences(self, other: "Question") -> list[str]:
         """Names of the fields that differ, with both values."""
         mine, theirs = asdict(self), asdict(other)
@@ -49,11 +55,15 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a result cost when it was computed. `forward_passes` are those of its features' entry."""
+    """What a result cost when it was computed.
+
+    `forward_passes` are those of its features' entry; `feature_bytes` is what that entry takes on disk.
+    """
 
     forward_passes: int
     forward_seconds: float
     adapt_seconds: float
+    feature_bytes: int
 
     @property
     def seconds(self) -> float:
@@ -66,13 +76,26 @@ class Cost:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """When a result was written as a baseline, by which version of ours, at which commit of the repository there.
+
+    `date` is an ISO date in UTC; `commit` is None outside a repository.
+    """
+
+    date: str
+    commit: str | None
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """Scores per seed and test image, and everything needed to judge them again.
 
+    `labels_N` are class indices, or zeros and ones of shape N × C where an image may bear several labels.
     `scores_SNC` are float32 decision values, never probabilities; `chosen` holds the hyperparameters that
     validation chose, one mapping per seed; `subject` is what may change under the question (weights,
     transform, versions, processor); `patient_unit` is what `patients_N` are; `seeded` is True where the
-    regime depends on its seed.
+    regime depends on its seed; `recorded` is None for a result that is no baseline.
     """
 
     cell: Cell
@@ -89,6 +112,7 @@ class Result:
     margin: float
     chosen: tuple[Mapping[str, Any], ...]
     cost: Cost
+    recorded: Recorded | None = None
     origin: str = "computed"
 
     def __post_init__(self) -> None:
@@ -100,6 +124,8 @@ class Result:
             )
         if {len(self.ids_N), len(self.patients_N), len(self.labels_N)} != {images}:
             raise InvalidInput(f"{self.cell}: scores of {images} images for {len(self.ids_N)} ids")
+        if self.labels_N.shape[1:] not in ((), (columns,)):
+            raise InvalidInput(f"{self.cell}: labels of shape {self.labels_N.shape} for {columns} columns of scores")
 
     @cached_property
     def estimates(self) -> tuple[Estimate, ...]:
@@ -133,9 +159,10 @@ class Result:
 
     def record(self) -> dict[str, Any]:
         """The first file, as plain JSON values."""
-        return {
+        fields: dict[str, Any] = {
             "schema": SCHEMA,
             "cell": self.cell.id,
+            "question_fingerprint": self.question.fingerprint,
             "question": asdict(self.question),
             "subject": dict(self.subject),
             "metric": {"name": self.question.metric, "mean": self.mean, "by_seed": list(self.by_seed)},
@@ -148,18 +175,22 @@ class Result:
             "images": len(self.ids_N),
             "patients": len(np.unique(self.patients_N)),
             "cost": asdict(self.cost),
+            "recorded": asdict(self.recorded) if self.recorded else None,
             "scores": scores_checksum(self.ids_N, self.patients_N, self.labels_N, self.scores_SNC),
         }
+        return fields | {"checksum": record_checksum(fields)}
 
     @classmethod
     def restore(cls, record: Mapping[str, Any], scores_file: bytes, *, origin: str, **more: Any) -> Self:
         """A result from its two files; `more` are the fields that a subclass adds.
 
-        Raises BaselineError when they do not belong together: the scores are not the ones the record was
-        written with, or the metric in the record is not the metric of the scores.
+        Raises BaselineError when the record is not as it was written, when the scores are not those it was
+        written with, or when this version computes another metric from them.
         """
         if record.get("schema") != SCHEMA:
             raise BaselineError(f"schema {record.get('schema')!r}; this version reads schema {SCHEMA}")
+        if record_checksum(record) != record.get("checksum"):
+            raise BaselineError("the record was edited after it was written")
         try:
             with np.load(io.BytesIO(scores_file), allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in ("ids_N", "patients_N", "labels_N", "scores_SNC")}
@@ -179,26 +210,23 @@ class Result:
                 margin=record["margin"],
                 chosen=tuple(record["chosen"]),
                 cost=Cost(**record["cost"]),
+                recorded=Recorded(**record["recorded"]) if record["recorded"] else None,
                 origin=origin,
                 **arrays,
                 **more,
             )
+            found = result.by_seed
         except InvalidInput as error:
             raise BaselineError(f"the record does not fit its scores: {error}") from error
-        again = result.record()
-        if not _same_metric(record["metric"], again["metric"]):
-            raise BaselineError("the metric in the record is not the metric of its scores")
-        for name in ("images", "patients"):
-            if record[name] != again[name]:
-                raise BaselineError(f"the number of {name} in the record is not that of its scores")
+        # To 1e-9: another processor may sum in another order.
+        if not np.allclose(record["metric"]["by_seed"], found, rtol=0, atol=1e-9):
+            raise BaselineError("the metric in the record is not the one that this version computes from its scores")
         return result
 
 
-def _same_metric(stored: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
-    """Equal, figures to 1e-9: another processor may sum in another order."""
-    figures = [[metric["mean"], *metric["by_seed"]] for metric in (stored, found)]
-    same_length = len(figures[0]) == len(figures[1])
-    return stored["name"] == found["name"] and same_length and np.allclose(*figures, rtol=0, atol=1e-9)
+def record_checksum(record: Mapping[str, Any]) -> str:
+    """32 hex digits over every field but the checksum itself."""
+    return _digest({name: value for name, value in record.items() if name != "checksum"})
 
 
 def scores_checksum(
@@ -213,3 +241,9 @@ def scores_checksum(
     digest.update(repr(scores_SNC.shape).encode())
     digest.update(np.ascontiguousarray(scores_SNC, dtype="<f4").tobytes())
     return digest.hexdigest()
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    """32 hex digits over JSON values, whatever the order of their names and the layout of their file."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

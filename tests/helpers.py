@@ -69,7 +69,7 @@ def make_result(
         patient_unit=patient_unit,
         margin=margin,
         chosen=tuple({"k": 5} for _ in range(seeds)),
-        cost=Cost(forward_passes=images, forward_seconds=2.0, adapt_seconds=0.5),
+        cost=Cost(forward_passes=images, forward_seconds=2.0, adapt_seconds=0.5, feature_bytes=5120 * images),
     )
 
 

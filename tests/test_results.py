@@ -1,5 +1,7 @@
 """A result and its two files. Legend: S seeds, N images, C classes."""
 
+import functools
+import io
 import json
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -7,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pytest_fmtransfer.errors import BaselineError
-from pytest_fmtransfer.results import SCHEMA, Result
+from pytest_fmtransfer.errors import BaselineError, InvalidInput
+from pytest_fmtransfer.results import SCHEMA, Question, Recorded, Result, record_checksum, scores_checksum
 from tests.helpers import LAWS, make_result, noisy_scores
 
 # What a file name or a patient's number may be made of; numpy drops NUL at the end of a string.
@@ -116,37 +118,114 @@ def test_any_other_score_is_detected(result: Result, data: st.DataObject) -> Non
         Result.restore(result.record(), replace(result, scores_SNC=scores_SNC).scores_file(), origin="baseline")
 
 
+def places_of(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """The way to every value inside a JSON value, to lists and objects too."""
+    inside: list[tuple[str | int, Any]] = []
+    if isinstance(value, dict):
+        inside = list(value.items())
+    elif isinstance(value, list):
+        inside = list(enumerate(value))
+    return [way for name, inner in inside for way in ((*path, name), *places_of(inner, (*path, name)))]
+
+
+def holder_of(value: Any, path: tuple[str | int, ...]) -> Any:
+    return functools.reduce(lambda inner, name: inner[name], path[:-1], value)
+
+
+def recorded_result() -> Result:
+    return replace(some_result(), recorded=Recorded(date="2026-11-25", commit=None, version="0.1.0"))
+
+
+RECORD: dict[str, Any] = recorded_result().record()
+ALL_PLACES = places_of(RECORD)
+json_values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3))
+
+
+@settings(LAWS, max_examples=300)
+@given(st.sampled_from(ALL_PLACES), json_values)
+def test_any_other_value_in_the_record_is_detected(place: tuple[str | int, ...], value: object) -> None:
+    record = json.loads(json.dumps(RECORD))
+    holder = holder_of(record, place)
+    assume(json.dumps(holder[place[-1]], sort_keys=True) != json.dumps(value, sort_keys=True))
+    holder[place[-1]] = value
+    with pytest.raises(BaselineError):
+        Result.restore(record, recorded_result().scores_file(), origin="baseline")
+
+
+@pytest.mark.parametrize("place", ALL_PLACES, ids=lambda place: ".".join(map(str, place)))
+def test_a_value_taken_out_of_the_record_or_doubled_is_detected(place: tuple[str | int, ...]) -> None:
+    scores_file = recorded_result().scores_file()
+    Result.restore(json.loads(json.dumps(RECORD)), scores_file, origin="baseline")
+    for edit in ("taken out", "doubled"):
+        record = json.loads(json.dumps(RECORD))
+        holder, last = holder_of(record, place), place[-1]
+        if edit == "taken out":
+            del holder[last]
+        elif isinstance(holder, list):
+            holder.append(holder[int(last)])
+        else:
+            holder[f"{last}2"] = holder[last]
+        with pytest.raises(BaselineError):
+            Result.restore(record, scores_file, origin="baseline")
+
+
+def test_another_layout_of_the_record_is_no_edit() -> None:
+    record = dict(reversed(json.loads(json.dumps(RECORD, indent=7, ensure_ascii=True)).items()))
+    assert Result.restore(record, recorded_result().scores_file(), origin="baseline").record() == RECORD
+
+
 @pytest.mark.parametrize("by", [1e-6, -0.01, float("nan")])
-def test_a_metric_edited_in_the_record_is_detected(by: float) -> None:
+def test_a_metric_that_this_version_does_not_compute_is_told(by: float) -> None:
     record = some_result().record()
     record["metric"]["by_seed"][0] += by
-    with pytest.raises(BaselineError, match="not the metric of its scores"):
+    record["checksum"] = record_checksum(record)
+    with pytest.raises(BaselineError, match="not the one that this version computes"):
         Result.restore(record, some_result().scores_file(), origin="baseline")
 
 
-def test_another_metric_written_into_the_question_is_detected() -> None:
-    result = make_result("a-b-c", [0, 0, 1], np.eye(2)[[1, 0, 1]], metric="accuracy")
-    record: dict[str, Any] = result.record()
-    record["question"]["metric"] = "balanced_accuracy"
-    with pytest.raises(BaselineError, match="not the metric of its scores"):
-        Result.restore(record, result.scores_file(), origin="baseline")
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("seeds", [0, 1]), ("chosen", []), ("classes", ["one"]), ("images", 3), ("patients", 9)]
-)
-def test_a_count_edited_in_the_record_is_detected(name: str, value: object) -> None:
-    record = some_result().record() | {name: value}
-    with pytest.raises(BaselineError):
-        Result.restore(record, some_result().scores_file(), origin="baseline")
-
-
-@pytest.mark.parametrize("by_seed", [[], [0.5, 0.5]])
-def test_a_metric_of_other_seeds_is_detected(by_seed: list[float]) -> None:
+def test_a_metric_summed_in_another_order_is_the_same() -> None:
     record = some_result().record()
-    record["metric"]["by_seed"] = by_seed
-    with pytest.raises(BaselineError, match="not the metric of its scores"):
+    record["metric"]["by_seed"][0] += 1e-11
+    record["checksum"] = record_checksum(record)
+    assert Result.restore(record, some_result().scores_file(), origin="baseline").mean == some_result().mean
+
+
+@pytest.mark.parametrize(("name", "value"), [("seeds", [0, 1]), ("chosen", []), ("classes", ["one"])])
+def test_a_record_that_does_not_fit_its_scores_is_told(name: str, value: object) -> None:
+    record = some_result().record() | {name: value}
+    record["checksum"] = record_checksum(record)
+    with pytest.raises(BaselineError, match="the record does not fit its scores"):
         Result.restore(record, some_result().scores_file(), origin="baseline")
+
+
+def test_the_fingerprint_of_a_question_is_over_every_field() -> None:
+    question = some_result().question
+    others = [replace(question, **{field.name: "other"}) for field in fields(Question)]
+    assert len({question.fingerprint, *(other.fingerprint for other in others)}) == len(others) + 1
+    assert replace(question).fingerprint == question.fingerprint == some_result().record()["question_fingerprint"]
+
+
+def several_labels(labels: list[list[int]]) -> Result:
+    """Two images of two patients; an image may bear each of three labels or not."""
+    plain = make_result("a-b-c", [0, 1], np.zeros((2, 3)), metric="mean_roc_auc")
+    return replace(plain, labels_N=np.array(labels, dtype=np.int64))
+
+
+def test_several_labels_of_an_image_are_stored_whole() -> None:
+    result = several_labels([[0, 1, 1], [1, 0, 0]])
+    with np.load(io.BytesIO(result.scores_file())) as archive:
+        np.testing.assert_array_equal(archive["labels_N"], result.labels_N)
+    sums = [
+        scores_checksum(other.ids_N, other.patients_N, other.labels_N, other.scores_SNC)
+        for other in (result, several_labels([[0, 1, 1], [1, 0, 1]]), several_labels([[0, 1, 1], [0, 0, 1]]))
+    ]
+    assert len(set(sums)) == 3
+
+
+@pytest.mark.parametrize("labels", [[[0, 1], [1, 0]], [[[0, 1, 1]], [[1, 0, 0]]], [[0, 1, 1]]])
+def test_labels_of_another_shape_than_the_scores_are_refused(labels: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"labels of shape|scores of 2 images"):
+        several_labels(labels)
 
 
 @pytest.mark.parametrize(

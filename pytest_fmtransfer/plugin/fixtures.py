@@ -10,6 +10,7 @@ from pytest_fmtransfer.plugin.collection import TELLING
 from pytest_fmtransfer.plugin.controlling import measure_controls, tell, wants_controls
 from pytest_fmtransfer.plugin.marks import CASE, Case
 from pytest_fmtransfer.plugin.measuring import measure, plain_errors
+from pytest_fmtransfer.plugin.obtained import HELD
 from pytest_fmtransfer.plugin.options import settings_of
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def _baseline(request: pytest.FixtureRequest, cell: Cell, candidate: "CellResult
     update = settings_of(request.config).update
     if update == "all" or (update and not stored.has(cell)) or (update == "changed" and _moved(stored, candidate)):
         stored.write(candidate)
+    request.node.stash[HELD] = (stored, candidate)
     return stored.load(cell)
 
 
@@ -96,7 +98,7 @@ def baselines_of(item: pytest.Item) -> "Baselines":
 
     settings = settings_of(item.config)
     folder = settings.baselines or _nearest_baselines(item)
-    return Baselines(folder=settings.of_profile(folder))
+    return Baselines(folder=settings.of_profile(folder), locks=settings.places.store / "locks")
 
 
 def _nearest_baselines(item: pytest.Item) -> Path:

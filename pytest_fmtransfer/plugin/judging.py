@@ -13,6 +13,7 @@ from pytest_fmtransfer.plugin.families import family_of
 from pytest_fmtransfer.plugin.fixtures import baselines_of
 from pytest_fmtransfer.plugin.marks import Case, case_of, claim_of
 from pytest_fmtransfer.plugin.measuring import MEASURED, available
+from pytest_fmtransfer.plugin.obtained import keep_obtained
 from pytest_fmtransfer.plugin.options import settings_of
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
         item.user_properties.append((PROPERTY, json.dumps(row, sort_keys=True, ensure_ascii=False)))
         for verdict in reached:
             item.add_report_section("call", "verdict", verdict.text)
+        keep_obtained(item, reached)
     if expectation is None:
         if failure is not None:
             raise failure

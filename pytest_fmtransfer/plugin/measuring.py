@@ -47,7 +47,8 @@ def measure(item: pytest.Item, cell: Cell) -> "CellResult":
         if settings.export is not None:
             from pytest_fmtransfer.baselines import Baselines
 
-            Baselines(folder=settings.of_profile(settings.export)).write(result)
+            folder = settings.of_profile(settings.export)
+            Baselines(folder=folder, locks=settings.places.store / "locks").write(result)
     item.stash.setdefault(MEASURED, []).append(result)
     return result
 

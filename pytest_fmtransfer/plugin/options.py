@@ -1,6 +1,5 @@
 """Options, ini values and what they amount to for one session."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 
 from pytest_fmtransfer.catalog.registry import Registry, Spec
 from pytest_fmtransfer.errors import InvalidInput, nearest
-from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.places import Places, on_ci
 
 DEFAULT_PROFILE = "ci"
 REPORTS = ("terminal", "markdown", "csv", "json")
@@ -142,13 +141,12 @@ def configure(config: pytest.Config) -> None:
 
     Raises pytest.UsageError for a value that cannot be used, naming those that can.
     """
-    on_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
     mistakes: list[str] = []
     registry = SessionRegistry(mistakes)
     update = config.getoption("--fm-update")
     if update is not None and update not in UPDATES:
         raise pytest.UsageError(f"--fm-update={update}: {nearest(update, UPDATES)}")
-    if update is not None and on_ci:
+    if update is not None and on_ci():
         raise pytest.UsageError("--fm-update refuses to write baselines where CI is set; run it on your machine")
     export, collect = _export_folder(config), _collect_folder(config)
     if export and collect:
@@ -167,7 +165,7 @@ def configure(config: pytest.Config) -> None:
         require=cast(int, config.getoption("--fm-require")),
         allow_missing=cast(bool, config.getoption("--fm-allow-missing")),
         controls=cast(bool, config.getoption("--fm-controls")),
-        on_ci=on_ci,
+        on_ci=on_ci(),
         mistakes=mistakes,
     )
 

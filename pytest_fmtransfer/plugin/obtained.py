@@ -1,0 +1,47 @@
+"""After a test: what was obtained waits beside the baseline that it did not agree with."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_fmtransfer.baselines import Baselines
+    from pytest_fmtransfer.cell_result import CellResult
+    from pytest_fmtransfer.judge.court import Verdict
+
+# Set by the fixture `baseline`: where an item's baseline is, and what is held against it.
+HELD = pytest.StashKey[tuple["Baselines", "CellResult"]]()
+
+
+def keep_obtained(item: pytest.Item, reached: "Sequence[Verdict]") -> None:
+    """Keep the candidate's result where it did not come out unchanged, so that it can be accepted without running again.
+
+    What waited is removed where it did. A folder that cannot be written to changes no verdict; the report says so.
+    """
+    verdicts = [verdict for verdict in reached if verdict.kind == "unchanged_from"]
+    held = item.stash.get(HELD, None)
+    if held is None or not verdicts:
+        return
+    stored, candidate = held
+    try:
+        if all(verdicts):
+            stored.drop_obtained(candidate.cell)
+        else:
+            stored.keep_obtained(candidate)
+            told = f"{candidate.cell} --folder {quote(str(_from_here(stored.folder)))}"
+            item.add_report_section(
+                "call",
+                "baseline",
+                f"obtained: {_from_here(stored.obtained(candidate.cell).record)}\n"
+                f"  compare: fmtransfer baseline diff {told}\n  accept: fmtransfer baseline accept {told}",
+            )
+    except OSError as error:
+        item.add_report_section("call", "baseline", f"what was obtained could not be kept: {error}")
+
+
+def _from_here(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

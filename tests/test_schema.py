@@ -1,0 +1,104 @@
+"""The published schema of a result's record: it names what is written, and every stored baseline follows it."""
+
+import json
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator, ValidationError
+
+import pytest_fmtransfer
+from pytest_fmtransfer import Cell, Places, transfer
+from pytest_fmtransfer.baselines import Baselines
+from pytest_fmtransfer.results import SCHEMA, Recorded, Result
+from tests.helpers import result
+
+BASELINES = Path(__file__).parents[1] / "suites" / "baselines"
+SCHEMA_FILE = Path(pytest_fmtransfer.__file__).with_name("result.schema.json")
+RULES: dict[str, Any] = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+VALIDATOR = Draft202012Validator(RULES, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+NEW: dict[str, Any] = {
+    "weights": "0123",
+    "architecture": "some_net",
+    "forward_dtype": "float32",
+    "device": "cpu",
+    "processor": "some",
+    "versions": {"timm": "1.0.20"},
+}
+
+
+def a_baseline() -> Result:
+    recorded = Recorded(date="2026-11-25", commit="0" * 40, version="0.1.0")
+    return replace(result("new.model-data-knn", 1.0, subject=NEW), recorded=recorded)
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(RULES)
+    assert RULES["properties"]["schema"]["const"] == SCHEMA
+
+
+@pytest.mark.parametrize("path", sorted(BASELINES.glob("*.json")), ids=lambda path: path.stem)
+def test_every_baseline_follows_it_and_can_be_loaded(path: Path, tmp_path: Path) -> None:
+    VALIDATOR.validate(json.loads(path.read_text(encoding="utf-8")))
+    cell = Cell.parse(path.stem)
+    assert Baselines(folder=path.parent, locks=tmp_path).load(cell).cell == cell
+
+
+def test_what_is_measured_follows_it(places: Places) -> None:
+    measured = transfer(Cell("shortcut.metadata", "br35h", "knn"), places=places)
+    assert measured.cost.feature_bytes == 511 * 3247 * 4  # the probe's width, in float32
+    record = json.loads(json.dumps(measured.record()))
+    VALIDATOR.validate(record)
+    assert record["recorded"] is None
+
+
+def objects_of(rules: dict[str, Any], record: Any) -> Generator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Every object that the schema closes, with the record's own."""
+    if rules.get("additionalProperties") is False:
+        yield rules.get("title", rules["description"]), rules, record
+    for name, inner in rules.get("properties", {}).items():
+        if name in record:
+            yield from objects_of(inner, record[name])
+
+
+def test_it_names_exactly_what_is_written() -> None:
+    objects = list(objects_of(RULES, a_baseline().record()))
+    assert len(objects) == 5  # the record, its question, its metric, its cost, and when it was recorded
+    for name, rules, written in objects:
+        assert set(rules["properties"]) == set(written), name
+        assert set(rules["required"]) == set(written), name
+
+
+def test_every_field_is_described() -> None:
+    def undescribed(rules: dict[str, Any], name: str) -> list[str]:
+        inner = [found for key, value in rules.get("properties", {}).items() for found in undescribed(value, key)]
+        return inner if rules.get("description") else [name, *inner]
+
+    assert undescribed(RULES, "record") == []
+
+
+EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "field taken out": lambda record: record.pop("margin"),
+    "field added": lambda record: record.update(note="looks fine"),
+    "field added to the question": lambda record: record["question"].update(note="looks fine"),
+    "cost taken out": lambda record: record["cost"].pop("feature_bytes"),
+    "older schema": lambda record: record.update(schema=1),
+    "metric as text": lambda record: record["metric"].update(mean="0.93"),
+    "no seed": lambda record: record.update(seeds=[]),
+    "cell of two parts": lambda record: record.update(cell="new.model-data"),
+    "checksum cut": lambda record: record.update(checksum=record["checksum"][:-1]),
+    "date in words": lambda record: record["recorded"].update(date="in March"),
+    "subject without its weights": lambda record: record["subject"].pop("weights"),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
+def test_it_is_strict(edit: Callable[[dict[str, Any]], object]) -> None:
+    record = json.loads(json.dumps(a_baseline().record()))
+    VALIDATOR.validate(record)
+    edit(record)
+    with pytest.raises(ValidationError):
+        VALIDATOR.validate(record)
