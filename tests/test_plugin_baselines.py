@@ -1,9 +1,13 @@
-"""Baselines through the plugin: recorded, held against, stale, accepted; never pruned, never on CI."""
+"""Baselines through the plugin: recorded, held against, stale, accepted; never pruned, never recorded on CI."""
 
 import json
 from pathlib import Path
 
 import pytest
+
+from pytest_fmtransfer import Cell, Places, transfer
+from pytest_fmtransfer.baselines import Baselines
+from pytest_fmtransfer.results import SCHEMA, record_checksum
 
 CELL = "shortcut.metadata-br35h-knn"
 
@@ -19,18 +23,29 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 @pytest.fixture
-def recorded(suite: pytest.Pytester) -> Path:
-    suite.runpytest("--fm-update=new").assert_outcomes(passed=1)
-    return suite.path / "baselines" / f"{CELL}.json"
+def recorded(suite: pytest.Pytester, places: Places) -> Path:
+    """The record of the suite's cell, as `--fm-update=new` writes it."""
+    stored = Baselines(folder=suite.path / "baselines", locks=places.store / "locks")
+    stored.write(transfer(Cell.parse(CELL), places=places))
+    return stored.pair(Cell.parse(CELL)).record
 
 
-def edit(record: Path, *path: str, value: object) -> None:
+def edit(record: Path, *path: str, value: object, sealed: bool = False) -> None:
+    """Write a value into a record; `sealed` gives it a checksum to match, as if it had been written so."""
     whole = json.loads(record.read_text())
     inner = whole
     for name in path[:-1]:
         inner = inner[name]
     inner[path[-1]] = value
-    record.write_text(json.dumps(whole))
+    record.write_text(json.dumps(whole | {"checksum": record_checksum(whole)} if sealed else whole))
+
+
+def make_stale(record: Path) -> None:
+    edit(record, "question", "settings", value={"neighbours": [3], "temperature": 0.07}, sealed=True)
+
+
+def obtained(record: Path) -> list[Path]:
+    return sorted(record.parent.glob("*.obtained.*"))
 
 
 def test_a_missing_baseline_names_the_command_that_records_it(suite: pytest.Pytester) -> None:
@@ -39,15 +54,16 @@ def test_a_missing_baseline_names_the_command_that_records_it(suite: pytest.Pyte
     result.stdout.fnmatch_lines([f"*no baseline of {CELL}*--fm-update=new*"])
 
 
-def test_recorded_once_it_holds(suite: pytest.Pytester, recorded: Path) -> None:
+def test_recorded_once_it_holds(suite: pytest.Pytester) -> None:
+    suite.runpytest("--fm-update=new").assert_outcomes(passed=1)
     suite.runpytest().assert_outcomes(passed=1)
-    record = json.loads(recorded.read_text())
+    record = json.loads((suite.path / "baselines" / f"{CELL}.json").read_text())
     assert record["cell"] == CELL
     assert record["subject"]["versions"]["scikit-learn"]
 
 
 def test_a_changed_question_is_stale_and_named(suite: pytest.Pytester, recorded: Path) -> None:
-    edit(recorded, "question", "settings", value={"neighbours": [3], "temperature": 0.07})
+    make_stale(recorded)
     result = suite.runpytest()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*stale baseline, the question changed: settings*", "*--fm-update=changed*"])
@@ -59,9 +75,10 @@ def test_a_changed_question_is_stale_and_named(suite: pytest.Pytester, recorded:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("metric", "by_seed"), [0.99], "not the metric of its scores"),
-        (("scores",), "0" * 32, "not the ones that the record was written with"),
-        (("schema",), 99, "this version reads schema 1"),
+        (("metric", "by_seed"), [0.99], "the record was edited after it was written"),
+        (("scores",), "0" * 32, "the record was edited after it was written"),
+        (("recorded", "date"), "2020-01-01", "the record was edited after it was written"),
+        (("schema",), 99, f"this version reads schema {SCHEMA}"),
     ],
 )
 def test_a_baseline_edited_by_hand_is_detected(
@@ -70,7 +87,78 @@ def test_a_baseline_edited_by_hand_is_detected(
     edit(recorded, *path, value=value)
     result = suite.runpytest()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines([f"*{message}*"])
+    result.stdout.fnmatch_lines([f"*{recorded} cannot be used: *{message}*restore both files*--fm-update=all*"])
+
+
+def test_a_baseline_edited_by_hand_can_be_recorded_again(suite: pytest.Pytester, recorded: Path) -> None:
+    edit(recorded, "images", value=9)
+    suite.runpytest("--fm-update=all").assert_outcomes(passed=1)
+    suite.runpytest().assert_outcomes(passed=1)
+
+
+def test_what_was_obtained_waits_until_a_run_agrees(suite: pytest.Pytester, recorded: Path) -> None:
+    as_recorded = recorded.read_bytes()
+    make_stale(recorded)
+    result = suite.runpytest()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*Captured baseline call*",
+            f"obtained: *{CELL}.obtained.json",
+            f"  compare: fmtransfer baseline diff {CELL} --folder baselines",
+            f"  accept: fmtransfer baseline accept {CELL} --folder baselines",
+        ]
+    )
+    assert [path.name for path in obtained(recorded)] == [f"{CELL}.obtained.json", f"{CELL}.obtained.npz"]
+    # What waits is what a new recording would be.
+    assert obtained(recorded)[0].read_bytes() == as_recorded
+    recorded.write_bytes(as_recorded)
+    suite.runpytest().assert_outcomes(passed=1)
+    assert obtained(recorded) == []
+
+
+def test_what_waits_is_gone_when_the_baseline_is_recorded_again(suite: pytest.Pytester, recorded: Path) -> None:
+    make_stale(recorded)
+    suite.runpytest().assert_outcomes(failed=1)
+    suite.runpytest("--fm-update=changed").assert_outcomes(passed=1)
+    assert obtained(recorded) == []
+
+
+def test_a_test_that_never_judges_its_baseline_leaves_what_waits(suite: pytest.Pytester, recorded: Path) -> None:
+    make_stale(recorded)
+    suite.runpytest().assert_outcomes(failed=1)
+    suite.makepyfile(
+        test_suite="import pytest\n\n"
+        "@pytest.mark.fm_cells(backbones=['shortcut.metadata'], datasets=['br35h'], regimes=['knn'])\n"
+        "def test_it(candidate, baseline):\n    assert candidate.not_worse_than(baseline)\n"
+    )
+    suite.runpytest().assert_outcomes(passed=1)
+    assert len(obtained(recorded)) == 2  # still those of the first run
+
+
+def test_it_waits_on_ci_too(suite: pytest.Pytester, recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_stale(recorded)
+    monkeypatch.setenv("CI", "true")
+    suite.runpytest().assert_outcomes(failed=1)
+    assert len(obtained(recorded)) == 2
+
+
+def test_a_folder_that_cannot_be_written_changes_no_verdict(suite: pytest.Pytester, recorded: Path) -> None:
+    make_stale(recorded)
+    (recorded.parent / f"{CELL}.obtained.npz").mkdir()  # also root cannot replace it by a file
+    result = suite.runpytest()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*stale baseline*", "*what was obtained could not be kept: *"])
+
+
+def test_a_baseline_is_found_whatever_its_test_is_called(suite: pytest.Pytester, recorded: Path) -> None:
+    before = {path: path.read_bytes() for path in recorded.parent.iterdir()}
+    text = (suite.path / "test_suite.py").read_text()
+    (suite.path / "test_suite.py").unlink()
+    suite.mkpydir("renamed")
+    (suite.path / "renamed" / "test_other.py").write_text(text.replace("test_it", "test_under_another_name"))
+    suite.runpytest("-v").stdout.fnmatch_lines([f"*::test_under_another_name?{CELL}? PASSED*"])
+    assert {path: path.read_bytes() for path in recorded.parent.iterdir()} == before
 
 
 def test_updating_touches_only_cells_that_ran(suite: pytest.Pytester, recorded: Path) -> None:
