@@ -72,7 +72,8 @@ class Baselines:
     def halves(self) -> list[Path]:
         """Records without scores, and scores without a record, of baselines and obtained results."""
         pairs = [pair for cell in self._named() for pair in (self.pair(cell), self.obtained(cell))]
-        return [path for pair in pairs if pair.record.is_file() != pair.scores.is_file() for path in pair if path.is_file()]
+        present = [[path for path in pair if path.is_file()] for pair in pairs]
+        return [paths[0] for paths in present if len(paths) == 1]
 
     def load(self, cell: Cell) -> Result:
         """The stored result of a cell.

@@ -15,7 +15,7 @@ from filelock import FileLock
 from pytest_fmtransfer.baselines import Baselines
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import BaselineError
-from pytest_fmtransfer.results import Recorded, Result
+from pytest_fmtransfer.results import Recorded
 from tests.helpers import result
 
 ROOT = Path(__file__).parents[1]
@@ -72,7 +72,8 @@ def test_a_baseline_comes_back_with_when_it_was_recorded(stored: Baselines) -> N
 
 
 def test_the_commit_of_the_repository_is_recorded_from_the_first_time_on(tmp_path: Path) -> None:
-    for command in (["init", "-q"], ["-c", "user.name=x", "-c", "user.email=x@y", "commit", "-qm", "x", "--allow-empty"]):
+    someone = ["-c", "user.name=x", "-c", "user.email=x@y"]
+    for command in (["init", "-q"], [*someone, "commit", "-qm", "x", "--allow-empty"]):
         subprocess.run(["git", "-C", tmp_path, *command], check=True)
     head = subprocess.run(["git", "-C", tmp_path, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
     stored = Baselines(folder=tmp_path / "new" / "folder", locks=tmp_path / "locks")
@@ -153,7 +154,7 @@ def test_a_damaged_pair_names_its_file_and_what_to_do(stored: Baselines, damage:
     stored.keep_obtained(result(CELL.id, 1.0))
     for pair in (stored.pair(CELL), stored.obtained(CELL)):
         damage(pair.record)
-    with pytest.raises(BaselineError, match="restore both files from version control, or .*--fm-update=all") as told:
+    with pytest.raises(BaselineError, match=r"restore both files from version control, or .*--fm-update=all") as told:
         stored.load(CELL)
     assert f"baseline {stored.pair(CELL).record} cannot be used" in str(told.value)
     with pytest.raises(BaselineError, match="run the test of its baseline again") as told:

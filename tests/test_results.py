@@ -138,7 +138,9 @@ def recorded_result() -> Result:
 
 RECORD: dict[str, Any] = recorded_result().record()
 ALL_PLACES = places_of(RECORD)
-json_values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3))
+json_values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3)
+)
 
 
 @settings(LAWS, max_examples=300)

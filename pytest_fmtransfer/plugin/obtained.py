@@ -17,9 +17,9 @@ HELD = pytest.StashKey[tuple["Baselines", "CellResult"]]()
 
 
 def keep_obtained(item: pytest.Item, reached: "Sequence[Verdict]") -> None:
-    """Keep the candidate's result where it did not come out unchanged, so that it can be accepted without running again.
+    """Keep the candidate's result where it did not come out unchanged, to be accepted without running again.
 
-    What waited is removed where it did. A folder that cannot be written to changes no verdict; the report says so.
+    Where it did, what waited is removed. A folder that cannot be written to changes no verdict; the report says so.
     """
     verdicts = [verdict for verdict in reached if verdict.kind == "unchanged_from"]
     held = item.stash.get(HELD, None)

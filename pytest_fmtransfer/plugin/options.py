@@ -1,5 +1,6 @@
 """Options, ini values and what they amount to for one session."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,0 +1,148 @@
+"""Look at baselines, compare them with what a run obtained, and accept or remove.
+
+A folder of baselines is looked for where you stand: this folder, if baselines are in it, then the folder
+`baselines`, then folders of that name one and two levels down. `--folder` names another, such as that of a profile,
+`suites/baselines/smoke`.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from pytest_fmtransfer.baselines import Baselines
+from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.cli.places import add_places, places_of
+from pytest_fmtransfer.errors import BaselineError, InvalidInput, nearest
+from pytest_fmtransfer.places import on_ci
+from pytest_fmtransfer.reports import baselines as texts
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(metavar="WHAT", dest="what", required=True)
+
+    def verb(name: str, work: Callable[[argparse.Namespace, Baselines], int], summary: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=summary, description=summary)
+        added.add_argument("--folder", type=Path, metavar="DIR", help="folder of baselines (default: the nearest)")
+        add_places(added, "store")  # the locks of writers are in it
+        added.set_defaults(work=work)
+        return added
+
+    verb("list", _list, "every baseline of the folder, and whether an obtained result waits beside it")
+    for name, work, summary in (
+        ("show", _show, "everything that a cell's baseline says"),
+        ("diff", _diff, "what a run obtained against the cell's baseline"),
+    ):
+        verb(name, work, summary).add_argument("cell", metavar="CELL", help="id of a cell")
+    accepting = verb("accept", _accept, "make what a run obtained the baseline; refused where CI is set")
+    which = accepting.add_mutually_exclusive_group(required=True)
+    which.add_argument("cells", nargs="*", default=[], metavar="CELL", help="ids of cells")
+    which.add_argument("--all", action="store_true", help="every cell of which an obtained result waits")
+    pruning = verb(
+        "prune",
+        _prune,
+        "say which files could go: obtained results that nobody accepted, halves of pairs and, with SUITE, baselines "
+        "that no test of these asks for",
+    )
+    pruning.add_argument("suites", nargs="*", metavar="SUITE", help="files, folders or ids, as pytest takes them")
+    pruning.add_argument("--yes", action="store_true", help="remove them")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    folder = _folder(arguments.folder)
+    try:
+        return arguments.work(arguments, Baselines(folder=folder, locks=places_of(arguments).store / "locks"))
+    except OSError as error:  # a folder or a store that cannot be written to
+        raise BaselineError(str(error)) from error
+
+
+def _list(arguments: argparse.Namespace, stored: Baselines) -> int:
+    del arguments
+    waiting = stored.waiting()
+    rows: list[tuple[str, ...]] = []
+    unusable: list[BaselineError] = []
+    for cell in stored.cells():
+        try:
+            rows.append(texts.line(stored.load(cell), waits=cell in waiting))
+        except BaselineError as error:
+            unusable.append(error)
+    print(texts.table([texts.HEADINGS, *rows]) if rows or unusable else f"no baseline in {stored.folder}")
+    for error in unusable:
+        print(f"fmtransfer baseline: {error}", file=sys.stderr)
+    return 2 if unusable else 0
+
+
+def _show(arguments: argparse.Namespace, stored: Baselines) -> int:
+    print(texts.in_full(stored.load(_known(arguments.cell, stored.cells(), f"no baseline in {stored.folder}"))))
+    return 0
+
+
+def _diff(arguments: argparse.Namespace, stored: Baselines) -> int:
+    cell = _known(arguments.cell, stored.waiting(), f"no obtained result waits in {stored.folder}")
+    print(texts.compared(stored.load_obtained(cell), stored.load(cell)))
+    return 0
+
+
+def _accept(arguments: argparse.Namespace, stored: Baselines) -> int:
+    if on_ci():
+        raise InvalidInput("accept refuses to write baselines where CI is set; run it on your machine")
+    waiting, none = stored.waiting(), f"no obtained result waits in {stored.folder}"
+    cells = waiting if arguments.all else [_known(name, waiting, none) for name in arguments.cells]
+    # All are read before any is written: one that cannot be used leaves the others as they are.
+    for obtained in [stored.load_obtained(cell) for cell in dict.fromkeys(cells)]:
+        stored.write(obtained)
+        found = f"{obtained.question.metric} {obtained.mean:.4f}"
+        print(f"accepted {obtained.cell}: {found}; commit {stored.pair(obtained.cell).record} and .npz")
+    if not cells:
+        print(none)
+    return 0
+
+
+def _prune(arguments: argparse.Namespace, stored: Baselines) -> int:
+    suites: Sequence[str] = arguments.suites
+    useless: dict[Path, str] = {}
+    if suites:
+        from pytest_fmtransfer.plugin.asked import cells_asked_for
+
+        unasked = set(stored.cells()) - cells_asked_for(suites)
+        reason = f"no test of {' '.join(suites)} asks for it"
+        useless |= {path: reason for cell in sorted(unasked) for path in stored.pair(cell) if path.exists()}
+    useless |= {path: "obtained, not accepted" for cell in stored.waiting() for path in stored.obtained(cell)}
+    useless |= dict.fromkeys(stored.halves(), "half of a pair")
+    for path, reason in useless.items():
+        print(f"{'removes' if arguments.yes else 'would remove'} {path}: {reason}")
+    if not useless:
+        print(f"nothing to remove in {stored.folder}")
+    elif arguments.yes:
+        stored.remove(useless)
+    else:
+        print("remove them: the same command with --yes")
+    return 0
+
+
+def _known(name: str, cells: Iterable[Cell], none: str) -> Cell:
+    """The cell of an id. Raises InvalidInput when it is none of `cells`, with near ids; `none` says what is missing."""
+    ids = {cell.id: cell for cell in cells}
+    if name not in ids:
+        raise InvalidInput(f"{name}: {none}" + (f" for that cell; {nearest(name, ids)}" if ids else ""))
+    return ids[name]
+
+
+def _folder(named: Path | None) -> Path:
+    """Raises InvalidInput when there is none, or when several are as near."""
+    if named is not None:
+        if not named.is_dir():
+            raise InvalidInput(f"--folder={named}: no such folder")
+        return named
+    here = Path.cwd()
+    if Baselines(folder=here).cells():
+        return here
+    for pattern in ("baselines", "*/baselines", "*/*/baselines"):
+        found = [path.relative_to(here) for path in sorted(here.glob(pattern)) if path.is_dir()]
+        open_to_see = [path for path in found if not any(part.startswith(".") for part in path.parts)]
+        if len(open_to_see) > 1:
+            several = ", ".join(map(str, open_to_see))
+            raise InvalidInput(f"several folders of baselines: {several}; name one with --folder=DIR")
+        if open_to_see:
+            return open_to_see[0]
+    raise InvalidInput("no folder named baselines here or up to two levels down; name one with --folder=DIR")

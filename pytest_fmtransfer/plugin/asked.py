@@ -1,0 +1,39 @@
+"""Which cells the tests of some suites ask a baseline for, without running them."""
+
+import io
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+
+import pytest
+
+from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.plugin.collection import own_cell
+
+
+class _Asked:
+    """Hears of every item before any selection, so that what a project deselects by default is asked for too."""
+
+    def __init__(self) -> None:
+        self.cells: set[Cell] = set()
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        cell = own_cell(item)
+        if cell is not None and "baseline" in getattr(item, "fixturenames", ()):
+            self.cells.add(cell)
+
+
+def cells_asked_for(suites: Sequence[str]) -> set[Cell]:
+    """Cells of the items that ask for the fixture `baseline`; `suites` are what pytest takes: files, folders, ids.
+
+    Raises InvalidInput when pytest cannot collect all of them: a test that is not seen asks for nothing.
+    """
+    asked = _Asked()
+    # Nothing is asserted here, and what is imported already cannot be rewritten without a warning.
+    options = ["--collect-only", "-q", "--assert=plain", "-p", "no:cacheprovider"]
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        code = pytest.main([*options, "--", *suites], plugins=[asked])
+    if code != pytest.ExitCode.OK:
+        named = " ".join(suites)
+        raise InvalidInput(f"pytest collects no tests from {named}, or not all; see: pytest --collect-only {named}")
+    return asked.cells

@@ -1,0 +1,139 @@
+"""Baselines as text: a table of a folder, one record in full, and one beside what was obtained.
+
+Legend: S seeds, N test images, C classes.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from pytest_fmtransfer.judge.intervals import interval
+from pytest_fmtransfer.judge.regression import relative_move
+from pytest_fmtransfer.judge.wording import plural
+from pytest_fmtransfer.results import Result
+
+HEADINGS = ("cell", "metric", "mean", "images", "patients", "profile", "recorded", "obtained")
+
+
+def line(result: Result, *, waits: bool) -> tuple[str, ...]:
+    """A baseline's row under `HEADINGS`; `waits`: an obtained result lies beside it."""
+    return (
+        result.cell.id,
+        result.question.metric,
+        f"{result.mean:.4f}",
+        str(len(result.ids_N)),
+        str(_patients(result)),
+        result.question.profile,
+        result.recorded.date if result.recorded else "",
+        "waits" if waits else "",
+    )
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows in aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def in_full(result: Result) -> str:
+    """Everything that a record says, for people."""
+    question, cost = result.question, result.cost
+    found = interval(result)
+    limits = f", 95 % interval [{found[0]:.4f}, {found[1]:.4f}]" if found else ", too few patients for an interval"
+    seeds = "the seed does not matter" if not result.seeded else f"{len(result.seeds)} seeds"
+    by_seed = ", ".join(f"{seed}: {value:.4f}" for seed, value in zip(result.seeds, result.by_seed, strict=True))
+    lines = [
+        f"{result.cell}: {question.metric} {result.mean:.4f}{limits}",
+        f"  by seed: {by_seed} ({seeds})",
+        f"  test side: {len(result.ids_N)} images of {_patients(result)} {plural(result.patient_unit)}; "
+        f"classes: {', '.join(result.classes)}; margin {result.margin:g}",
+        f"  chosen: {'; '.join(_plain(choice) for choice in result.chosen)}",
+        f"  question {question.fingerprint}",
+        *(f"    {name}: {_plain(value)}" for name, value in asdict(question).items()),
+        "  subject",
+        *(f"    {name}: {_plain(value)}" for name, value in sorted(result.subject.items())),
+        f"  cost: {cost.forward_passes} forward passes in {cost.forward_seconds:.1f} s, adapted in "
+        f"{cost.adapt_seconds:.1f} s, {cost.feature_bytes / 2**20:.1f} MiB of features",
+        f"  {_when(result)}",
+    ]
+    return "\n".join(lines)
+
+
+def compared(obtained: Result, baseline: Result) -> str:
+    """What was obtained against the baseline of the same cell: question, metric, scores, subject."""
+    asked, was_asked = obtained.question, baseline.question
+    metric = was_asked.metric if asked.metric == was_asked.metric else f"{was_asked.metric} → {asked.metric}"
+    changed = asked.differences(was_asked)
+    lines = [
+        f"{obtained.cell}: obtained against its baseline",
+        f"  baseline {_when(baseline)}",
+        f"  obtained {_when(obtained)}",
+        f"  {metric}: {baseline.mean:.4f} → {obtained.mean:.4f} ({obtained.mean - baseline.mean:+.4f})",
+        *_scores(obtained, baseline),
+        *(f"  the question changed: {change}" for change in changed),
+        *_changes(obtained.subject, baseline.subject),
+    ]
+    return "\n".join(lines)
+
+
+def _scores(obtained: Result, baseline: Result) -> Iterator[str]:
+    mine, theirs = set(obtained.ids_N.tolist()), set(baseline.ids_N.tolist())
+    if mine != theirs:
+        yield (
+            f"  test images: {len(mine & theirs)} in both, {len(theirs - mine)} gone, {len(mine - theirs)} new; "
+            "their scores are not compared"
+        )
+        return
+    for what in ("seeds", "classes"):
+        new, old = getattr(obtained, what), getattr(baseline, what)
+        if new != old:
+            yield f"  {what}: {_plain(old)} → {_plain(new)}; scores are not compared"
+            return
+    new_SNC, old_SNC = obtained.scores_SNC, baseline.scores_SNC
+    moved_N = np.abs(new_SNC - old_SNC).max(axis=(0, 2))
+    worst = obtained.ids_N[int(moved_N.argmax())]
+    yield f"  largest score change: {relative_move(new_SNC, old_SNC):.2g} standard deviations, at {worst}"
+    yield f"  rank correlation: {_rank_correlation(new_SNC, old_SNC):.4f}"
+    if obtained.labels_N.ndim == 1:
+        other_SN = new_SNC.argmax(axis=2) != old_SNC.argmax(axis=2)
+        yield f"  predictions that changed class: {int(other_SN.sum())} of {other_SN.size}"
+
+
+def _rank_correlation(new_SNC: np.ndarray, old_SNC: np.ndarray) -> float:
+    """Spearman's, of the last column; 0 where one of the two is constant."""
+    new, old = new_SNC[..., -1].ravel(), old_SNC[..., -1].ravel()
+    return float(spearmanr(new, old).statistic) if np.ptp(new) and np.ptp(old) else 0.0
+
+
+def _changes(subject: Mapping[str, Any], stored: Mapping[str, Any]) -> Iterator[str]:
+    mine, theirs = dict(_flat(subject)), dict(_flat(stored))
+    moved = [name for name in sorted(mine.keys() | theirs.keys()) if mine.get(name) != theirs.get(name)]
+    for name in moved:
+        yield f"  changed under it: {name} {_plain(theirs.get(name))} → {_plain(mine.get(name))}"
+    if not moved:
+        yield "  nothing known changed under it"
+
+
+def _flat(record: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    for name, value in record.items():
+        yield from value.items() if isinstance(value, Mapping) else [(name, value)]
+
+
+def _patients(result: Result) -> int:
+    return len(np.unique(result.patients_N))
+
+
+def _when(result: Result) -> str:
+    if result.recorded is None:
+        return "not recorded"
+    commit = f"at commit {result.recorded.commit}" if result.recorded.commit else "outside a repository"
+    return f"recorded {result.recorded.date} {commit} by pytest-fmtransfer {result.recorded.version}"
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
