@@ -140,7 +140,7 @@ def _text(verdict: Verdict, readings: list[Reading], outcomes: list[Outcome], co
         )
     lines += dict.fromkeys(line for reading in readings for line in scope(reading.comparison.candidate))
     lines += [verdict.mark] if verdict.mark else []
-    lines += [f"would settle it: {verdict.settle}"] if verdict.settle else []
+    lines += [verdict.settle] if verdict.settle else []
     return "\n  ".join(lines)
 
 

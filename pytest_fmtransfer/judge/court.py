@@ -25,7 +25,7 @@ class Verdict:
     for a loss); `lower` and `upper` are the two-sided interval at 1 − 2 × `level`, whose ends are the one-sided
     limits that decide; they are None where a class has too few patients for any. `p` is one-sided. `reason` says
     why a verdict is not what the interval alone would say, `mark` what a reader should hold against it. `settle`
-    says what would settle an inconclusive one.
+    is the sentence that says what would settle one that does not pass, empty where there is nothing to say.
     """
 
     kind: str

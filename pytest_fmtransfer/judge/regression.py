@@ -167,4 +167,5 @@ def _verdict(
         summary=shortened(summary),
         text="\n  ".join(lines),
         effect=effect,
+        settle="" if outcome == "supported" else accept(candidate.cell.id),
     )

@@ -48,7 +48,7 @@ def what_would_settle_it(verdict: Verdict, reading: Reading) -> str:
     comparison = reading.comparison
     margin, unit = comparison.candidate.margin, plural(comparison.candidate.patient_unit)
     if verdict.reason or comparison.patient_piece is None:
-        return f"what is named above ({verdict.reason})"
+        return f"would settle it: what is named above ({verdict.reason})"
     enough = patients_to_settle(
         patients=len(np.unique(comparison.candidate.patients_N)),
         patient_variance=comparison.patient_piece.variance,
@@ -57,7 +57,7 @@ def what_would_settle_it(verdict: Verdict, reading: Reading) -> str:
         alpha=reading.level,
     )
     what = "more seeds, not more patients" if enough is None else f"{enough} {unit} in the test side"
-    return f"{what}, for a true difference of {margin:g}"
+    return f"would settle it: {what}, for a true difference of {margin:g}"
 
 
 def plural(unit: str) -> str:
@@ -102,7 +102,7 @@ def _full_text(verdict: Verdict, reading: Reading, court: Court, diagnostics: li
             lines.append(
                 f"underpowered: the smallest detectable difference is larger than the margin {candidate.margin:g}"
             )
-        lines.append(f"would settle it: {verdict.settle}")
+        lines.append(verdict.settle)
     return "\n  ".join(lines)
 
 

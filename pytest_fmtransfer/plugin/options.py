@@ -13,7 +13,7 @@ from pytest_fmtransfer.errors import InvalidInput, nearest
 from pytest_fmtransfer.places import Places, on_ci
 
 DEFAULT_PROFILE = "ci"
-REPORTS = ("terminal", "markdown", "csv", "json")
+REPORTS = ("terminal", "markdown", "csv", "json", "github")
 UPDATES = ("new", "changed", "all")
 
 T = TypeVar("T")
@@ -89,8 +89,9 @@ def add_options(parser: pytest.Parser) -> None:
         const="terminal",
         default=[],
         metavar="KIND[:FILE]",
-        help="report cells and claims: terminal (default), markdown, csv or json; repeatable; "
-        "write the kind with '=', as in --fm-report=markdown:report.md",
+        help="report cells and claims: terminal (default), markdown, csv or json, or github, which annotates what "
+        "fails and adds the markdown report to $GITHUB_STEP_SUMMARY; repeatable; write the kind with '=', as in "
+        "--fm-report=markdown:report.md",
     )
     group.addoption(
         "--fm-profile",
@@ -192,8 +193,8 @@ def _report_request(text: str) -> ReportRequest:
     if kind not in REPORTS:
         near = nearest(kind, REPORTS)
         raise pytest.UsageError(f"--fm-report: no report kind {kind!r}; {near} (write --fm-report=terminal {text})")
-    if kind == "terminal" and file:
-        raise pytest.UsageError(f"--fm-report=terminal takes no file; write --fm-report=markdown:{file}")
+    if kind in ("terminal", "github") and file:
+        raise pytest.UsageError(f"--fm-report={kind} takes no file; write --fm-report=markdown:{file}")
     return ReportRequest(kind=kind, file=Path(file).absolute() if file else None)
 
 

@@ -10,8 +10,10 @@ from typing import Any, TextIO
 import pytest
 
 from pytest_fmtransfer.plugin.collection import MISTAKES
+from pytest_fmtransfer.plugin.failing import failure_of
 from pytest_fmtransfer.plugin.judging import PROPERTY
 from pytest_fmtransfer.plugin.options import ReportRequest, settings_of
+from pytest_fmtransfer.reports.github import Failure, annotations, append_summary
 from pytest_fmtransfer.store import write_atomically
 
 
@@ -30,6 +32,8 @@ class Reporter:
     def __init__(self, config: pytest.Config) -> None:
         self._settings = settings_of(config)
         self._rows: list[dict[str, Any]] = []
+        self._failures: list[Failure] = []
+        self._root = config.rootpath
         # pytest holds standard error back while a test runs; a copy made now is the real terminal.
         self._terminal = _copy_of_terminal()
         if self._terminal is not None:
@@ -38,8 +42,16 @@ class Reporter:
             show_on(self._terminal, before=lambda: _end_the_line(config))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        rows: list[dict[str, Any]] = []
         if report.when == "call":
-            self._rows += [json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY]
+            rows = [json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY]
+        self._rows += rows
+        if report.failed:
+            self._failures.append(failure_of(report, rows, root=self._root))
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._failures.append(failure_of(report, [], root=self._root))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -55,6 +67,8 @@ class Reporter:
         for request in self._settings.reports:
             if request.file is not None:
                 _write(request.file, self._draw(request.kind))
+            elif request.kind == "github" and (summary := _job_summary()) is not None:
+                append_summary(summary, self._draw("markdown"))
         passed = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
         if self._measured() < self._settings.require and passed:
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
@@ -65,7 +79,10 @@ class Reporter:
         if config.option.collectonly:
             return
         for request in self._settings.reports:
-            if request.file is None:
+            if request.kind == "github":
+                for line in annotations(self._failures):
+                    terminalreporter.write_line(line)
+            elif request.file is None:
                 terminalreporter.section(f"fmtransfer: {request.kind} report")
                 terminalreporter.write(self._draw(request.kind))
             else:
@@ -108,9 +125,16 @@ def _refuse_what_cannot_be_written(request: ReportRequest) -> None:
         raise pytest.UsageError(
             f"--fm-report draws its tables with {' and '.join(lacking)}: pip install 'pytest-fmtransfer[report]'"
         )
-    file = request.file
+    file = _job_summary() if request.kind == "github" else request.file
     if file is not None and (file.is_dir() or not os.access(file.parent, os.W_OK)):
-        raise pytest.UsageError(f"--fm-report={request.kind}: cannot write {file}; name a file in a folder that exists")
+        where = "GITHUB_STEP_SUMMARY" if request.kind == "github" else f"--fm-report={request.kind}"
+        raise pytest.UsageError(f"{where}: cannot write {file}; name a file in a folder that exists")
+
+
+def _job_summary() -> Path | None:
+    """The file whose text GitHub Actions shows in the summary of a job; None elsewhere."""
+    file = os.environ.get("GITHUB_STEP_SUMMARY")
+    return Path(file) if file else None
 
 
 def _copy_of_terminal() -> TextIO | None:

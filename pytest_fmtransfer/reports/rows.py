@@ -70,6 +70,7 @@ def verdict_row(verdict: Verdict) -> Row:
             "family_size",
             "reason",
             "summary",
+            "settle",
         )
     }
 

@@ -1,0 +1,42 @@
+"""What pytest says of a failing test, as a report needs it: where it stands, and why it failed."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from pytest_fmtransfer.reports.github import Failure, message_of
+
+
+def failure_of(
+    report: pytest.TestReport | pytest.CollectReport, rows: Iterable[Mapping[str, Any]], *, root: Path
+) -> Failure:
+    """A failing report of a test's set-up, call or tear-down, or of a module that cannot be collected.
+
+    `rows` are what the test told of itself; `root` is what pytest's locations are relative to.
+    """
+    file, line, name = cast(tuple[str, int | None, str], report.location)
+    at = f": error at {report.when}" if report.when in ("collect", "setup", "teardown") else ""
+    return Failure(
+        file=_below_the_repository(Path(os.path.normpath(root / file)), root),
+        line=None if line is None else line + 1,
+        title=f"{name}{at}",
+        message=message_of(_words(report), [verdict for row in rows for verdict in row["verdicts"]]),
+    )
+
+
+def _words(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """The error's own message; the whole text where pytest kept no more than that."""
+    crash: Any = getattr(report.longrepr, "reprcrash", None)
+    text = str(report.longrepr if crash is None else crash.message)
+    return text.removeprefix("Failed: ")  # the class that pytest.fail raises
+
+
+def _below_the_repository(path: Path, root: Path) -> str:
+    """As GitHub names a file: relative to the checkout. Elsewhere, relative to pytest's root."""
+    for base in (Path(os.environ.get("GITHUB_WORKSPACE") or root), root):
+        if path.is_relative_to(base):
+            return path.relative_to(base).as_posix()
+    return path.as_posix()
