@@ -92,6 +92,7 @@ def _whole(kind: Compound, readings: list[Reading]) -> Verdict:
         p=_extreme(p_values, max),
         level=court.level,
         family_size=court.family_size,
+        metric=weakest.comparison.candidate.question.metric,
         reason=reason,
         mark=mark,
     )

@@ -93,6 +93,8 @@ def tells_backbones_apart(controls: Controls) -> Verdict:
         summary=summary,
         text="\n  ".join(lines),
         level=ALPHA,
+        metric=reference.question.metric,
+        margin=reference.margin,
         reason=why,
     )
 

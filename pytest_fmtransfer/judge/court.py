@@ -23,9 +23,10 @@ class Verdict:
 
     `effect`, `lower`, `upper` and `detectable` are in the metric's unit, candidate minus reference (the reverse
     for a loss); `lower` and `upper` are the two-sided interval at 1 − 2 × `level`, whose ends are the one-sided
-    limits that decide; they are None where a class has too few patients for any. `p` is one-sided. `reason` says
-    why a verdict is not what the interval alone would say, `mark` what a reader should hold against it. `settle`
-    is the sentence that says what would settle one that does not pass, empty where there is nothing to say.
+    limits that decide; they are None where a class has too few patients for any. `p` is one-sided, `margin` what
+    the claim asks for or allows. `reason` says why a verdict is not what the interval alone would say, `mark` what
+    a reader should hold against it. `settle` is the sentence that says what would settle one that does not pass.
+    Texts are empty where there is nothing to say.
     """
 
     kind: str
@@ -41,6 +42,8 @@ class Verdict:
     p: float | None = None
     level: float | None = None
     family_size: int = 1
+    metric: str = ""
+    margin: float = 0.0
     reason: str = ""
     mark: str = ""
     settle: str = ""

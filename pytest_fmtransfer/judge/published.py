@@ -68,7 +68,7 @@ def consistent_with(result: Result, published: Published, margin: float | None =
         elif upper <= -allowed or lower >= allowed:
             outcome = "refuted"
     p = None if bound is None else max(bound.p_above(-allowed), bound.p_below(allowed))
-    return _verdict("consistent_with", result, published, bound, outcome, p, reason, f"within ±{allowed:g}")
+    return _verdict("consistent_with", result, published, bound, outcome, p, reason, allowed)
 
 
 def above_published(result: Result, published: Published) -> Verdict:
@@ -79,7 +79,7 @@ def above_published(result: Result, published: Published) -> Verdict:
         level = current().level
         outcome = "supported" if bound.lower(level) > 0 else "refuted" if bound.upper(level) <= 0 else "inconclusive"
     p = None if bound is None else bound.p_above(0.0)
-    return _verdict("above_published", result, published, bound, outcome, p, "", "above 0")
+    return _verdict("above_published", result, published, bound, outcome, p, "", 0.0)
 
 
 def _bound(result: Result, published: Published) -> Bound | None:
@@ -108,7 +108,7 @@ def _verdict(
     outcome: Outcome,
     p: float | None,
     reason: str,
-    rule: str,
+    margin: float,
 ) -> Verdict:
     court = current()
     if bound is None:
@@ -116,6 +116,7 @@ def _verdict(
         interval = "no interval"
     else:
         interval = f"[{bound.lower(court.level):+.4f}, {bound.upper(court.level):+.4f}]"
+    rule = f"within ±{margin:g}" if margin else "above 0"
     effect = result.mean - published.value
     summary = shortened(
         f"{outcome}: {reason or f'Δ {effect:+.4f} {interval} against the published {published.value:g}'}"
@@ -142,6 +143,8 @@ def _verdict(
         p=p,
         level=court.level,
         family_size=court.family_size,
+        metric=result.question.metric,
+        margin=margin,
         reason=reason,
     )
     court.record(verdict)

@@ -167,5 +167,6 @@ def _verdict(
         summary=shortened(summary),
         text="\n  ".join(lines),
         effect=effect,
+        metric=candidate.question.metric,
         settle="" if outcome == "supported" else accept(candidate.cell.id),
     )

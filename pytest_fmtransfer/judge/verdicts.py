@@ -83,6 +83,8 @@ def _judge(reading: Reading) -> Verdict:
         p=reading.p,
         level=court.level,
         family_size=court.family_size,
+        metric=comparison.candidate.question.metric,
+        margin=abs(reading.threshold),
         reason=reason,
         mark=mark,
     )

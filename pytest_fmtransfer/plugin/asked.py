@@ -8,7 +8,7 @@ import pytest
 
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput
-from pytest_fmtransfer.plugin.collection import own_cell
+from pytest_fmtransfer.plugin.marks import case_of
 
 
 class _Asked:
@@ -18,9 +18,9 @@ class _Asked:
         self.cells: set[Cell] = set()
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
-        cell = own_cell(item)
-        if cell is not None and "baseline" in getattr(item, "fixturenames", ()):
-            self.cells.add(cell)
+        case = case_of(item)
+        if case is not None and "baseline" in getattr(item, "fixturenames", ()):
+            self.cells.update(case.cells)
 
 
 def cells_asked_for(suites: Sequence[str]) -> set[Cell]:

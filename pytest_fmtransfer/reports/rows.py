@@ -5,26 +5,32 @@ A row travels from a worker to the controller as JSON, so nothing in it is a num
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pytest_fmtransfer.catalog.specs import RANDOM
+from pytest_fmtransfer.judge.controls import KIND as TELLING
 from pytest_fmtransfer.judge.court import Verdict
+from pytest_fmtransfer.judge.families import holm
 from pytest_fmtransfer.judge.intervals import interval
 from pytest_fmtransfer.results import Result
 
 Row = dict[str, Any]
 
 # Where several tests used one cell, the strongest origin is the report's: someone computed it in this run.
+PAIRS = ("beats", "not_worse_than", "equivalent_to")
 _ORIGINS = ("collected", "store", "computed")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything a report shows: one row per cell, one row per verdict, both in the order of their ids."""
+    """Everything a report shows: one row per cell, per verdict, and per dataset and regime whose controls were run,
+    in the order of their ids.
+    """
 
     cells: tuple[Row, ...]
     claims: tuple[Row, ...]
+    tellings: tuple[Row, ...]
 
 
 def cell_row(result: Result) -> Row:
@@ -68,7 +74,10 @@ def verdict_row(verdict: Verdict) -> Row:
             "p",
             "level",
             "family_size",
+            "metric",
+            "margin",
             "reason",
+            "mark",
             "summary",
             "settle",
         )
@@ -79,22 +88,43 @@ def gather(rows: Iterable[Mapping[str, Any]]) -> Report:
     """Rows of tests, in any order and from any number of workers, as one report."""
     cells: dict[str, Row] = {}
     claims: list[Row] = []
+    tellings: dict[str, Row] = {}
     for row in rows:
         for cell in row["cells"]:
             known = cells.get(cell["cell"])
             if known is None or _ORIGINS.index(cell["origin"]) > _ORIGINS.index(known["origin"]):
                 cells[cell["cell"]] = dict(cell)
-        shared = {"file": row["file"], "test": row["test"], **row["claim"], "expected": row["expected"]}
+        shared = {key: row[key] for key in ("file", "test", "family", "expected")} | row["claim"]
         claims.extend(shared | verdict for verdict in row["verdicts"])
+        told = [row["telling"], *(verdict for verdict in row["verdicts"] if verdict["kind"] == TELLING)]
+        tellings |= {verdict["candidate"]: verdict for verdict in told if verdict is not None}
     claims.sort(key=lambda claim: (claim["file"], claim["test"], claim["kind"], claim["reference"]))
     for cell in cells.values():
         cell["against_reference"] = _against_reference(cell, claims)
-    return Report(cells=tuple(cells[name] for name in sorted(cells)), claims=tuple(claims))
+    _adjust(claims)
+    return Report(
+        cells=tuple(cells[name] for name in sorted(cells)),
+        claims=tuple(claims),
+        tellings=tuple(tellings[name] for name in sorted(tellings)),
+    )
+
+
+def _adjust(claims: list[Row]) -> None:
+    """Give every claim its Holm-adjusted p-value within its family, of the size that was declared."""
+    members: dict[str, list[Row]] = {}
+    for claim in claims:
+        claim["p_holm"] = None
+        if claim["family"] is not None and claim["p"] is not None:
+            members.setdefault(claim["family"], []).append(claim)
+    for family in members.values():
+        size = max(len(family), *(claim["family_size"] for claim in family))
+        for claim, adjusted in zip(family, holm([claim["p"] for claim in family], size), strict=True):
+            claim["p_holm"] = adjusted
 
 
 def _against_reference(cell: Row, claims: list[Row]) -> Row | None:
     """The comparison that a cell's row shows: with another backbone, a learnt one before a control."""
-    own = [claim for claim in claims if claim["candidate"] == cell["cell"] and claim["kind"] != "unchanged_from"]
+    own = [claim for claim in claims if claim["candidate"] == cell["cell"] and claim["kind"] in PAIRS]
 
     def rank(claim: Row) -> tuple[bool, bool]:
         backbone, dataset, regime = claim["reference"].split("-")
@@ -106,4 +136,4 @@ def _against_reference(cell: Row, claims: list[Row]) -> Row | None:
 
 def as_json(report: Report) -> str:
     """Everything, for programs."""
-    return json.dumps({"cells": report.cells, "claims": report.claims}, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n"

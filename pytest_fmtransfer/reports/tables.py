@@ -8,6 +8,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from pytest_fmtransfer.reports.rows import Report, Row
+from pytest_fmtransfer.reports.sentences import in_words
 
 
 def terminal(report: Report) -> str:
@@ -51,6 +52,11 @@ def _sections(report: Report, heading: Callable[[str], str], layout: str) -> str
         "level of the claim's family. Seconds and images/s are of the computation, also where it came from the store.",
         heading("Claims"),
         table([_claim_line(claim) for claim in report.claims]) if report.claims else "no claim was judged",
+        "p is one-sided, corrected by Holm for the m claims that the family declares.",
+        heading("Can the datasets tell backbones apart?"),
+        table([_telling_line(telling) for telling in report.tellings])
+        if report.tellings
+        else "not asked: --fm-controls trains the controls of every dataset and regime",
         heading("Mean by dataset and backbone"),
         table(_matrix(report)),
     ]
@@ -80,10 +86,23 @@ def _claim_line(claim: Row) -> Row:
         "test": claim["test"],
         "claim": f"{claim['kind'].replace('_', ' ')} {claim['reference']}",
         "verdict": claim["outcome"],
+        "in words": in_words(claim),
         "expected": f"{expected['outcome']}: {expected['reason']}" if expected else "supported",
-        "Δ [interval]": _delta(claim) or claim["summary"],
-        "p": _number(claim["p"], ".2g"),
+        "Δ [interval]": _delta(claim),
+        "p": _number(claim["p_holm"], ".2g"),
         "m": str(claim["family_size"]),
+    }
+
+
+def _telling_line(telling: Row) -> Row:
+    _, dataset, regime = str(telling["candidate"]).split("-")
+    said = {"supported": "yes", "refuted": "no", "inconclusive": "not shown"}[telling["outcome"]]
+    return {
+        "dataset": dataset,
+        "regime": regime,
+        "tells": said,
+        "why not": telling["reason"],
+        "asked of": telling["candidate"],
     }
 
 

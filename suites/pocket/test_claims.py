@@ -74,6 +74,28 @@ def test_beats_the_shortcut(candidate, reference):
     assert candidate.beats(reference)
 
 
+@pytest.mark.fm_cells(backbones=["efficientnet_lite0"], datasets=["br35h", "br35h.naive"], regimes=REGIMES)
+@pytest.mark.fm_claim(
+    source=SOURCE,
+    where="pocket suite",
+    family_size=1,
+    expected={
+        "efficientnet_lite0-br35h.naive-knn": ("inconclusive", "the shortcut comes within .024, and the margin is .02"),
+        "efficientnet_lite0-br35h.naive-linear_probe": (
+            "inconclusive",
+            "the shortcut comes within .034, and the margin is .02",
+        ),
+    },
+)
+def test_tells_backbones_apart(controls):
+    """Random weights, shuffled labels and the files' metadata fail where a pretrained backbone succeeds.
+
+    On the naive split they do not: near copies stand on both sides, and whatever recognises a file again scores
+    high. What that split says about backbones is worth nothing.
+    """
+    assert controls.tell_backbones_apart()
+
+
 @pytest.mark.fm_cells(
     backbones=["shortcut.metadata"], datasets=["br35h.naive"], regimes=REGIMES, reference="efficientnet_lite0"
 )
