@@ -1,168 +1,213 @@
-"""Laws of the metrics and of their influences. Legend: N images, C classes."""
+"""Laws of the metrics, and what they refuse. Legend: N images, C classes or labels."""
 
-from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 
+from pytest_fmtransfer.catalog import specs
 from pytest_fmtransfer.errors import InvalidInput, UnknownName
-from pytest_fmtransfer.metrics import METRICS, evaluate
+from pytest_fmtransfer.metrics import METRICS, absent_labels, evaluate, metric_named, replicates
 from tests.helpers import LAWS, labels_of, noisy_scores, two_columns
+from tests.metric_samples import ANYTHING, EVERY_CLASS, FEWER, TIED, Sample, every_metric, perfect, samples
+
+of_classes = pytest.mark.parametrize("metric", sorted(name for name in METRICS if METRICS[name].task != "multilabel"))
 
 
-@dataclass(frozen=True)
-class Sample:
-    labels_N: NDArray[np.int64]
-    scores_NC: NDArray[np.float64]
-
-    def without(self, image: int) -> "Sample":
-        return Sample(np.delete(self.labels_N, image), np.delete(self.scores_NC, image, axis=0))
+def value_of(metric: str, sample: Sample) -> float:
+    return evaluate(metric, sample.labels, sample.scores_NC).value
 
 
-# Either few distinct values, so that ties are common, or any finite ones that float32 holds.
-tied = st.integers(-2, 2).map(float)
-anything = st.floats(-1e6, 1e6, width=32)
+@every_metric
+@FEWER
+@given(data=st.data())
+def test_the_order_of_the_images_does_not_matter(metric: str, data: st.DataObject) -> None:
+    sample = data.draw(samples(metric))
+    order_N = np.array(data.draw(st.permutations(range(len(sample)))))
+    here = evaluate(metric, sample.labels, sample.scores_NC)
+    there = evaluate(metric, sample.labels[order_N], sample.scores_NC[order_N])
+    assert there.value == pytest.approx(here.value, rel=1e-12, abs=1e-12)
+    if here.influence_N is not None:
+        np.testing.assert_allclose(there.influence_N, here.influence_N[order_N], rtol=1e-12, atol=1e-12)
 
 
-@st.composite
-def samples(draw: st.DrawFn, metric: str, fewest: int = 1) -> Sample:
-    """Labels and scores that are valid for `metric`, of `fewest` images upwards in each class present."""
-    classes = 2 if metric == "roc_auc" else draw(st.integers(2, 4))
-    label = st.integers(0, classes - 1)
-    first = range(classes) if metric == "roc_auc" else draw(st.sets(label, min_size=1))
-    others = draw(st.lists(st.sampled_from(sorted(first)), max_size=12))
-    labels_N = np.array(draw(st.permutations([*sorted(first) * fewest, *others])), dtype=np.int64)
-    values = draw(st.sampled_from([tied, anything]))
-    return Sample(labels_N, draw(arrays(np.float64, (len(labels_N), classes), elements=values)))
+@of_classes
+@FEWER
+@given(data=st.data())
+def test_what_is_added_to_all_scores_of_an_image_does_not_matter(metric: str, data: st.DataObject) -> None:
+    sample = data.draw(samples(metric, values=TIED))
+    shift_N = np.array(data.draw(st.lists(st.integers(-9, 9), min_size=len(sample), max_size=len(sample))))
+    shifted = Sample(sample.labels, sample.scores_NC + shift_N[:, None])
+    assert value_of(metric, shifted) == pytest.approx(value_of(metric, sample), abs=1e-12)
 
 
-every_metric = pytest.mark.parametrize("metric", sorted(METRICS))
-
-
+@pytest.mark.parametrize("metric", ["roc_auc", "average_precision", "mean_roc_auc"])
 @LAWS
-@given(samples("accuracy"))
-def test_accuracy_is_that_of_scikit_learn(sample: Sample) -> None:
-    expected = accuracy_score(sample.labels_N, sample.scores_NC.argmax(axis=1))
-    assert evaluate("accuracy", sample.labels_N, sample.scores_NC).value == pytest.approx(expected, abs=1e-12)
-
-
-@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
-@pytest.mark.filterwarnings("ignore:A single label was found")
-@LAWS
-@given(samples("balanced_accuracy"))
-def test_balanced_accuracy_is_that_of_scikit_learn(sample: Sample) -> None:
-    expected = balanced_accuracy_score(sample.labels_N, sample.scores_NC.argmax(axis=1))
-    ours = evaluate("balanced_accuracy", sample.labels_N, sample.scores_NC).value
-    assert ours == pytest.approx(expected, abs=1e-12)
-
-
-@LAWS
-@given(samples("roc_auc"))
-def test_roc_auc_is_that_of_scikit_learn(sample: Sample) -> None:
-    expected = roc_auc_score(sample.labels_N, sample.scores_NC[:, 1] - sample.scores_NC[:, 0])
-    assert evaluate("roc_auc", sample.labels_N, sample.scores_NC).value == pytest.approx(expected, abs=1e-12)
+@given(data=st.data())
+def test_only_the_order_of_the_scores_matters_to_a_metric_of_ranks(metric: str, data: st.DataObject) -> None:
+    sample = data.draw(samples(metric, values=TIED))
+    scores_NC = sample.scores_NC
+    if metric != "mean_roc_auc":
+        scores_NC = two_columns(scores_NC[:, 1] - scores_NC[:, 0])
+    stretched = Sample(sample.labels, scores_NC**3)
+    assert value_of(metric, stretched) == value_of(metric, Sample(sample.labels, scores_NC))
 
 
 @LAWS
 @given(samples("roc_auc"))
 def test_swapping_the_classes_leaves_the_roc_auc(sample: Sample) -> None:
-    swapped = evaluate("roc_auc", 1 - sample.labels_N, sample.scores_NC[:, ::-1])
-    here = evaluate("roc_auc", sample.labels_N, sample.scores_NC)
+    swapped = evaluate("roc_auc", 1 - sample.labels, sample.scores_NC[:, ::-1])
+    here = evaluate("roc_auc", sample.labels, sample.scores_NC)
     assert swapped.value == pytest.approx(here.value, abs=1e-12)
     np.testing.assert_allclose(swapped.influence_N, here.influence_N, atol=1e-12)
 
 
-@every_metric
+@pytest.mark.parametrize("metric", ["roc_auc_ovo", "roc_auc_ovr"])
 @LAWS
-@given(data=st.data())
-def test_influences_sum_to_zero_in_each_stratum(metric: str, data: st.DataObject) -> None:
-    sample = data.draw(samples(metric))
-    estimate = evaluate(metric, sample.labels_N, sample.scores_NC)
-    for stratum in np.unique(estimate.stratum_N):
-        assert estimate.influence_N[estimate.stratum_N == stratum].sum() == pytest.approx(0, abs=1e-12)
-
-
-@every_metric
-@LAWS
-@given(data=st.data())
-def test_an_influence_is_what_leaving_the_image_out_costs(metric: str, data: st.DataObject) -> None:
-    """Exactly, for a mean over the n images of a stratum: (metric − metric without it) × (n − 1) / n."""
-    sample = data.draw(samples(metric, fewest=2))
-    estimate = evaluate(metric, sample.labels_N, sample.scores_NC)
-    image = data.draw(st.integers(0, len(sample.labels_N) - 1))
-    n = int((estimate.stratum_N == estimate.stratum_N[image]).sum())
-    rest = sample.without(image)
-    left_out = evaluate(metric, rest.labels_N, rest.scores_NC).value
-    assert estimate.influence_N[image] == pytest.approx((estimate.value - left_out) * (n - 1) / n, abs=1e-12)
+@given(samples("roc_auc", values=ANYTHING))
+def test_of_two_classes_every_roc_auc_is_the_binary_one(metric: str, sample: Sample) -> None:
+    """Of scores so large, too, that their probabilities are all 0 or 1."""
+    many, binary = (evaluate(name, sample.labels, sample.scores_NC) for name in (metric, "roc_auc"))
+    assert many.value == pytest.approx(binary.value, abs=1e-12)
+    np.testing.assert_allclose(many.influence_N, binary.influence_N, atol=1e-12)
 
 
 @every_metric
-@LAWS
-@given(data=st.data())
-def test_the_order_of_the_images_does_not_matter(metric: str, data: st.DataObject) -> None:
-    sample = data.draw(samples(metric))
-    order_N = np.array(data.draw(st.permutations(range(len(sample.labels_N)))))
-    here = evaluate(metric, sample.labels_N, sample.scores_NC)
-    there = evaluate(metric, sample.labels_N[order_N], sample.scores_NC[order_N])
-    assert there.value == pytest.approx(here.value, abs=1e-12)
-    np.testing.assert_allclose(there.influence_N, here.influence_N[order_N], atol=1e-12)
+def test_the_best_value_is_that_of_perfect_scores_and_noise_is_worse(metric: str) -> None:
+    row, sample = metric_named(metric), perfect(metric)
+    assert value_of(metric, sample) == pytest.approx(row.best, abs=1e-12)
+    noise = Sample(sample.labels, np.random.default_rng(1).normal(size=sample.scores_NC.shape))
+    assert (value_of(metric, noise) < row.best) == row.higher_is_better
+    assert value_of(metric, noise) != row.best
+
+
+@every_metric
+def test_a_metric_is_kept_under_its_name(metric: str) -> None:
+    assert metric_named(metric).name == metric
+
+
+def test_a_dataset_may_declare_every_metric_and_no_other() -> None:
+    assert get_args(specs.Metric) == tuple(METRICS)
 
 
 def test_a_tie_of_highest_scores_goes_to_the_first_class() -> None:
     assert evaluate("accuracy", np.array([0, 1]), np.zeros((2, 2))).influence_N.tolist() == [0.25, -0.25]
 
 
-def test_a_class_without_images_does_not_count_in_balanced_accuracy() -> None:
-    labels_N = np.array([0, 0, 2])
-    assert evaluate("balanced_accuracy", labels_N, np.eye(4)[[0, 1, 2]]).value == 0.75
+@pytest.mark.parametrize(("metric", "expected"), [("balanced_accuracy", 0.75), ("macro_recall", 0.375)])
+def test_a_class_without_images_counts_as_nothing_or_not_at_all(metric: str, expected: float) -> None:
+    assert evaluate(metric, np.array([0, 0, 2]), np.eye(4)[[0, 1, 2]]).value == expected
+
+
+@pytest.mark.parametrize("positive", [0, 1])
+def test_a_label_that_all_or_no_images_have_counts_half(positive: int) -> None:
+    labels_NC = np.array([[0, positive], [1, positive]])
+    estimate = evaluate("mean_roc_auc", labels_NC, np.array([[0.0, 1.0], [1.0, 0.0]]))
+    assert estimate.value == 0.75
+    assert estimate.influence_N.tolist() == [0, 0]
+    assert absent_labels(labels_NC, ("edema", "fracture")) == ("fracture",)
+
+
+def test_classes_without_images_are_named() -> None:
+    assert absent_labels(np.array([0, 2, 2]), ("a", "b", "c", "d")) == ("b", "d")
+
+
+def test_probabilities_that_round_to_one_are_still_told_apart() -> None:
+    scores_NC = np.array([[0.0, 50.0, 0.0], [0.0, 60.0, 0.0], [0.0, 70.0, 0.0], [9.0, 0.0, 0.0], [0.0, 0.0, 9.0]])
+    # Of class 1 the first three have probability 1 in double precision; the one that is not of it scores lowest.
+    labels_N = np.array([2, 1, 1, 0, 2])
+    assert evaluate("roc_auc_ovr", labels_N, scores_NC).value == pytest.approx((1 + 1 + 5 / 6) / 3)
+    assert evaluate("log_loss", labels_N[:1], scores_NC[:1]).value == pytest.approx(50)
+
+
+def test_the_last_bin_of_the_calibration_error_holds_probability_one() -> None:
+    scores_NC = two_columns(np.array([100.0, np.log(0.98 / 0.02)]))
+    # Too sure by 1 and too unsure by 0.02, in one bin: half of the difference, not half of the sum.
+    assert evaluate("expected_calibration_error", np.array([0, 1]), scores_NC).value == pytest.approx(0.98 / 2)
 
 
 def test_an_unknown_metric_names_the_nearest() -> None:
-    with pytest.raises(UnknownName, match=r"unknown metric 'roc_acu'; did you mean roc_auc\?"):
+    with pytest.raises(UnknownName, match=r"unknown metric 'roc_acu'; did you mean roc_auc"):
         evaluate("roc_acu", labels_of(1, 1), np.zeros((2, 2)))
 
 
 @every_metric
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_scores_that_are_not_finite_are_counted_by_row(metric: str, bad: float) -> None:
-    scores_NC = noisy_scores(labels_of(3, 3), 1.0, seed=0)
-    scores_NC[1] = bad
-    scores_NC[4, 0] = bad
+    sample = perfect(metric)
+    sample.scores_NC[1] = bad
+    sample.scores_NC[4, 0] = bad
     with pytest.raises(InvalidInput, match="2 rows of scores are not finite"):
-        evaluate(metric, labels_of(3, 3), scores_NC)
+        value_of(metric, sample)
 
 
+@pytest.mark.parametrize("metric", sorted(EVERY_CLASS - {"average_precision"}))
 @pytest.mark.parametrize("counts", [(3, 0), (0, 3)])
-def test_roc_auc_of_one_class_is_refused(counts: tuple[int, int]) -> None:
-    with pytest.raises(InvalidInput, match="images of both classes"):
-        evaluate("roc_auc", labels_of(*counts), two_columns(np.arange(3.0)))
+def test_a_roc_auc_without_one_of_the_classes_is_refused(metric: str, counts: tuple[int, int]) -> None:
+    with pytest.raises(InvalidInput, match=r"images of (both classes|each)"):
+        evaluate(metric, labels_of(*counts), two_columns(np.arange(3.0)))
 
 
-def test_roc_auc_of_three_columns_is_refused() -> None:
+def test_average_precision_without_positive_images_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="images of class 1"):
+        evaluate("average_precision", labels_of(3, 0), two_columns(np.arange(3.0)))
+
+
+@pytest.mark.parametrize("metric", sorted(name for name in METRICS if METRICS[name].task == "binary"))
+def test_a_binary_metric_of_three_columns_is_refused(metric: str) -> None:
     with pytest.raises(InvalidInput, match="two columns of scores"):
-        evaluate("roc_auc", labels_of(2, 2), np.zeros((4, 3)))
+        evaluate(metric, labels_of(2, 2), np.zeros((4, 3)))
 
 
-@every_metric
+@pytest.mark.parametrize("metric", ["quadratic_kappa", "linear_kappa"])
+def test_a_kappa_of_one_class_taken_for_itself_is_refused(metric: str) -> None:
+    with pytest.raises(InvalidInput, match="0/0"):
+        evaluate(metric, np.array([1, 1]), np.array([[0.0, 1.0], [0.0, 1.0]]))
+
+
+@of_classes
 @pytest.mark.parametrize("shape", [(4,), (3, 2), (5, 2), (1, 4, 2)])
 def test_scores_that_are_not_one_row_per_label_are_refused(metric: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(InvalidInput, match="give one row per label"):
         evaluate(metric, labels_of(2, 2), np.zeros(shape))
 
 
-@every_metric
+@of_classes
 def test_no_images_at_all_are_refused(metric: str) -> None:
     with pytest.raises(InvalidInput, match="for 0 labels"):
         evaluate(metric, labels_of(), np.zeros((0, 2)))
 
 
-@every_metric
+@of_classes
 @pytest.mark.parametrize("label", [-1, 2])
 def test_a_label_without_a_column_is_refused(metric: str, label: int) -> None:
     with pytest.raises(InvalidInput, match="for 2 columns of scores"):
         evaluate(metric, np.array([0, 1, label]), np.zeros((3, 2)))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 1, 1], "per image and label"),
+        ([[0, 1, 1]] * 3, "for 2 columns"),
+        ([[0, 2]] * 3, "give 0 or 1"),
+        ([[0, 0.5]] * 3, "whole number"),
+    ],
+)
+def test_labels_that_are_not_zero_or_one_per_score_are_refused(labels: list[object], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        evaluate("mean_roc_auc", np.array(labels), np.zeros((3, 2)))
+
+
+@pytest.mark.parametrize("weights", [[1, 1, 1], [1, -1, 1, 1], [1, np.nan, 1, 1], [0, 0, 0, 0], [[1, 1, 1, 1]]])
+def test_weights_that_weigh_nothing_sensible_are_refused(weights: list[float]) -> None:
+    with pytest.raises(InvalidInput, match="give one finite number ≥ 0 each"):
+        evaluate("accuracy", labels_of(2, 2), noisy_scores(labels_of(2, 2), 1.0, seed=0), np.array(weights))
+
+
+@pytest.mark.parametrize("counts", [np.ones(4, int), np.ones((3, 2), int), np.ones((4, 2)), -np.ones((4, 2), int)])
+def test_counts_that_are_not_whole_numbers_per_image_are_refused(counts: np.ndarray) -> None:
+    with pytest.raises(InvalidInput, match="give whole numbers ≥ 0"):
+        replicates("accuracy", labels_of(2, 2), noisy_scores(labels_of(2, 2), 1.0, seed=0), counts)
