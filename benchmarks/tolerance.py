@@ -49,7 +49,7 @@ def main() -> None:
     print(f"{timm.__name__} {timm.__version__}, torch {torch.__version__}, {torch.get_num_threads()} threads")
     for name in names:
         spec = registry.backbone(name)
-        pixels = np.array(load_images(dataset, spec.image_size, places).pixels_NSS)
+        pixels = np.array(load_images(dataset, spec.image_size, places))
         path = weights_file(spec, places)
         usual = forward(build(spec, path), pixels, 4)
         plain = Unfolded(build(spec, path), build_network(spec, path))

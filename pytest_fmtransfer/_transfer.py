@@ -7,7 +7,8 @@ torch.
 
 import json
 import time
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +27,7 @@ from pytest_fmtransfer.cell_result import CellResult, tolerance_of
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import Unavailable
-from pytest_fmtransfer.features import feature_key, load_features, subject_of
+from pytest_fmtransfer.features import FeatureKey, feature_key, load_features, subject_of
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.results import Cost, Question, Result
 from pytest_fmtransfer.store import Store, code_digest, fingerprint
@@ -50,12 +51,88 @@ def transfer(
     """
     registry = registry or Registry()
     places = places or Places.from_environment()
-    spec, regime = registry.backbone(cell.backbone), registry.regime(cell.regime)
-    dtype = forward_dtype(registry.profile(profile))
     state = ready(cell, registry, places)
     if isinstance(state, Missing):
         raise Unavailable(f"{cell}: {state}")
+    spec, regime = registry.backbone(cell.backbone), registry.regime(cell.regime)
     dataset = open_dataset(registry.dataset(cell.dataset), places)
+    asked = ask(cell, dataset, profile=profile, seeds=seeds, registry=registry, places=places)
+
+    def compute(entry: Path) -> None:
+        features = load_features(dataset, spec, asked.dtype, places)
+        started = time.perf_counter()
+        module: ModuleType = import_module(f"pytest_fmtransfer.adapt.{regime.method}")
+        sides = sides_of(dataset, features.pooled_ND)
+        adapted = [
+            module.adapt(shuffle_labels(sides, seed) if dataset.spec.shuffled else sides, regime.settings, seed)
+            for seed in asked.seeds
+        ]
+        cost = Cost(
+            forward_passes=features.forward_passes,
+            forward_seconds=features.seconds,
+            adapt_seconds=time.perf_counter() - started,
+            feature_bytes=features.pooled_ND.nbytes,
+        )
+        test = dataset.table.side(TEST)
+        result = Result(
+            cell=cell,
+            question=asked.question,
+            subject=asked.subject,
+            ids_N=dataset.table.ids_N[test],
+            patients_N=dataset.table.patients_N[test],
+            labels_N=dataset.table.labels_N[test],
+            scores_SNC=np.stack([each.scores_TC for each in adapted]),
+            seeds=asked.seeds,
+            seeded=asked.seeded,
+            classes=dataset.spec.classes,
+            patient_unit=dataset.spec.patient_unit,
+            margin=dataset.spec.margin,
+            chosen=tuple(dict(each.chosen) for each in adapted),
+            cost=cost,
+        )
+        (entry / "result.json").write_text(json.dumps(result.record(), indent=1), encoding="utf-8")
+        (entry / "scores.npz").write_bytes(result.scores_file())
+
+    about = {"cell": cell.id, "profile": profile}
+    entry, computed = Store(root=places.store).fetch("results", asked.key, compute, about=about)
+    record: dict[str, Any] = json.loads((entry / "result.json").read_text(encoding="utf-8"))
+    scores = (entry / "scores.npz").read_bytes()
+    origin = "computed" if computed else "store"
+
+    def rerun(others: tuple[int, ...]) -> CellResult:
+        return transfer(cell, profile=profile, seeds=others, registry=registry, places=places)
+
+    return CellResult.restore(record, scores, origin=origin, tolerance=tolerance_of(regime), rerun=rerun)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a cell is asked of what subject, at which seeds, and the keys of its features and its result."""
+
+    question: Question
+    subject: Mapping[str, Any]
+    dtype: Dtype
+    seeds: tuple[int, ...]
+    seeded: bool
+    features: FeatureKey
+    key: str
+
+
+def ask(
+    cell: Cell,
+    dataset: Dataset,
+    *,
+    profile: str,
+    registry: Registry,
+    places: Places,
+    seeds: tuple[int, ...] | None = None,
+) -> Asked:
+    """Everything a result is found by, without computing anything. Imports no torch.
+
+    Raises Unavailable, with the remedy, when the backbone's weights are not here.
+    """
+    spec, regime = registry.backbone(cell.backbone), registry.regime(cell.regime)
+    dtype = forward_dtype(registry.profile(profile))
     question = Question(
         dataset=cell.dataset,
         dataset_fingerprint=dataset.fingerprint,
@@ -68,57 +145,20 @@ def transfer(
     seeded = regime.seeded or dataset.spec.shuffled
     chosen_seeds = seeds or (tuple(range(SHUFFLES)) if dataset.spec.shuffled else (0,))
     subject = _subject(spec, dtype, places)
-    store = Store(root=places.store)
-
-    def compute(entry: Path) -> None:
-        features = load_features(dataset, spec, dtype, places)
-        started = time.perf_counter()
-        module: ModuleType = import_module(f"pytest_fmtransfer.adapt.{regime.method}")
-        sides = sides_of(dataset, features.pooled_ND)
-        adapted = [
-            module.adapt(shuffle_labels(sides, seed) if dataset.spec.shuffled else sides, regime.settings, seed)
-            for seed in chosen_seeds
-        ]
-        cost = Cost(
-            forward_passes=features.forward_passes,
-            forward_seconds=features.seconds,
-            adapt_seconds=time.perf_counter() - started,
-            feature_bytes=features.pooled_ND.nbytes,
-        )
-        test = dataset.table.side(TEST)
-        result = Result(
-            cell=cell,
-            question=question,
-            subject=subject,
-            ids_N=dataset.table.ids_N[test],
-            patients_N=dataset.table.patients_N[test],
-            labels_N=dataset.table.labels_N[test],
-            scores_SNC=np.stack([each.scores_TC for each in adapted]),
-            seeds=chosen_seeds,
-            seeded=seeded,
-            classes=dataset.spec.classes,
-            patient_unit=dataset.spec.patient_unit,
-            margin=dataset.spec.margin,
-            chosen=tuple(dict(each.chosen) for each in adapted),
-            cost=cost,
-        )
-        (entry / "result.json").write_text(json.dumps(result.record(), indent=1), encoding="utf-8")
-        (entry / "scores.npz").write_bytes(result.scores_file())
-
+    features = feature_key(dataset, spec, dtype, places)
     metrics = sorted(f"metrics/{file.name}" for file in (Path(__file__).parent / "metrics").glob("*.py"))
     code = code_digest("_transfer.py", "results.py", *metrics, "adapt/sides.py", f"adapt/{regime.method}.py")
-    features_key = feature_key(dataset, spec, dtype, places).whole
     kept = (dataset.spec.margin, dataset.spec.classes, dataset.spec.patient_unit, seeded)
-    key = fingerprint(cell.id, chosen_seeds, asdict(question), subject, features_key, kept, code)
-    entry, computed = store.fetch("results", key, compute, about={"cell": cell.id, "profile": profile})
-    record: dict[str, Any] = json.loads((entry / "result.json").read_text(encoding="utf-8"))
-    scores = (entry / "scores.npz").read_bytes()
-    origin = "computed" if computed else "store"
-
-    def rerun(others: tuple[int, ...]) -> CellResult:
-        return transfer(cell, profile=profile, seeds=others, registry=registry, places=places)
-
-    return CellResult.restore(record, scores, origin=origin, tolerance=tolerance_of(regime), rerun=rerun)
+    key = fingerprint(cell.id, chosen_seeds, asdict(question), subject, features.whole, kept, code)
+    return Asked(
+        question=question,
+        subject=subject,
+        dtype=dtype,
+        seeds=chosen_seeds,
+        seeded=seeded,
+        features=features,
+        key=key,
+    )
 
 
 def _subject(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, Any]:

@@ -9,6 +9,7 @@ Legend: N images, U distinct images still to be seen, B images of a batch, S pix
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
@@ -23,10 +24,11 @@ from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.catalog.specs import BackboneSpec, NoWeights, RandomWeights
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.decoding import cores
-from pytest_fmtransfer.data.images import Images, load_images
+from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.progress import progress
 from pytest_fmtransfer.store import Store, code_digest, fingerprint, remembered_digest
+from pytest_fmtransfer.work import count_passes
 
 BATCH = 4  # on 2 cores, larger batches fall out of the cache: python benchmarks/batch_size.py
 
@@ -108,14 +110,12 @@ def load_features(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Pl
                 0,
             )
             seconds = time.perf_counter() - started
-            digests_N = dataset.table.digests_N
         else:
-            images = load_images(dataset, spec.image_size, places)
-            digests_N = images.digests_N
+            pixels_NSS = load_images(dataset, spec.image_size, places)
             known = _rows_of_other_entries(store, key.backbone)
-            pooled_ND, passes, seconds = _extract(images, spec, dtype, places, known)
+            pooled_ND, passes, seconds = _extract(pixels_NSS, dataset.table.pictures_N, spec, dtype, places, known)
         np.save(entry / "pooled.npy", pooled_ND)
-        np.save(entry / "digests.npy", digests_N)
+        np.save(entry / "pictures.npy", dataset.table.pictures_N)
         (entry / "cost.json").write_text(json.dumps({"forward_passes": passes, "seconds": seconds}))
 
     entry, _ = store.fetch(
@@ -129,18 +129,33 @@ def load_features(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Pl
     return Features(pooled_ND=np.load(entry / "pooled.npy", allow_pickle=False), **cost)
 
 
+def pictures_seen(store: Store, backbone_key: str) -> set[str]:
+    """The pictures whose features the store holds for a backbone, transform, code and dtype."""
+    return {
+        picture
+        for folder in _sound_entries(store, backbone_key)
+        for picture in np.load(folder / "pictures.npy", allow_pickle=False).tolist()
+    }
+
+
 def _extract(
-    images: Images, spec: BackboneSpec, dtype: Dtype, places: Places, known: dict[str, np.ndarray]
+    pixels_NSS: np.ndarray,
+    pictures_N: np.ndarray,
+    spec: BackboneSpec,
+    dtype: Dtype,
+    places: Places,
+    known: dict[str, np.ndarray],
 ) -> tuple[np.ndarray, int, float]:
     """Features of all images; forward passes made; seconds they took."""
-    digests: list[str] = images.digests_N.tolist()
-    first_of_distinct = {digest: row for row, digest in reversed(list(enumerate(digests)))}
-    todo_U = sorted(row for digest, row in first_of_distinct.items() if digest not in known)
+    pictures: list[str] = pictures_N.tolist()
+    first_of_distinct = {picture: row for row, picture in reversed(list(enumerate(pictures)))}
+    todo_U = sorted(row for picture, row in first_of_distinct.items() if picture not in known)
     seconds = 0.0
     if todo_U:
-        fresh_UD, seconds = _forward(images.pixels_NSS, todo_U, spec, dtype, places)
-        known = known | {digests[row]: fresh_UD[at] for at, row in enumerate(todo_U)}
-    return np.stack([known[digest] for digest in digests]), len(todo_U), seconds
+        fresh_UD, seconds = _forward(pixels_NSS, todo_U, spec, dtype, places)
+        known = known | {pictures[row]: fresh_UD[at] for at, row in enumerate(todo_U)}
+        count_passes(len(todo_U))
+    return np.stack([known[picture] for picture in pictures]), len(todo_U), seconds
 
 
 def _forward(
@@ -177,13 +192,18 @@ def _forward(
 def _rows_of_other_entries(store: Store, backbone_key: str) -> dict[str, np.ndarray]:
     """Features by picture, from every sound entry of the same backbone, transform, code and dtype."""
     known: dict[str, np.ndarray] = {}
+    for folder in _sound_entries(store, backbone_key):
+        pooled_ND = np.load(folder / "pooled.npy", allow_pickle=False)
+        pictures_N = np.load(folder / "pictures.npy", allow_pickle=False)
+        known |= dict(zip(pictures_N.tolist(), pooled_ND, strict=True))
+    return known
+
+
+def _sound_entries(store: Store, backbone_key: str) -> Iterator[Path]:
     for folder in store.entries("features"):
         try:
             about = json.loads((folder / "entry.json").read_text(encoding="utf-8"))["about"]
         except (OSError, ValueError, KeyError):  # damaged: whoever asks for that entry computes it again
             continue
         if about.get("backbone_key") == backbone_key and store.load("features", folder.name) is not None:
-            pooled_ND = np.load(folder / "pooled.npy", allow_pickle=False)
-            digests_N = np.load(folder / "digests.npy", allow_pickle=False)
-            known |= dict(zip(digests_N.tolist(), pooled_ND, strict=True))
-    return known
+            yield folder

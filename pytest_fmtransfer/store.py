@@ -20,6 +20,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from pytest_fmtransfer.errors import FmTransferError
+from pytest_fmtransfer.work import working
 
 MANIFEST = "entry.json"
 
@@ -119,7 +120,8 @@ class Store:
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=folder.parent))
         try:
-            compute(scratch)
+            with working():
+                compute(scratch)
             files = {path.name: file_digest(path) for path in sorted(scratch.iterdir())}
             manifest = {"kind": kind, "key": key, "about": dict(about), "files": files}
             (scratch / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -66,7 +66,14 @@ def test_a_split_is_the_same_on_every_machine_and_moves_with_its_seed() -> None:
 def test_a_table_tells_its_sides_and_survives_its_file(tmp_path: Path) -> None:
     column_N = np.array(["a", "b", "c"])
     split_N = np.array([TEST, TRAIN, VALIDATION])
-    table = Table(ids_N=column_N, labels_N=np.arange(3), patients_N=column_N, digests_N=column_N, split_N=split_N)
+    table = Table(
+        ids_N=column_N,
+        labels_N=np.arange(3),
+        patients_N=column_N,
+        digests_N=column_N,
+        pictures_N=column_N,
+        split_N=split_N,
+    )
     table.save(tmp_path / "table.npz")
     again = Table.load(tmp_path / "table.npz")
     assert again.side(TEST).tolist() == [0]
@@ -75,8 +82,9 @@ def test_a_table_tells_its_sides_and_survives_its_file(tmp_path: Path) -> None:
 
 
 def test_columns_of_different_lengths_are_refused() -> None:
+    one = np.array(["a"])
     with pytest.raises(ValueError, match="different lengths"):
-        Scan(ids_N=np.array(["a"]), labels_N=np.arange(2), patients_N=np.array(["a"]), digests_N=np.array(["a"]))
+        Scan(ids_N=one, labels_N=np.arange(2), patients_N=one, digests_N=one, pictures_N=one)
 
 
 @pytest.mark.parametrize(

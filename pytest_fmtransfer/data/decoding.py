@@ -3,6 +3,7 @@
 Legend: H, W pixels.
 """
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,11 @@ def read_grey(path: Path) -> np.ndarray:
 def resize(pixels_HW: np.ndarray, size: int, resampling: Image.Resampling = Image.Resampling.BICUBIC) -> np.ndarray:
     """Stretched to `size` × `size`, uint8; Pillow's filters antialias when they shrink."""
     return np.asarray(Image.fromarray(pixels_HW).resize((size, size), resampling))
+
+
+def picture_digest(pixels_HW: np.ndarray) -> str:
+    """32 hex digits over a picture's shape and pixels."""
+    return hashlib.blake2b(repr(pixels_HW.shape).encode() + pixels_HW.tobytes(), digest_size=16).hexdigest()
 
 
 def cores() -> int:

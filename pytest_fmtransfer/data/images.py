@@ -3,8 +3,7 @@
 Legend: N images, S the square side in pixels.
 """
 
-import hashlib
-from dataclasses import dataclass
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,19 +16,11 @@ from pytest_fmtransfer.progress import progress
 from pytest_fmtransfer.store import Store, code_digest, fingerprint
 
 
-@dataclass(frozen=True, kw_only=True)
-class Images:
-    """One grey channel per image, mapped from disk; `digests_N` tell equal pictures from different ones."""
+def load_images(dataset: Dataset, size: int, places: Places) -> np.ndarray:
+    """The dataset's images stretched to size × size, one grey channel each, N × S × S uint8, mapped from disk.
 
-    pixels_NSS: np.ndarray
-    digests_N: np.ndarray
-
-
-def load_images(dataset: Dataset, size: int, places: Places) -> Images:
-    """The dataset's images stretched to size × size. Raises UnreadableImage for the first broken file."""
-
-    def one(path: Path) -> np.ndarray:
-        return resize(dataset.reader.decode(path), size)
+    Raises UnreadableImage for the first broken file.
+    """
 
     def compute(entry: Path) -> None:
         paths = dataset.paths
@@ -37,24 +28,37 @@ def load_images(dataset: Dataset, size: int, places: Places) -> Images:
             entry / "pixels.npy", mode="w+", dtype=np.uint8, shape=(len(paths), size, size)
         )
         with progress(f"decode {dataset.spec.name} at {size} px", total=len(paths), unit="image") as bar:
-            for row, pixels_SS in enumerate(in_parallel(one, paths)):
+            for row, pixels_SS in enumerate(in_parallel(lambda path: _square(dataset, path, size), paths)):
                 pixels_NSS[row] = pixels_SS
                 bar.update(1)
         pixels_NSS.flush()
-        np.save(
-            entry / "digests.npy",
-            np.array([hashlib.blake2b(pixels_SS.tobytes(), digest_size=16).hexdigest() for pixels_SS in pixels_NSS]),
-        )
 
-    key = fingerprint(
+    about = {"dataset": dataset.spec.name, "size": size}
+    entry, _ = Store(root=places.store).fetch("images", image_key(dataset, size), compute, about=about)
+    return np.load(entry / "pixels.npy", mmap_mode="r", allow_pickle=False)
+
+
+def image_key(dataset: Dataset, size: int) -> str:
+    """What an entry of the image store is found under."""
+    return fingerprint(
         dataset.fingerprint,
         size,
         version("pillow"),
         code_digest(f"data/readers/{dataset.spec.reader}.py", "data/decoding.py", "data/images.py"),
     )
-    about = {"dataset": dataset.spec.name, "size": size}
-    entry, _ = Store(root=places.store).fetch("images", key, compute, about=about)
-    return Images(
-        pixels_NSS=np.load(entry / "pixels.npy", mmap_mode="r", allow_pickle=False),
-        digests_N=np.load(entry / "digests.npy", allow_pickle=False),
-    )
+
+
+def seconds_per_image(dataset: Dataset, size: int, *, sample: int) -> float:
+    """What decoding an image takes here, told by decoding up to `sample` of them, spread over the dataset.
+
+    Raises UnreadableImage for a broken file among them.
+    """
+    paths = dataset.paths[:: max(1, len(dataset.paths) // sample)][:sample]
+    started = time.perf_counter()
+    for _ in in_parallel(lambda path: _square(dataset, path, size), paths):
+        pass
+    return (time.perf_counter() - started) / len(paths)
+
+
+def _square(dataset: Dataset, path: Path, size: int) -> np.ndarray:
+    return resize(dataset.reader.decode(path), size)

@@ -34,13 +34,15 @@ class Scan(_Arrays):
     """Every image of a folder, before anything is left out or split.
 
     `ids_N` are paths below the folder, with '/'; `labels_N` are class indices; `patients_N` name the
-    group that an image shares with its near relations; `digests_N` are over the files' bytes.
+    group that an image shares with its near relations; `digests_N` are over the files' bytes. `pictures_N`
+    tell which files decode to one and the same picture: a backbone sees it once.
     """
 
     ids_N: np.ndarray
     labels_N: np.ndarray
     patients_N: np.ndarray
     digests_N: np.ndarray
+    pictures_N: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)

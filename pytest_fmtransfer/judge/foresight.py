@@ -1,0 +1,176 @@
+"""How large a difference a claim's dataset can show, told before the claim is measured.
+
+From a pair of results that exists, the standard error is theirs. Without one, both metrics are taken to be
+`ASSUMED_METRIC` and the two backbones' scores to be correlated by `ASSUMED_CORRELATION` among the patients of
+a class (statistics.md A, "Power"); whoever prints the figure prints the assumption with it.
+
+Legend: P patients of the test side, C classes.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from scipy.special import ndtri, owens_t
+
+from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.judge.bounds import Piece, combine
+from pytest_fmtransfer.judge.comparison import Comparison
+from pytest_fmtransfer.judge.court import Court
+from pytest_fmtransfer.judge.power import patients_to_settle, smallest_detectable
+from pytest_fmtransfer.judge.verdicts import cannot_tell, too_few_patients
+from pytest_fmtransfer.judge.wording import plural
+
+ASSUMED_METRIC = 0.85
+ASSUMED_CORRELATION = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """The test side of a dataset as a verdict sees it.
+
+    `by_class` counts the patients with an image of each declared class, in the order of `classes`; `margin` is
+    the dataset's, in the metric's unit.
+    """
+
+    metric: str
+    margin: float
+    patients: int
+    by_class: tuple[int, ...]
+    classes: tuple[str, ...]
+    patient_unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foresight:
+    """What a claim can come to.
+
+    `detectable` is the distance beyond the claim's threshold that is supported with power .8 at the level of its
+    family, in the metric's unit; None where nothing tells. A claim can be settled when it is at most the margin
+    and no reason speaks against a verdict; `answer` says so, or what would settle it. `source` says where the
+    standard error is from.
+    """
+
+    detectable: float | None
+    settled: bool
+    answer: str
+    source: str
+
+
+def from_pair(kind: str, comparison: Comparison, court: Court) -> Foresight:
+    """Of a claim of a kind ('beats', 'not_worse_than') whose two results exist."""
+    reason = cannot_tell(kind, comparison, court)
+    piece, seeds = comparison.patient_piece, comparison.seed_pieces
+    return _foresee(sample_of(comparison), piece, seeds, court, reason, "this pair")
+
+
+def from_assumption(kind: str, sample: Sample, court: Court, *, correlation: float = ASSUMED_CORRELATION) -> Foresight:
+    """Of a claim without a pair of results, at an assumed metric and correlation; training randomness is left out.
+
+    Raises InvalidInput for a metric whose error is not known beforehand.
+    """
+    reason = too_few_patients(kind, sample.by_class, sample.classes)
+    source = f"assumed: {sample.metric} {ASSUMED_METRIC:g} in both, scores correlated {correlation:g}"
+    return _foresee(sample, assumed_piece(sample, ASSUMED_METRIC, correlation), (), court, reason, source)
+
+
+def assumed_piece(sample: Sample, value: float, correlation: float) -> Piece | None:
+    """The variance from drawing patients of the difference of two metrics that are both `value`.
+
+    `correlation` is that of the two backbones' scores among the patients of a class. None where a class has too
+    few patients to show any. Raises InvalidInput for a metric that has no rule.
+    """
+    rule = VARIANCES.get(sample.metric)
+    if rule is None or (sample.metric == "roc_auc" and len(sample.classes) != 2):
+        raise InvalidInput(
+            f"the error of {sample.metric} over {len(sample.classes)} classes is not known before a pair of results is"
+        )
+    fewest = min(sample.by_class) if sample.metric in STRATIFIED else sample.patients
+    return Piece(variance=rule(sample, value, correlation), degrees=fewest - 1) if fewest >= 2 else None
+
+
+def sample_of(comparison: Comparison) -> Sample:
+    """The test side that two results share."""
+    result = comparison.candidate
+    return Sample(
+        metric=result.question.metric,
+        margin=result.margin,
+        patients=len(set(result.patients_N.tolist())),
+        by_class=comparison.patients_by_class,
+        classes=result.classes,
+        patient_unit=result.patient_unit,
+    )
+
+
+def _foresee(
+    sample: Sample, piece: Piece | None, seeds: Sequence[Piece], court: Court, reason: str, source: str
+) -> Foresight:
+    if piece is None:
+        return Foresight(detectable=None, settled=False, answer=reason, source=source)
+    detectable = smallest_detectable(combine(0.0, [piece, *seeds]), court.level)
+    if reason or detectable <= sample.margin:
+        answer = reason or "can be settled"
+        return Foresight(detectable=detectable, settled=not reason, answer=answer, source=source)
+    enough = patients_to_settle(
+        patients=sample.patients,
+        patient_variance=piece.variance,
+        seed_variance=sum(each.variance for each in seeds),
+        delta=sample.margin,
+        alpha=court.level,
+    )
+    what = "more seeds, not more patients," if enough is None else f"{enough} {plural(sample.patient_unit)}"
+    answer = f"underpowered: {what} would settle {sample.margin:g}"
+    return Foresight(detectable=detectable, settled=False, answer=answer, source=source)
+
+
+def _roc_auc(sample: Sample, value: float, correlation: float) -> float:
+    """DeLong's variance at its expectation under binormal scores of equal variance.
+
+    With a = Φ⁻¹(AUC), a patient's structural component is Φ of a normal, and the expected product of two
+    backbones' components is the bivariate normal distribution at (a, a), correlated by half the scores'
+    correlation.
+    """
+    per_patient = 2 * (_both(value, 0.5) - _both(value, correlation / 2))
+    return per_patient * sum(1 / count for count in sample.by_class)
+
+
+def _share(sample: Sample, value: float, correlation: float) -> float:
+    """Of correct images: binomial, the two backbones' hits correlated through latent normal scores."""
+    return 2 * (value - _both(value, correlation)) / sample.patients
+
+
+def _mean_recall(sample: Sample, value: float, correlation: float) -> float:
+    """Of the mean of the classes' recalls, each a share of its own patients."""
+    per_patient = 2 * (value - _both(value, correlation))
+    return per_patient * sum(1 / count for count in sample.by_class) / len(sample.by_class) ** 2
+
+
+def _quadratic_kappa(sample: Sample, value: float, correlation: float) -> float:
+    """An approximation: quadratic kappa as a correlation, which it equals where both margins are alike.
+
+    Fleiss and Cohen, Educational and Psychological Measurement 1973. A correlation's variance is (1 − r²)²/P, and
+    the estimates are taken to be correlated as the scores are.
+    """
+    return 2 * (1 - value**2) ** 2 * (1 - correlation) / sample.patients
+
+
+def _both(probability: float, correlation: float) -> float:
+    """The chance that two normals, correlated so, both stay below the quantile of `probability`.
+
+    From Owen's T function: Φ₂(a, a; r) = Φ(a) − 2 T(a, √((1 − r)/(1 + r))) (Owen, Annals of Mathematical
+    Statistics 1956).
+    """
+    slope = math.sqrt((1 - correlation) / (1 + correlation))
+    return probability - 2 * float(owens_t(ndtri(probability), slope))
+
+
+Rule = Callable[[Sample, float, float], float]
+
+VARIANCES: dict[str, Rule] = {
+    "roc_auc": _roc_auc,
+    "accuracy": _share,
+    "balanced_accuracy": _mean_recall,
+    "macro_recall": _mean_recall,
+    "quadratic_kappa": _quadratic_kappa,
+}
+STRATIFIED: Sequence[str] = ("roc_auc", "balanced_accuracy", "macro_recall")

@@ -1,0 +1,48 @@
+"""What this process computes: forward passes, and the seconds that entries of the store take.
+
+Whoever wants to know gives `count_on` a tally; without one, nothing is counted. A look-up is no work.
+"""
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """Work done so far; `busy` while an entry is being computed."""
+
+    seconds: float = 0.0
+    forward_passes: int = 0
+    busy: bool = False
+
+
+_tally: ContextVar[Tally | None] = ContextVar("tally of work", default=None)
+
+
+def count_on(tally: Tally | None) -> None:
+    """Count all further work on `tally`; None: on nothing."""
+    _tally.set(tally)
+
+
+def count_passes(made: int) -> None:
+    """So many images went through a backbone."""
+    if (tally := _tally.get()) is not None:
+        tally.forward_passes += made
+
+
+@contextmanager
+def working() -> Generator[None]:
+    """Count the seconds of the block, once where blocks are nested: an entry computes those it is made of."""
+    tally = _tally.get()
+    if tally is None or tally.busy:
+        yield
+        return
+    tally.busy, started = True, time.perf_counter()
+    try:
+        yield
+    finally:
+        tally.busy = False
+        tally.seconds += time.perf_counter() - started
