@@ -1,6 +1,6 @@
 """What this process computes: forward passes, and the seconds that entries of the store take.
 
-Whoever wants to know gives `count_on` a tally; without one, nothing is counted. A look-up is no work.
+Counted where somebody asked for it with `counting`. A look-up is no work.
 """
 
 import time
@@ -22,9 +22,14 @@ class Tally:
 _tally: ContextVar[Tally | None] = ContextVar("tally of work", default=None)
 
 
-def count_on(tally: Tally | None) -> None:
-    """Count all further work on `tally`; None: on nothing."""
-    _tally.set(tally)
+@contextmanager
+def counting(tally: Tally) -> Generator[None]:
+    """Count the work inside the block on `tally`, and on no other."""
+    token = _tally.set(tally)
+    try:
+        yield
+    finally:
+        _tally.reset(token)
 
 
 def count_passes(made: int) -> None:

@@ -14,6 +14,8 @@ import pytest_fmtransfer.backbones.metadata
 import pytest_fmtransfer.baselines
 import pytest_fmtransfer.data.readers.br35h
 import pytest_fmtransfer.exports
+import pytest_fmtransfer.planning
+import pytest_fmtransfer.reports.plans
 import pytest_fmtransfer.reports.tables  # noqa: F401
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.places import Places

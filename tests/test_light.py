@@ -15,7 +15,7 @@ HEAVY = {"torch", "timm", "transformers", "torchvision", "open_clip"}
 # Floors of the house, from the ground: a room may import its own floor and those below.
 FLOORS = (
     {"errors"},
-    {"cell", "places", "progress"},
+    {"cell", "places", "progress", "work"},
     {"metrics", "catalog"},
     {"results", "store", "availability"},
     {"data", "backbones"},
@@ -26,6 +26,9 @@ FLOORS = (
     {"_transfer"},
     {"claims", "baselines"},
     {"exports"},
+    {"throughput"},
+    {"costs"},
+    {"planning"},
     {"reports"},
     {"plugin", "cli"},
     {"__main__"},

@@ -4,25 +4,32 @@ From a pair of results that exists, the standard error is theirs. Without one, b
 `ASSUMED_METRIC` and the two backbones' scores to be correlated by `ASSUMED_CORRELATION` among the patients of
 a class (statistics.md A, "Power"); whoever prints the figure prints the assumption with it.
 
-Legend: P patients of the test side, C classes.
+Legend: M simulated images, C classes.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from scipy.special import ndtri, owens_t
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import owens_t
+from scipy.stats import norm
 
 from pytest_fmtransfer.errors import InvalidInput
-from pytest_fmtransfer.judge.bounds import Piece, combine
+from pytest_fmtransfer.judge.bounds import Floats, Piece, combine
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court
 from pytest_fmtransfer.judge.power import patients_to_settle, smallest_detectable
 from pytest_fmtransfer.judge.verdicts import cannot_tell, too_few_patients
 from pytest_fmtransfer.judge.wording import plural
 
+Ints = NDArray[np.int64]
+
 ASSUMED_METRIC = 0.85
 ASSUMED_CORRELATION = 0.8
+DRAWS = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +67,10 @@ class Foresight:
 def from_pair(kind: str, comparison: Comparison, court: Court) -> Foresight:
     """Of a claim of a kind ('beats', 'not_worse_than') whose two results exist."""
     reason = cannot_tell(kind, comparison, court)
+    origins = dict.fromkeys((comparison.candidate.origin, comparison.reference.origin))
+    source = f"this pair, from {' and '.join(origins)}"
     piece, seeds = comparison.patient_piece, comparison.seed_pieces
-    return _foresee(sample_of(comparison), piece, seeds, court, reason, "this pair")
+    return _foresee(sample_of(comparison), piece, seeds, court, reason, source)
 
 
 def from_assumption(kind: str, sample: Sample, court: Court, *, correlation: float = ASSUMED_CORRELATION) -> Foresight:
@@ -146,12 +155,36 @@ def _mean_recall(sample: Sample, value: float, correlation: float) -> float:
 
 
 def _quadratic_kappa(sample: Sample, value: float, correlation: float) -> float:
-    """An approximation: quadratic kappa as a correlation, which it equals where both margins are alike.
+    """By the delta method over `DRAWS` simulated images, whose grades are normals cut at the classes' shares.
 
-    Fleiss and Cohen, Educational and Psychological Measurement 1973. A correlation's variance is (1 − r²)²/P, and
-    the estimates are taken to be correlated as the scores are.
+    Both backbones grade the truth plus noise, correlated so between the two, and as large as makes kappa `value`.
     """
-    return 2 * (1 - value**2) ** 2 * (1 - correlation) / sample.patients
+    rng = np.random.default_rng(0)
+    truth_M, common_M = rng.normal(size=(2, DRAWS))
+    noise_2M = math.sqrt(correlation) * common_M + math.sqrt(1 - correlation) * rng.normal(size=(2, DRAWS))
+    cuts: Floats = np.asarray(norm.ppf(np.cumsum(sample.by_class)[:-1] / sum(sample.by_class)), dtype=np.float64)
+
+    def grades_of(latent_M: Floats) -> Ints:
+        return np.asarray(np.searchsorted(cuts, latent_M), dtype=np.int64)
+
+    def graded(noise_M: Floats, spread: float) -> tuple[float, Floats]:
+        grade_M = grades_of((truth_M + spread * noise_M) / math.hypot(1, spread))
+        return _kappa(grades_of(truth_M), grade_M, len(sample.by_class))
+
+    spread = float(brentq(lambda spread: graded(noise_2M[0], spread)[0] - value, 1e-3, 30.0, xtol=1e-3))
+    influence_2M = [graded(noise_M, spread)[1] for noise_M in noise_2M]
+    return float(np.var(influence_2M[1] - influence_2M[0])) / sample.patients
+
+
+def _kappa(label_M: Ints, grade_M: Ints, classes: int) -> tuple[float, Floats]:
+    """Quadratic kappa, and each image's influence on it times their number."""
+    shares = [np.bincount(column_M, minlength=classes) / len(label_M) for column_M in (label_M, grade_M)]
+    apart_CC = np.subtract.outer(np.arange(classes), np.arange(classes)) ** 2.0
+    by_label, by_grade = apart_CC @ shares[1], apart_CC @ shares[0]
+    found_M = apart_CC[label_M, grade_M]
+    found, expected = float(found_M.mean()), float(by_label @ shares[0])
+    moved_M = found / expected * (by_label[label_M] + by_grade[grade_M] - 2 * expected) - (found_M - found)
+    return 1 - found / expected, moved_M / expected
 
 
 def _both(probability: float, correlation: float) -> float:
@@ -161,7 +194,7 @@ def _both(probability: float, correlation: float) -> float:
     Statistics 1956).
     """
     slope = math.sqrt((1 - correlation) / (1 + correlation))
-    return probability - 2 * float(owens_t(ndtri(probability), slope))
+    return probability - 2 * float(owens_t(float(norm.ppf(probability)), slope))
 
 
 Rule = Callable[[Sample, float, float], float]

@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import pytest
 
-from pytest_fmtransfer.plugin import collection, judging, options, reporting
+from pytest_fmtransfer.plugin import collection, judging, options, planning, reporting
 from pytest_fmtransfer.plugin.fixtures import (
     baseline,
     candidate,
@@ -44,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     options.configure(config)
     collection.register_marks(config)
     reporting.configure(config)
+    planning.configure(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,7 +1,8 @@
 """Options, ini values and what they amount to for one session."""
 
+import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar, cast
@@ -73,6 +74,21 @@ class SessionRegistry(Registry):
             self._mistakes.append(f"pytest_fmtransfer_register: {error}")
 
 
+class _ListOnly(argparse.Action):
+    """A flag that implies --collect-only, from the moment the command line is read."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[object] | None,
+        option_string: str | None = None,
+    ) -> None:
+        del parser, values, option_string
+        setattr(namespace, self.dest, True)
+        namespace.collectonly = True
+
+
 SETTINGS = pytest.StashKey[Settings]()
 
 
@@ -92,6 +108,13 @@ def add_options(parser: pytest.Parser) -> None:
         help="report cells and claims: terminal (default), markdown, csv or json, or github, which annotates what "
         "fails and adds the markdown report to $GITHUB_STEP_SUMMARY; repeatable; write the kind with '=', as in "
         "--fm-report=markdown:report.md",
+    )
+    group.addoption(
+        "--fm-plan",
+        action=_ListOnly,
+        nargs=0,
+        default=False,
+        help="run nothing; say what the selection would cost, and what each claim could show",
     )
     group.addoption(
         "--fm-profile",

@@ -13,6 +13,7 @@ from pytest_fmtransfer.plugin.collection import MISTAKES
 from pytest_fmtransfer.plugin.failing import failure_of
 from pytest_fmtransfer.plugin.judging import PROPERTY
 from pytest_fmtransfer.plugin.options import ReportRequest, settings_of
+from pytest_fmtransfer.plugin.planning import effort_of
 from pytest_fmtransfer.reports.github import Failure, annotations, append_summary
 from pytest_fmtransfer.store import write_atomically
 
@@ -30,6 +31,7 @@ class Reporter:
     """Gathers the rows of all tests, whichever worker ran them; writes reports when the session ends."""
 
     def __init__(self, config: pytest.Config) -> None:
+        self._config = config
         self._settings = settings_of(config)
         self._rows: list[dict[str, Any]] = []
         self._failures: list[Failure] = []
@@ -105,11 +107,12 @@ class Reporter:
     def _draw(self, kind: str) -> str:
         from pytest_fmtransfer.reports.rows import as_json, gather
 
+        report = gather(self._rows, effort=effort_of(self._config))
         if kind == "json":
-            return as_json(gather(self._rows))
+            return as_json(report)
         from pytest_fmtransfer.reports.tables import RENDERERS
 
-        return RENDERERS[kind](gather(self._rows))
+        return RENDERERS[kind](report)
 
 
 def _write(file: Path, text: str) -> None:

@@ -26,11 +26,14 @@ _ORIGINS = ("collected", "store", "computed")
 class Report:
     """Everything a report shows: one row per cell, per verdict, and per dataset and regime whose controls were run,
     in the order of their ids.
+
+    `effort` is what the run was estimated to take and what it took, where that is known.
     """
 
     cells: tuple[Row, ...]
     claims: tuple[Row, ...]
     tellings: tuple[Row, ...]
+    effort: Row | None = None
 
 
 def cell_row(result: Result) -> Row:
@@ -84,7 +87,7 @@ def verdict_row(verdict: Verdict) -> Row:
     }
 
 
-def gather(rows: Iterable[Mapping[str, Any]]) -> Report:
+def gather(rows: Iterable[Mapping[str, Any]], *, effort: Row | None = None) -> Report:
     """Rows of tests, in any order and from any number of workers, as one report."""
     cells: dict[str, Row] = {}
     claims: list[Row] = []
@@ -106,6 +109,7 @@ def gather(rows: Iterable[Mapping[str, Any]]) -> Report:
         cells=tuple(cells[name] for name in sorted(cells)),
         claims=tuple(claims),
         tellings=tuple(tellings[name] for name in sorted(tellings)),
+        effort=effort,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from pytest_fmtransfer.reports.effort import compared
 from pytest_fmtransfer.reports.rows import Report, Row
 from pytest_fmtransfer.reports.sentences import in_words
 
@@ -59,6 +60,7 @@ def _sections(report: Report, heading: Callable[[str], str], layout: str) -> str
         else "not asked: --fm-controls trains the controls of every dataset and regime",
         heading("Mean by dataset and backbone"),
         table(_matrix(report)),
+        *([compared(report.effort)] if report.effort else []),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -1,0 +1,114 @@
+"""What a selection of cells would cost and what its claims could show, before anything is run.
+
+The scan of a dataset's folder is the one thing that planning computes. It is kept in the store, and every run
+begins with it.
+
+Legend: T images of the test side.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from pytest_fmtransfer._transfer import Asked, ask
+from pytest_fmtransfer.availability import Missing, ready
+from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.costs import CellPlan, Plan, Walk
+from pytest_fmtransfer.data.dataset import Dataset, open_dataset
+from pytest_fmtransfer.data.table import TEST
+from pytest_fmtransfer.errors import FmTransferError, InvalidInput
+from pytest_fmtransfer.judge.comparison import Comparison
+from pytest_fmtransfer.judge.court import Court
+from pytest_fmtransfer.judge.foresight import Foresight, Sample, from_assumption, from_pair
+from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.results import Result
+from pytest_fmtransfer.store import Store
+from pytest_fmtransfer.throughput import Past
+
+
+class Planner:
+    """Looks cells up, and plans those that are not there. A dataset is opened once, and only where it is here.
+
+    `baseline` gives the recorded result of a cell, None where there is none that can be used.
+    """
+
+    def __init__(
+        self, *, profile: str, registry: Registry, places: Places, baseline: Callable[[Cell], Result | None]
+    ) -> None:
+        self._profile, self._registry, self._places = profile, registry, places
+        self._store = Store(root=places.store)
+        self._baseline = cache(baseline)
+        self._opened = cache(self._open)
+        self._found = cache(self._look_up)
+
+    def plan(self, cells: Iterable[Cell]) -> Plan:
+        """The cells in the order in which they would be measured, each once."""
+        order = list(dict.fromkeys(cells))
+        past = Past(self._store, (recorded for cell in order if (recorded := self._baseline(cell)) is not None))
+        walk = Walk(store=self._store, past=past)
+        return Plan(cells=tuple(self._line(cell, walk) for cell in order))
+
+    def foresee(self, kind: str, candidate: Cell, reference: Cell, court: Court) -> Foresight:
+        """What a claim about two cells can come to: from their results where both exist, else from an assumption."""
+        ours, theirs = self._result(candidate), self._result(reference)
+        if ours is not None and theirs is not None:
+            with suppress(InvalidInput):  # recorded on other images, or under another profile
+                return from_pair(kind, Comparison(candidate=ours, reference=theirs), court)
+        dataset = self._openable(candidate)
+        if isinstance(dataset, str):
+            return Foresight(detectable=None, settled=False, answer=f"not known: {dataset}", source="nothing")
+        try:
+            return from_assumption(kind, _sample(dataset), court)
+        except InvalidInput as error:
+            return Foresight(detectable=None, settled=False, answer=f"not known: {error}", source="nothing")
+
+    def _line(self, cell: Cell, walk: Walk) -> CellPlan:
+        dataset = self._openable(cell)
+        if isinstance(dataset, str):
+            return CellPlan(cell=cell, lacks=dataset)
+        asked, stored = self._found(cell)
+        return CellPlan(cell=cell) if stored else walk.on(cell, asked, self._registry.backbone(cell.backbone), dataset)
+
+    def _openable(self, cell: Cell) -> Dataset | str:
+        """The dataset of a cell that can be measured here, else what is missing and what to do about it."""
+        state = ready(cell, self._registry, self._places)
+        return str(state) if isinstance(state, Missing) else self._opened(cell.dataset)
+
+    def _open(self, name: str) -> Dataset | str:
+        try:
+            return open_dataset(self._registry.dataset(name), self._places)
+        except FmTransferError as error:
+            return str(error)
+
+    def _look_up(self, cell: Cell) -> tuple[Asked, Path | None]:
+        """Of a cell whose dataset is open: what it is asked, and the entry of its result."""
+        dataset = self._opened(cell.dataset)
+        assert isinstance(dataset, Dataset)
+        asked = ask(cell, dataset, profile=self._profile, registry=self._registry, places=self._places)
+        return asked, self._store.load("results", asked.key)
+
+    def _result(self, cell: Cell) -> Result | None:
+        """From the store, else as it was recorded."""
+        if isinstance(self._openable(cell), Dataset) and (entry := self._found(cell)[1]) is not None:
+            record = json.loads((entry / "result.json").read_text(encoding="utf-8"))
+            return Result.restore(record, (entry / "scores.npz").read_bytes(), origin="store")
+        return self._baseline(cell)
+
+
+def _sample(dataset: Dataset) -> Sample:
+    """The test side of a dataset as a verdict sees it."""
+    spec, test = dataset.spec, dataset.table.side(TEST)
+    patients_T, labels_T = dataset.table.patients_N[test], dataset.table.labels_N[test]
+    return Sample(
+        metric=spec.metric,
+        margin=spec.margin,
+        patients=len(np.unique(patients_T)),
+        by_class=tuple(len(np.unique(patients_T[labels_T == label])) for label in range(len(spec.classes))),
+        classes=spec.classes,
+        patient_unit=spec.patient_unit,
+    )

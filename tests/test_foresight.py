@@ -1,0 +1,176 @@
+"""What a claim can show before it is measured: laws, the wording, and simulations of the assumed errors.
+
+Legend: P patients, S simulated samples, C classes.
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.stats import norm
+from sklearn.metrics import cohen_kappa_score
+
+from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.judge.bounds import combine, patient_piece
+from pytest_fmtransfer.judge.comparison import Comparison
+from pytest_fmtransfer.judge.court import Court, judging
+from pytest_fmtransfer.judge.foresight import Sample, assumed_piece, from_assumption, from_pair
+from pytest_fmtransfer.judge.verdicts import beats
+from pytest_fmtransfer.metrics import evaluate
+from tests.helpers import CANDIDATE, LAWS, REFERENCE, labels_of, result, retrained, two_columns
+
+METRICS = ("roc_auc", "accuracy", "balanced_accuracy", "macro_recall", "quadratic_kappa")
+
+
+def sample(*by_class: int, metric: str = "roc_auc", margin: float = 0.03) -> Sample:
+    return Sample(
+        metric=metric,
+        margin=margin,
+        patients=sum(by_class),
+        by_class=by_class,
+        classes=tuple(f"class{label}" for label in range(len(by_class))),
+        patient_unit="patient",
+    )
+
+
+def detectable(of: Sample, family_size: int = 1, **more: float) -> float:
+    found = from_assumption("beats", of, Court(family_size=family_size), **more).detectable
+    assert found is not None
+    return found
+
+
+@given(st.sampled_from(METRICS), st.integers(3, 400), st.integers(3, 400), st.integers(1, 20), st.integers(2, 5))
+@LAWS
+def test_more_patients_show_less_and_more_claims_show_more(
+    metric: str, negatives: int, positives: int, family: int, more: int
+) -> None:
+    few, many = (sample(negatives * times, positives * times, metric=metric) for times in (1, more))
+    assert detectable(many, family) < detectable(few, family) < detectable(few, family * more)
+
+
+@given(st.sampled_from(METRICS), st.floats(0.0, 0.9), st.floats(0.01, 0.09))
+@LAWS
+def test_backbones_that_agree_more_show_less(metric: str, correlation: float, more: float) -> None:
+    of = sample(40, 60, metric=metric)
+    assert detectable(of, correlation=correlation + more) < detectable(of, correlation=correlation)
+
+
+@pytest.mark.parametrize("counts", [(60, 60), (79, 126)])
+def test_the_stated_difference_is_found_with_the_stated_power(counts: tuple[int, int]) -> None:
+    """Binormal scores correlated .8, AUC .85 against .85 and the detectable difference, two claims in the family."""
+    court, trials = Court(family_size=2), 1000
+    shift_2 = [math.sqrt(2) * norm.ppf(auc) for auc in (0.85, 0.85 + detectable(sample(*counts), 2))]
+    found = sum(bound.lower(court.level) > 0 for bound in simulated(counts, shift_2, trials))
+    assert 0.8 - 3 * math.sqrt(0.8 * 0.2 / trials) <= found / trials <= 0.92
+
+
+def test_the_assumed_error_of_an_auc_is_the_simulated_one() -> None:
+    shift = math.sqrt(2) * norm.ppf(0.85)
+    effects = [bound.effect for bound in simulated((79, 126), [shift, shift], 1000)]
+    assumed = assumed_piece(sample(79, 126), 0.85, 0.8)
+    assert assumed is not None
+    assert np.std(effects) == pytest.approx(math.sqrt(assumed.variance), rel=0.06)
+
+
+def simulated(counts: tuple[int, int], shift_2: list[float], trials: int):
+    """Bounds of the difference of two AUCs of scores whose classes lie so far apart."""
+    rng, label_P = np.random.default_rng(0), labels_of(*counts)
+    patients_P = np.arange(len(label_P)).astype(np.str_)
+    for _ in range(trials):
+        common_P = math.sqrt(0.8) * rng.normal(size=len(label_P))
+        score_2P = common_P + math.sqrt(0.2) * rng.normal(size=(2, len(label_P))) + np.outer(shift_2, label_P)
+        old, new = (evaluate("roc_auc", label_P, two_columns(score_P)) for score_P in score_2P)
+        piece = patient_piece(new.influence_N - old.influence_N, new.stratum_N, patients_P)
+        yield combine(new.value - old.value, [piece])
+
+
+def hits(counts: tuple[int, ...], samples: int) -> NDArray[np.bool_]:
+    """Correct or not, 2 × S × P, right with chance .85 through latent normals correlated .8."""
+    rng, size = np.random.default_rng(0), (samples, sum(counts))
+    latent_2SP = math.sqrt(0.8) * rng.normal(size=size) + math.sqrt(0.2) * rng.normal(size=(2, *size))
+    return latent_2SP < norm.ppf(0.85)
+
+
+def test_the_assumed_errors_of_shares_are_the_simulated_ones() -> None:
+    counts = (20, 50, 130)
+    difference_SP = np.diff(hits(counts, 2000).astype(float), axis=0)[0]
+    recall_SC = np.stack([part.mean(axis=1) for part in np.split(difference_SP, np.cumsum(counts)[:-1], axis=1)], 1)
+    for metric, effect_S in (("accuracy", difference_SP.mean(axis=1)), ("macro_recall", recall_SC.mean(axis=1))):
+        assumed = assumed_piece(sample(*counts, metric=metric), 0.85, 0.8)
+        assert assumed is not None
+        assert np.std(effect_S) == pytest.approx(math.sqrt(assumed.variance), rel=0.06)
+
+
+def test_the_assumed_error_of_quadratic_kappa_is_the_simulated_one() -> None:
+    """Five grades cut from latent normals: both graders see the truth through noise that is correlated .8."""
+    rng, cuts, patients = np.random.default_rng(0), norm.ppf([0.5, 0.6, 0.8, 0.92]), 500
+    kappas: list[list[float]] = []
+    for _ in range(300):
+        truth_P = rng.normal(size=patients)
+        noise_2P = math.sqrt(0.8) * rng.normal(size=patients) + math.sqrt(0.2) * rng.normal(size=(2, patients))
+        grades = [np.searchsorted(cuts, (truth_P + 0.4 * noise_P) / math.hypot(1, 0.4)) for noise_P in noise_2P]
+        truth = np.searchsorted(cuts, truth_P)
+        kappas.append([cohen_kappa_score(truth, grade, weights="quadratic") for grade in grades])
+    assumed = assumed_piece(sample(250, 50, 100, 60, 40, metric="quadratic_kappa"), float(np.mean(kappas)), 0.8)
+    assert assumed is not None
+    assert np.std(np.diff(kappas)) == pytest.approx(math.sqrt(assumed.variance), rel=0.1)
+
+
+def test_a_large_sample_settles_and_a_small_one_says_how_many_would() -> None:
+    large = from_assumption("beats", sample(2000, 2000), Court())
+    assert (large.settled, large.answer) == (True, "can be settled")
+    small = from_assumption("beats", sample(79, 126), Court(family_size=2))
+    assert not small.settled
+    assert small.answer == "underpowered: 627 patients would settle 0.03"
+    assert small.source == "assumed: roc_auc 0.85 in both, scores correlated 0.8"
+    enough = 627 / 205
+    grown = from_assumption("beats", sample(math.ceil(79 * enough), math.ceil(126 * enough)), Court(family_size=2))
+    assert grown.detectable == pytest.approx(0.03, rel=0.02)
+
+
+def test_a_class_that_is_too_small_is_named() -> None:
+    found = from_assumption("beats", sample(12, 3000), Court())
+    assert found.answer == "not enough patients to tell: class 'class0' has 12 in the test side, beats needs 20"
+    assert not found.settled
+    assert from_assumption("not_worse_than", sample(30, 3000), Court()).answer.endswith("not_worse_than needs 50")
+    assert from_assumption("beats", sample(1, 50), Court()).detectable is None
+
+
+def test_a_metric_without_a_rule_is_not_guessed_at() -> None:
+    with pytest.raises(InvalidInput, match="the error of mean_roc_auc over 2 classes is not known before"):
+        from_assumption("beats", sample(60, 60, metric="mean_roc_auc"), Court())
+    with pytest.raises(InvalidInput, match="roc_auc over 3 classes"):
+        from_assumption("beats", sample(60, 60, 60), Court())
+
+
+def test_a_pair_foretells_what_its_verdict_says() -> None:
+    candidate, reference = result(CANDIDATE, 1.5, seed=1), result(REFERENCE, 1.4, seed=2)
+    court = Court(family_size=3)
+    found = from_pair("beats", Comparison(candidate=candidate, reference=reference), court)
+    with judging(court):
+        verdict = beats(candidate, reference)
+    assert found.detectable == verdict.detectable
+    assert found.answer.removeprefix("underpowered: ").split(" would")[0] in verdict.text
+    assert found.source == "this pair, from computed"
+
+
+def test_a_pair_from_two_places_says_so() -> None:
+    candidate, reference = result(CANDIDATE, 1.5, seed=1), replace(result(REFERENCE, 1.4), origin="baseline")
+    found = from_pair("beats", Comparison(candidate=candidate, reference=reference), Court())
+    assert found.source == "this pair, from computed and baseline"
+
+
+def test_a_seeded_pair_at_one_seed_is_not_settled() -> None:
+    pair = Comparison(candidate=retrained(CANDIDATE, 1.5), reference=retrained(REFERENCE, 1.4))
+    found = from_pair("beats", pair, Court())
+    assert found.answer.startswith("training randomness not measured")
+    assert not found.settled
+
+
+def test_noisy_seeds_ask_for_seeds() -> None:
+    pair = Comparison(candidate=retrained(CANDIDATE, 0.5, 2.5), reference=retrained(REFERENCE, 1.4, 1.4))
+    assert "more seeds, not more patients, would settle" in from_pair("beats", pair, Court()).answer
