@@ -21,14 +21,13 @@ from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.judge.bounds import Floats, Piece, combine
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court
-from pytest_fmtransfer.judge.power import patients_to_settle, smallest_detectable
-from pytest_fmtransfer.judge.verdicts import cannot_tell, too_few_patients
+from pytest_fmtransfer.judge.power import ASSUMED_CORRELATION, patients_to_settle, smallest_detectable
+from pytest_fmtransfer.judge.reading import Reading, too_few_patients
 from pytest_fmtransfer.judge.wording import plural
 
 Ints = NDArray[np.int64]
 
 ASSUMED_METRIC = 0.85
-ASSUMED_CORRELATION = 0.8
 DRAWS = 20_000
 
 
@@ -36,7 +35,7 @@ DRAWS = 20_000
 class Sample:
     """The test side of a dataset as a verdict sees it.
 
-    `by_class` counts the patients with an image of each declared class, in the order of `classes`; `margin` is
+    `by_class` counts the patients with an image of each of `classes`; `margin` is
     the dataset's, in the metric's unit.
     """
 
@@ -66,7 +65,7 @@ class Foresight:
 
 def from_pair(kind: str, comparison: Comparison, court: Court) -> Foresight:
     """Of a claim of a kind ('beats', 'not_worse_than') whose two results exist."""
-    reason = cannot_tell(kind, comparison, court)
+    reason = Reading(kind=kind, comparison=comparison, level=court.level, threshold=0.0).reason
     origins = dict.fromkeys((comparison.candidate.origin, comparison.reference.origin))
     source = f"this pair, from {' and '.join(origins)}"
     piece, seeds = comparison.patient_piece, comparison.seed_pieces
@@ -78,7 +77,7 @@ def from_assumption(kind: str, sample: Sample, court: Court, *, correlation: flo
 
     Raises InvalidInput for a metric whose error is not known beforehand.
     """
-    reason = too_few_patients(kind, sample.by_class, sample.classes)
+    reason = too_few_patients(kind, dict(zip(sample.classes, sample.by_class, strict=True)))
     source = f"assumed: {sample.metric} {ASSUMED_METRIC:g} in both, scores correlated {correlation:g}"
     return _foresee(sample, assumed_piece(sample, ASSUMED_METRIC, correlation), (), court, reason, source)
 
@@ -105,8 +104,8 @@ def sample_of(comparison: Comparison) -> Sample:
         metric=result.question.metric,
         margin=result.margin,
         patients=len(set(result.patients_N.tolist())),
-        by_class=comparison.patients_by_class,
-        classes=result.classes,
+        by_class=tuple(comparison.patients_by_class.values()),
+        classes=tuple(comparison.patients_by_class),
         patient_unit=result.patient_unit,
     )
 

@@ -8,7 +8,7 @@ from pytest_fmtransfer.judge.bounds import Bound, Piece
 
 POWER = 0.8
 
-# Correlation of two backbones' metrics on the same patients, where no stored pair tells it.
+# Of two backbones on the same patients, where no stored pair tells it: an assumption, and printed as one.
 ASSUMED_CORRELATION = 0.8
 
 

@@ -1,5 +1,6 @@
 """What one comparison says of one claim at one level; verdicts are made of readings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pytest_fmtransfer.judge.bounds import Bound
@@ -87,12 +88,8 @@ class Reading:
 
     @property
     def reason(self) -> str:
-        counts, fewest = self.comparison.patients_by_class, FEWEST_PATIENTS[self.kind]
-        name, count = min(counts.items(), key=lambda row: row[1], default=("", fewest))
-        if count < fewest:
-            return (
-                f"not enough patients to tell: class '{name}' has {count} in the test side, {self.kind} needs {fewest}"
-            )
+        if lack := too_few_patients(self.kind, self.comparison.patients_by_class):
+            return lack
         for result in (self.comparison.candidate, self.comparison.reference):
             if reason := self._too_few_seeds(result):
                 return reason
@@ -112,3 +109,12 @@ class Reading:
         """On an AUC at a margin, the wider of the t bound and MOVER: near the ceiling plain bounds are too narrow."""
         bounds = [self.comparison.bound, self.comparison.mover if self.kind != "beats" else None]
         return [each for each in bounds if each is not None]
+
+
+def too_few_patients(kind: str, by_class: Mapping[str, int]) -> str:
+    """Names the smallest class where it has too few test patients for a verdict of a kind; else empty."""
+    name, count = min(by_class.items(), key=lambda row: row[1], default=("", FEWEST_PATIENTS[kind]))
+    if count >= FEWEST_PATIENTS[kind]:
+        return ""
+    has = f"class '{name}' has {count} in the test side"
+    return f"not enough patients to tell: {has}, {kind} needs {FEWEST_PATIENTS[kind]}"

@@ -9,7 +9,7 @@ from pytest_fmtransfer.cell import Cell, stem
 from pytest_fmtransfer.errors import InvalidInput, nearest
 from pytest_fmtransfer.plugin.controlling import control_cells, wants_controls
 from pytest_fmtransfer.plugin.families import too_large
-from pytest_fmtransfer.plugin.marks import CASE, MARKS, Cells, case_of, cells_of_mark, claim_of
+from pytest_fmtransfer.plugin.marks import CASE, MARKS, Case, Cells, case_of, cells_of_mark, claim_of
 from pytest_fmtransfer.plugin.options import settings_of
 
 MISTAKES = "fmtransfer_mistakes"  # the name under which a worker sends them
@@ -110,7 +110,12 @@ def cells_of(item: pytest.Item) -> tuple[Cell, ...]:
     case = case_of(item)
     if case is None:
         return ()
-    cells = [*case.cells, *case.references]
-    if {TELLING, "controls"} & set(fixtures_of(item)) and wants_controls(item, case, settings_of(item.config)):
-        cells += control_cells(case, settings_of(item.config).registry)
-    return tuple(dict.fromkeys(cells))
+    return tuple(dict.fromkeys([*case.cells, *case.references, *controls_of(item, case)]))
+
+
+def controls_of(item: pytest.Item, case: Case) -> tuple[Cell, ...]:
+    """The control cells that are run with an item, and the one they are held against."""
+    settings = settings_of(item.config)
+    if not {TELLING, "controls"} & set(fixtures_of(item)) or not wants_controls(item, case, settings):
+        return ()
+    return control_cells(case, settings.registry)

@@ -18,8 +18,9 @@ import pytest
 from pytest_fmtransfer.availability import Missing, ready
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import BaselineError
-from pytest_fmtransfer.plugin.collection import cells_of, claim_of, own_cell, reference_cell
+from pytest_fmtransfer.plugin.collection import cells_of, controls_of, fixtures_of
 from pytest_fmtransfer.plugin.fixtures import baselines_of
+from pytest_fmtransfer.plugin.marks import case_of, claim_of
 from pytest_fmtransfer.plugin.options import settings_of
 from pytest_fmtransfer.work import Tally, counting
 
@@ -67,7 +68,7 @@ class Lister:
 
         planner = _planner(session)
         plan = planner.plan(_to_measure(session.items))
-        claims = [claim for item in session.items if (claim := _foreseen(item, planner)) is not None]
+        claims = [claim for item in session.items for claim in _foreseen(item, planner)]
         terminal.section("fmtransfer: plan")
         terminal.write(plan_text(plan, claims))
 
@@ -198,32 +199,41 @@ def _to_measure(items: Sequence[pytest.Item]) -> list[Cell]:
 
 
 def _asked_for(item: pytest.Item) -> list[Cell]:
-    fixtures: Sequence[str] = getattr(item, "fixturenames", ())
-    own = own_cell(item)
-    asked = [] if own is None or "candidate" not in fixtures else [own]
-    return [*asked, reference_cell(item)] if own is not None and "reference" in fixtures else asked
+    """The cells that an item's fixtures measure."""
+    case, fixtures = case_of(item), set(fixtures_of(item))
+    if case is None:
+        return []
+    asked = list(case.cells) if fixtures & {"candidate", "candidates"} else []
+    asked += case.references if fixtures & {"reference", "references"} else ()
+    return list(dict.fromkeys([*asked, *controls_of(item, case)]))
 
 
-def _foreseen(item: pytest.Item, planner: "Planner") -> "PlannedClaim | None":
-    """What an item that compares two cells can come to; None for any other item."""
+def _foreseen(item: pytest.Item, planner: "Planner") -> "list[PlannedClaim]":
+    """What the comparisons of an item can come to, each on its own; none for an item that compares nothing."""
     from pytest_fmtransfer.judge.court import Court
     from pytest_fmtransfer.reports.plans import PlannedClaim
 
-    if len(cells := _asked_for(item)) != 2:
-        return None
-    candidate, reference = cells
+    case, fixtures = case_of(item), set(fixtures_of(item))
+    if case is None or not fixtures & {"candidate", "candidates"}:
+        return []
+    pairs = zip(case.cells, case.references, strict=False)
+    if "candidates" in fixtures and "references" not in fixtures:
+        pairs = zip(case.cells, case.cells[1:], strict=False)
     size = claim_of(item).family_size
-    return PlannedClaim(
-        test=f"{getattr(item, 'originalname', item.name)}[{candidate.id}]",
-        family_size=size,
-        margin=settings_of(item.config).registry.dataset(candidate.dataset).margin,
-        foresight=planner.foresee(_kind(item), candidate, reference, Court(family_size=size)),
-    )
+    return [
+        PlannedClaim(
+            test=f"{getattr(item, 'originalname', item.name)}[{candidate.id}]",
+            family_size=size,
+            margin=settings_of(item.config).registry.dataset(candidate.dataset).margin,
+            foresight=planner.foresee(_kind(item), candidate, reference, Court(family_size=size)),
+        )
+        for candidate, reference in pairs
+    ]
 
 
 def _kind(item: pytest.Item) -> str:
     """The verb that a test's own code names; the least demanding where it names none, or several."""
-    from pytest_fmtransfer.judge.verdicts import FEWEST_PATIENTS
+    from pytest_fmtransfer.judge.reading import FEWEST_PATIENTS
 
     code: Any = getattr(getattr(item, "function", None), "__code__", None)
     named = [kind for kind in FEWEST_PATIENTS if kind in getattr(code, "co_names", ())]
