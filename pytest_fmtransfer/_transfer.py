@@ -46,8 +46,9 @@ def transfer(
     `seeds` are by default 0 to 19 on shuffled labels, one shuffle a seed, and 0 elsewhere. `registry` is the
     catalogue to look names up in, by default our own and that of entry points; `places` are by default what the
     environment says. Raises UnknownName for a name nobody registered, Unavailable with the remedy when weights,
-    data or the regime are not here, and UnreadableImage, CheckpointMismatch or DatasetError for files that are not
-    as they should be.
+    data or the regime are not here, UnreadableImage, CheckpointMismatch or DatasetError for files that are not as
+    they should be, and DatasetError for a dataset in which an audit finds something severe that its row does not
+    acknowledge.
     """
     registry = registry or Registry()
     places = places or Places.from_environment()
@@ -59,6 +60,11 @@ def transfer(
     asked = ask(cell, dataset, profile=profile, seeds=seeds, registry=registry, places=places)
 
     def compute(entry: Path) -> None:
+        # Here, not above: what is in the store was audited when it was computed, and a warm run imports and does
+        # nothing more. An acknowledgement that is taken back is therefore noticed when a result is next computed.
+        from pytest_fmtransfer.data.audit import check
+
+        check(dataset, places)
         features = load_features(dataset, spec, asked.dtype, places)
         started = time.perf_counter()
         module: ModuleType = import_module(f"pytest_fmtransfer.adapt.{regime.method}")

@@ -16,6 +16,7 @@ from pytest_fmtransfer.catalog.backbones import BACKBONES
 from pytest_fmtransfer.catalog.datasets import DATASETS
 from pytest_fmtransfer.catalog.regimes import PROFILES, REGIMES
 from pytest_fmtransfer.catalog.specs import (
+    FINDING_KINDS,
     LIBRARIES,
     RANDOM,
     SHUFFLED,
@@ -54,8 +55,8 @@ class Registry:
         """Add a row.
 
         Raises InvalidName when its name cannot stand in an id, DuplicateName when the name is taken,
-        and InvalidInput when it is no row at all, takes a name that is derived (`….random`), or asks for a
-        library or a reader that there is none of.
+        and InvalidInput when it is no row at all, takes a name that is derived (`….random`), asks for a
+        library or a reader that there is none of, or acknowledges what no audit finds, or without a reason.
         """
         if type(spec) not in _KINDS:
             raise InvalidInput(
@@ -75,6 +76,11 @@ class Registry:
             raise InvalidInput(f"library {spec.library!r} of {spec.name}; {nearest(spec.library, LIBRARIES)}")
         if isinstance(spec, DatasetSpec) and spec.reader is not None and spec.reader not in _readers():
             raise InvalidInput(f"reader {spec.reader!r} of {spec.name}; {nearest(spec.reader, _readers())}")
+        for finding, reason in spec.acknowledged.items() if isinstance(spec, DatasetSpec) else ():
+            if finding not in FINDING_KINDS:
+                raise InvalidInput(f"acknowledged {finding!r} of {spec.name}; {nearest(finding, FINDING_KINDS)}")
+            if not reason.strip():
+                raise InvalidInput(f"acknowledged {finding!r} of {spec.name} says no reason; write one")
         if spec.name in rows:
             raise DuplicateName(f"{kind} {spec.name!r} is registered already; choose another name")
         rows[spec.name] = spec

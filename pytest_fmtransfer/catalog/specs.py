@@ -111,6 +111,22 @@ Metric = Literal[
 """The names of `pytest_fmtransfer.metrics.METRICS`, here because a catalogue imports no numpy."""
 
 
+FindingKind = Literal[
+    "exact_copies_across_sides",
+    "near_copies_across_sides",
+    "patients_on_two_sides",
+    "conflicting_labels_of_exact_copies",
+    "conflicting_labels_of_near_copies",
+    "class_absent",
+    "class_too_small",
+    "class_small",
+    "exact_copies_on_one_side",
+    "near_copies_on_one_side",
+]
+"""What an audit may find: `pytest_fmtransfer.data.findings`."""
+FINDING_KINDS: tuple[str, ...] = get_args(FindingKind)
+
+
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec:
     """Images with labels, patients, a fixed split, and the one metric they are judged by.
@@ -120,9 +136,10 @@ class DatasetSpec:
     `pytest_fmtransfer.data.readers` that reads the layout, None where this version has none.
     `patient_unit` is what `patients` are on this dataset; every verdict names it, because it is what a
     verdict assumes to be independent. `expected_images` is how many the folder holds, before anything is left
-    out; a folder with another number is refused. None where the owner does not know.
-    `shuffled` marks the control `<name>.shuffled`: labels of its training and validation side are shuffled
-    anew at every seed, those of its test side stay.
+    out; a folder with another number is refused. None where the owner does not know. `acknowledged` are the
+    severe findings of an audit, by kind, that the data are used in spite of, each with the reason; a severe finding
+    of any other kind is an error. `shuffled` marks the control `<name>.shuffled`: labels of its training and
+    validation side are shuffled anew at every seed, those of its test side stay.
     """
 
     name: str
@@ -139,6 +156,7 @@ class DatasetSpec:
     patient_unit: Literal["patient", "lesion", "group of near copies", "image"] = "patient"
     options: Mapping[str, str] = field(default_factory=dict[str, str])
     shuffled: bool = False
+    acknowledged: Mapping[FindingKind, str] = field(default_factory=dict[FindingKind, str])
 
 
 @dataclass(frozen=True, kw_only=True)

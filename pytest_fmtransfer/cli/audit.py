@@ -1,25 +1,36 @@
 """Look for copies, patients on two sides, conflicting labels and small classes in a dataset.
 
-Exit code 0 when nothing severe is found or every severe finding is acknowledged in the dataset's row, 1 when one
-is not, 2 when the dataset cannot be audited.
+Exit code 0 when nothing severe is found or the dataset's row acknowledges it, 1 when it does not, 2 when the
+dataset cannot be audited.
 """
 
 import argparse
+import shutil
+import textwrap
 
 from pytest_fmtransfer.catalog.registry import ENTRY_POINT_GROUP, Registry
 from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.cli.places import add_places, places_of
-from pytest_fmtransfer.errors import InvalidInput, UnknownName
+from pytest_fmtransfer.data.audit import Audit, audit
+from pytest_fmtransfer.data.dataset import open_dataset
+from pytest_fmtransfer.data.findings import Finding
+from pytest_fmtransfer.errors import InvalidInput, Unavailable, UnknownName
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", metavar="DATASET", help="name of a dataset, such as br35h")
+    parser.add_argument("--all", action="store_true", help="list every case of every finding")
     add_places(parser, "store", "data_root")
 
 
 def run(arguments: argparse.Namespace) -> int:
     spec, places = _dataset(arguments.dataset), places_of(arguments)
-    raise InvalidInput(f"{spec.name} in {places.store}: the audit is written next")
+    if spec.reader is None:
+        raise Unavailable(f"this version cannot read dataset {spec.name} yet: upgrade pytest-fmtransfer when one can")
+    audited = audit(open_dataset(spec, places), places)
+    print(_table(audited, spec, every_case=arguments.all), end="")
+    print(_sentence(audited, spec))
+    return 1 if audited.unacknowledged(spec) else 0
 
 
 def _dataset(name: str) -> DatasetSpec:
@@ -30,3 +41,40 @@ def _dataset(name: str) -> DatasetSpec:
             f"{error} (rows that a conftest.py registers are known to pytest alone; "
             f"an entry point in group {ENTRY_POINT_GROUP} makes them known here too)"
         ) from error
+
+
+def _table(audited: Audit, spec: DatasetSpec, *, every_case: bool) -> str:
+    """One block of lines per finding: severity, kind and count, then its sentence, what to do, and every case."""
+    lines = [f"{'severity':14}{'kind':36}{'count':>6}"] if audited.findings else []
+    for finding in audited.findings:
+        lines += [f"{_severity(finding, spec):14}{finding.kind:36}{finding.count:>6}", *_wrapped(finding.sentence)]
+        if finding.kind in spec.acknowledged:
+            lines += _wrapped(f"acknowledged: {spec.acknowledged[finding.kind]}")
+        else:
+            lines += _wrapped(f"to do: {finding.remedy}")
+        lines += [f"    {example}" for example in finding.examples if every_case]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _severity(finding: Finding, spec: DatasetSpec) -> str:
+    return "acknowledged" if finding.severity == "severe" and finding.kind in spec.acknowledged else finding.severity
+
+
+def _wrapped(text: str) -> list[str]:
+    width = max(60, shutil.get_terminal_size((120, 24)).columns)
+    return textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _sentence(audited: Audit, spec: DatasetSpec) -> str:
+    severe = [finding for finding in audited.findings if finding.severity == "severe"]
+    notes, open_ones = len(audited.findings) - len(severe), len(audited.unacknowledged(spec))
+    if open_ones:
+        verdict = f"{open_ones} severe and unacknowledged: no cell on {spec.name} is run before that changes"
+    elif severe:
+        verdict = f"{len(severe)} severe, each acknowledged in the row of {spec.name}"
+    else:
+        verdict = "nothing severe"
+    # An acknowledgement outlives what it was for, and would hide the next of its kind.
+    idle = sorted(set(spec.acknowledged) - {finding.kind for finding in severe})
+    more = f"; acknowledged but not found, so take it out of the row: {', '.join(idle)}" if idle else ""
+    return f"{spec.name}, {audited.images} images: {verdict}; {notes} to note{more}"

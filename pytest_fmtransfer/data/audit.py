@@ -1,0 +1,96 @@
+"""Look a dataset over before anything is learnt from it: copies, leaked patients, conflicting labels, small classes.
+
+`audit` looks once at each content of a dataset; `check` refuses a dataset that has a severe finding which its row
+does not acknowledge. docs/audit.md says how well each kind is found, and what cannot be found.
+"""
+
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pytest_fmtransfer.catalog.specs import DatasetSpec
+from pytest_fmtransfer.data.copies import exact_copies
+from pytest_fmtransfer.data.dataset import Dataset
+from pytest_fmtransfer.data.descriptors import describe
+from pytest_fmtransfer.data.findings import (
+    Finding,
+    conflicting_labels,
+    copies_across_sides,
+    copies_on_one_side,
+    patients_on_two_sides,
+    small_classes,
+)
+from pytest_fmtransfer.data.near_copies import near_copies
+from pytest_fmtransfer.errors import DatasetError
+from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.store import Store, code_digest, fingerprint
+
+_CODE = ("audit", "alignment", "copies", "decoding", "descriptors", "findings", "near_copies", "table")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What was found among so many images, severe findings first."""
+
+    images: int
+    findings: tuple[Finding, ...]
+
+    def unacknowledged(self, spec: DatasetSpec) -> tuple[Finding, ...]:
+        """The severe findings of kinds that a row does not acknowledge."""
+        return tuple(
+            finding
+            for finding in self.findings
+            if finding.severity == "severe" and finding.kind not in spec.acknowledged
+        )
+
+
+def audit(dataset: Dataset, places: Places) -> Audit:
+    """The audit of a dataset, from the store or computed. Raises UnreadableImage for the first broken file."""
+
+    def compute(entry: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=entry) as scratch:
+            found = _look_over(dataset, Path(scratch))
+        (entry / "audit.json").write_text(json.dumps(asdict(found), indent=1), encoding="utf-8")
+
+    code = code_digest(*(f"data/{name}.py" for name in _CODE), f"data/readers/{dataset.spec.reader}.py")
+    versions = {name: version(name) for name in ("numpy", "scipy", "pillow")}
+    key = fingerprint(dataset.fingerprint, dataset.spec.classes, versions, code)
+    entry, _ = Store(root=places.store).fetch("audits", key, compute, about={"dataset": dataset.spec.name})
+    record: dict[str, Any] = json.loads((entry / "audit.json").read_text(encoding="utf-8"))
+    findings = tuple(Finding(**each | {"examples": tuple(each["examples"])}) for each in record["findings"])
+    return Audit(images=record["images"], findings=findings)
+
+
+def check(dataset: Dataset, places: Places) -> None:
+    """Raises DatasetError for severe findings that the dataset's row does not acknowledge, with each sentence."""
+    name, findings = dataset.spec.name, audit(dataset, places).unacknowledged(dataset.spec)
+    if not findings:
+        return
+    told = "".join(f"\n  {finding.kind}: {finding.sentence}; {finding.remedy}" for finding in findings)
+    reasons = ", ".join(f'"{finding.kind}": "…"' for finding in findings)
+    raise DatasetError(
+        f"scores on {name} could not be trusted:{told}\n"
+        f"`fmtransfer audit {name} --all` lists every case. If the data must be used as they are, say why in their "
+        f"row: DatasetSpec(…, acknowledged={{{reasons}}})"
+    )
+
+
+def _look_over(dataset: Dataset, scratch: Path) -> Audit:
+    table, classes = dataset.table, dataset.spec.classes
+    described = describe(dataset, scratch)
+    exact, near = exact_copies(described.contents_N, table), near_copies(described, table)
+    found = [
+        copies_across_sides(table, exact, "exact"),
+        copies_across_sides(table, near, "near"),
+        patients_on_two_sides(table),
+        conflicting_labels(table, classes, exact, "exact"),
+        conflicting_labels(table, classes, near, "near"),
+        *small_classes(table, classes),
+        copies_on_one_side(table, exact, "exact"),
+        copies_on_one_side(table, near, "near"),
+    ]
+    findings = [finding for finding in found if finding is not None]
+    return Audit(images=len(table.ids_N), findings=tuple(sorted(findings, key=lambda each: each.severity == "note")))

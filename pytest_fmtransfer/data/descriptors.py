@@ -1,0 +1,85 @@
+"""What the search for copies knows of each image: whether pixels are equal, and maps of local contrast at four sizes.
+
+Every image is looked at in two views, as the file has it and as the reader decodes it. A reader that crops to the
+content takes off the border that tells a copy from its original; the whole picture is safe from a crop gone wrong.
+
+Legend: N images, V views, S the square side in pixels, D = S² of the coarsest maps.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pytest_fmtransfer.data.alignment import local_contrast
+from pytest_fmtransfer.data.dataset import Dataset
+from pytest_fmtransfer.data.decoding import in_parallel, open_image, resize
+from pytest_fmtransfer.progress import progress
+
+# Side of a map in pixels: the two scales of its local contrast, in those pixels. Chosen on Br35H: docs/audit.md.
+SCALES = {16: (0.5, 2.0), 32: (1.0, 4.0), 64: (1.0, 4.0), 128: (1.0, 3.0)}
+COARSE, FIRST, SECOND, FINE = SCALES
+_STEPS = 32  # maps are kept as bytes, contrast in 32nds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Descriptors:
+    """`contents_N` number the distinct pictures; `coarse_VND` are unit vectors, 0 for a blank picture; `maps` are
+    V × N × S × S bytes by side, on disk."""
+
+    contents_N: np.ndarray
+    coarse_VND: np.ndarray
+    maps: dict[int, np.ndarray]
+
+
+def describe(dataset: Dataset, scratch: Path) -> Descriptors:
+    """Decode every image, and write 22 KB of maps per image and view into `scratch`.
+
+    Raises UnreadableImage for the first broken file.
+    """
+    paths = dataset.paths
+
+    def one(path: Path) -> tuple[str, list[list[np.ndarray]]]:
+        image = open_image(path)
+        views = (np.asarray(image.convert("L")), dataset.reader.decode(path))
+        return _content(image), [_maps(resize(view_HW, FINE)) for view_HW in views]
+
+    maps = {
+        side: np.lib.format.open_memmap(
+            scratch / f"maps{side}.npy", mode="w+", dtype=np.int8, shape=(2, len(paths), side, side)
+        )
+        for side in SCALES
+    }
+    contents: list[str] = []
+    with progress(f"audit {dataset.spec.name}: decode", total=len(paths), unit="image") as bar:
+        for row, (content, views) in enumerate(in_parallel(one, paths)):
+            contents.append(content)
+            for view, maps_of_view in enumerate(views):
+                for map_SS in maps_of_view:
+                    maps[len(map_SS)][view, row] = map_SS
+            bar.update(1)
+    coarse_VNSS = maps.pop(COARSE)
+    views = 1 if np.array_equal(*coarse_VNSS) else 2  # a reader that decodes files as they are gives one view
+    coarse_VND = coarse_VNSS[:views].reshape(views, len(paths), -1).astype(np.float32)
+    coarse_VND -= coarse_VND.mean(axis=2, keepdims=True)
+    coarse_VND /= np.maximum(np.linalg.norm(coarse_VND, axis=2, keepdims=True), 1e-6)
+    return Descriptors(contents_N=np.unique(contents, return_inverse=True)[1], coarse_VND=coarse_VND, maps=maps)
+
+
+def _content(image: Image.Image) -> str:
+    """Equal for equal decoded pixels, whatever the format and mode of the file."""
+    pixels = image.convert("RGB")
+    return hashlib.blake2b(repr(pixels.size).encode() + pixels.tobytes(), digest_size=16).hexdigest()
+
+
+def _maps(pixels_SS: np.ndarray) -> list[np.ndarray]:
+    """Local contrast of a picture at every scale, as bytes."""
+    maps: list[np.ndarray] = []
+    for side, (fine, coarse) in SCALES.items():
+        step = FINE // side
+        shrunk_SS = pixels_SS.astype(np.float32).reshape(side, step, side, step).mean(axis=(1, 3))
+        map_SS = np.rint(local_contrast(shrunk_SS, fine, coarse) * _STEPS)
+        maps.append(np.clip(map_SS, -127, 127).astype(np.int8))
+    return maps

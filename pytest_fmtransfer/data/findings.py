@@ -1,0 +1,186 @@
+"""What copies, patients, labels and classes say against a dataset, in sentences.
+
+Each function looks for one kind of thing and gives at most one finding.
+
+Legend: N images.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pytest_fmtransfer.catalog.specs import FindingKind
+from pytest_fmtransfer.data.copies import Copy
+from pytest_fmtransfer.data.table import TEST, TRAIN, Table
+
+# Fewest test patients of a class for `beats`, and for `not_worse_than`, to be settled: judge/verdicts.py.
+TOO_FEW, FEW = 20, 50
+
+Degree = Literal["exact", "near"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One kind of thing that is wrong with a dataset.
+
+    `count` is of images, patients or classes, as the sentence says. `examples` are all there are; the sentence has
+    the first of them.
+    """
+
+    kind: FindingKind
+    severity: Literal["severe", "note"]
+    count: int
+    sentence: str
+    remedy: str
+    examples: tuple[str, ...]
+
+
+def copies_across_sides(table: Table, copies: list[Copy], degree: Degree) -> Finding | None:
+    """Severe: what is tested on, or chosen by, was learnt."""
+    across = [copy for copy in copies if table.split_N[copy.first] != table.split_N[copy.second]]
+    if not across:
+        return None
+    rows, tested = _rows(across), table.side(TEST)
+    examples = _told(table, across)
+    return Finding(
+        kind="exact_copies_across_sides" if degree == "exact" else "near_copies_across_sides",
+        severity="severe",
+        count=len(rows),
+        sentence=f"{len(rows)} of {len(table.ids_N)} images have {_article(degree)} copy on another side of the split, "
+        f"{np.isin(tested, rows).sum()} of them among the {len(tested)} test images: {examples[0]}",
+        remedy="put all copies of a picture on one side, or keep one of them",
+        examples=examples,
+    )
+
+
+def copies_on_one_side(table: Table, copies: list[Copy], degree: Degree) -> Finding | None:
+    """A note: pictures that count more than once."""
+    beside = [copy for copy in copies if table.split_N[copy.first] == table.split_N[copy.second]]
+    if not beside:
+        return None
+    rows, examples = _rows(beside), _told(table, beside)
+    return Finding(
+        kind="exact_copies_on_one_side" if degree == "exact" else "near_copies_on_one_side",
+        severity="note",
+        count=len(rows),
+        sentence=f"{len(rows)} of {len(table.ids_N)} images have {_article(degree)} copy on their own side of the "
+        f"split: {examples[0]}",
+        remedy="keep one copy of a picture, or give all of them one patient, so that it counts once",
+        examples=examples,
+    )
+
+
+def conflicting_labels(table: Table, classes: tuple[str, ...], copies: list[Copy], degree: Degree) -> Finding | None:
+    """Severe where exact copies on two sides contradict each other, else a note."""
+    at_odds = [copy for copy in copies if table.labels_N[copy.first] != table.labels_N[copy.second]]
+    if not at_odds:
+        return None
+    across = any(table.split_N[copy.first] != table.split_N[copy.second] for copy in at_odds)
+    rows, examples = _rows(at_odds), _told(table, at_odds, lambda row: f", {classes[int(table.labels_N[row])]}")
+    return Finding(
+        kind="conflicting_labels_of_exact_copies" if degree == "exact" else "conflicting_labels_of_near_copies",
+        severity="severe" if across and degree == "exact" else "note",
+        count=len(rows),
+        sentence=f"{len(rows)} of {len(table.ids_N)} images have {_article(degree)} copy under another label: "
+        f"{examples[0]}",
+        remedy="find out which label is right, or leave out every copy",
+        examples=examples,
+    )
+
+
+def patients_on_two_sides(table: Table) -> Finding | None:
+    """Severe: what was learnt of a patient helps with the same patient's other images."""
+    order_N = np.argsort(table.patients_N, kind="stable")
+    patients, starts = np.unique(table.patients_N[order_N], return_index=True)
+    examples: list[str] = []
+    for patient, rows in zip(patients.tolist(), np.split(order_N, starts[1:]), strict=True):
+        _, first_of_side = np.unique(table.split_N[rows], return_index=True)
+        if len(first_of_side) > 1:
+            examples.append(f"{patient}: " + ", ".join(_place(table, int(row)) for row in rows[first_of_side]))
+    if not examples:
+        return None
+    return Finding(
+        kind="patients_on_two_sides",
+        severity="severe",
+        count=len(examples),
+        sentence=f"{len(examples)} of {len(patients)} patients are on more than one side of the split: {examples[0]}",
+        remedy="split by patient",
+        examples=tuple(examples),
+    )
+
+
+def small_classes(table: Table, classes: tuple[str, ...]) -> list[Finding]:
+    """Severe for a class that is absent from training or testing, or too small to judge; a note for a small one."""
+    trained, tested = table.side(TRAIN), table.side(TEST)
+    absent: list[str] = []
+    too_few: list[str] = []
+    few: list[str] = []
+    for label, name in enumerate(classes):
+        images = int((table.labels_N[trained] == label).sum())
+        patients = len(np.unique(table.patients_N[tested][table.labels_N[tested] == label]))
+        counted = f"{name}: {images} training images, {patients} test patients"
+        if not images or not patients:
+            absent.append(counted)
+        elif patients < FEW:
+            (too_few if patients < TOO_FEW else few).append(counted)
+    findings: list[Finding] = []
+    if absent:
+        findings.append(
+            Finding(
+                kind="class_absent",
+                severity="severe",
+                count=len(absent),
+                sentence=f"{len(absent)} of {len(classes)} classes are absent from training or testing: {absent[0]}",
+                remedy="split within each class, or leave the class out of the dataset's row",
+                examples=tuple(absent),
+            )
+        )
+    if too_few:
+        findings.append(
+            Finding(
+                kind="class_too_small",
+                severity="severe",
+                count=len(too_few),
+                sentence=f"{len(too_few)} of {len(classes)} classes have fewer than {TOO_FEW} test patients, so "
+                f"that every verdict is inconclusive: {too_few[0]}",
+                remedy="hold out more patients for testing, or join classes",
+                examples=tuple(too_few),
+            )
+        )
+    if few:
+        findings.append(
+            Finding(
+                kind="class_small",
+                severity="note",
+                count=len(few),
+                sentence=f"{len(few)} of {len(classes)} classes have fewer than {FEW} test patients, so that "
+                f"`not_worse_than` is inconclusive: {few[0]}",
+                remedy="hold out more patients for testing, or join classes",
+                examples=tuple(few),
+            )
+        )
+    return findings
+
+
+def _article(degree: Degree) -> str:
+    return "an exact" if degree == "exact" else "a near"
+
+
+def _rows(copies: list[Copy]) -> list[int]:
+    return sorted({row for copy in copies for row in (copy.first, copy.second)})
+
+
+def _place(table: Table, row: int) -> str:
+    return f"{table.ids_N[row]} ({table.split_N[row]})"
+
+
+def _told(table: Table, copies: list[Copy], more: Callable[[int], str] = lambda row: "") -> tuple[str, ...]:
+    """A line for each pair: both files, their sides, and how the second lies over the first."""
+    lines: list[str] = []
+    for copy in copies:
+        one, other = (f"{table.ids_N[row]} ({table.split_N[row]}{more(row)})" for row in (copy.first, copy.second))
+        how = "" if copy.likeness == 1 else f", {copy.orientation}, likeness {copy.likeness:.3f}"
+        lines.append(f"{one} and {other}{how}")
+    return tuple(lines)
