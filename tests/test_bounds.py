@@ -16,8 +16,8 @@ from pytest_fmtransfer.judge.bounds import (
     Piece,
     combine,
     patient_piece,
-    patients_per_stratum,
     seed_piece,
+    strata_of,
 )
 from pytest_fmtransfer.metrics import evaluate
 from tests.helpers import LAWS, labels_of, noisy_scores, two_columns
@@ -108,7 +108,7 @@ def test_the_variance_of_an_accuracy_is_the_binomials(right: int, wrong: int) ->
 
 def test_a_patient_with_images_in_both_classes_counts_in_both() -> None:
     patients_N = np.array(["a", "a", "b", "c", "c"])
-    assert patients_per_stratum(np.array([0, 1, 0, 1, 1]), patients_N).tolist() == [2, 2]
+    assert strata_of(np.array([0, 1, 0, 1, 1]), patients_N).patients_K.tolist() == [2, 2]
 
 
 def test_a_patients_images_of_both_classes_are_summed_before_squaring() -> None:

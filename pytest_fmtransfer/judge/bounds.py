@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ class Bound:
 
     def quantile(self, level: float) -> float:
         """Student's t at `level` in (0, 1)."""
-        return float(student.ppf(level, self.degrees))
+        return t_quantile(level, self.degrees)
 
     def lower(self, alpha: float) -> float:
         """The one-sided lower limit at `alpha`."""
@@ -45,11 +45,16 @@ class Bound:
         """One-sided p-value of "the effect is not above `threshold`": the alpha at which lower = threshold."""
         if self.standard_error == 0:
             return 0.0 if self.effect > threshold else 1.0
-        return float(student.sf((self.effect - threshold) / self.standard_error, self.degrees))
+        return float(stdtr(self.degrees, (threshold - self.effect) / self.standard_error))
 
     def p_below(self, threshold: float) -> float:
         """One-sided p-value of "the effect is not below `threshold`"."""
         return Bound(effect=-self.effect, standard_error=self.standard_error, degrees=self.degrees).p_above(-threshold)
+
+
+def t_quantile(level: float, degrees: float) -> float:
+    """Student's t at `level` in (0, 1), the normal's for infinitely many degrees of freedom."""
+    return float(stdtrit(min(degrees, 1e10), level))  # the special function: a hundred times faster than scipy.stats
 
 
 def combine(effect: float, pieces: list[Piece]) -> Bound:
@@ -73,32 +78,41 @@ def patient_piece(influence_N: Floats, stratum_N: NDArray[np.int64], patients_N:
     and the influences of an AUC this is DeLong's variance. Degrees of freedom: patients of the smallest
     stratum, less one. Raises ValueError when a stratum has fewer than two patients.
     """
-    fewest = int(patients_per_stratum(stratum_N, patients_N).min())
-    return Piece(
-        variance=patient_covariance(influence_N, influence_N, stratum_N, patients_N), degrees=float(fewest - 1)
-    )
+    strata = strata_of(stratum_N, patients_N)
+    return Piece(variance=_covariance(influence_N, influence_N, strata), degrees=float(strata.patients_K.min() - 1))
 
 
 def patient_covariance(
     one_N: Floats, other_N: Floats, stratum_N: NDArray[np.int64], patients_N: NDArray[np.str_]
 ) -> float:
     """Covariance from drawing patients of two estimates whose influences are given, as in `patient_piece`."""
-    counts_K = patients_per_stratum(stratum_N, patients_N)
-    if counts_K.min() < 2:
+    return _covariance(one_N, other_N, strata_of(stratum_N, patients_N))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strata:
+    """Each image's patient and stratum by number, and how many patients have an image in each stratum."""
+
+    patient_of_N: NDArray[np.int64]
+    stratum_of_N: NDArray[np.int64]
+    patients_K: NDArray[np.int64]
+
+
+def strata_of(stratum_N: NDArray[np.int64], patients_N: NDArray[np.str_]) -> Strata:
+    """Patients and strata numbered from 0, strata in the order of their own numbers."""
+    patients, patient_of_N = np.unique(patients_N, return_inverse=True)
+    strata, stratum_of_N = np.unique(stratum_N, return_inverse=True)
+    present_KP = np.zeros((len(strata), len(patients)), dtype=bool)
+    present_KP[stratum_of_N, patient_of_N] = True
+    return Strata(patient_of_N=patient_of_N, stratum_of_N=stratum_of_N, patients_K=present_KP.sum(axis=1))
+
+
+def _covariance(one_N: Floats, other_N: Floats, strata: Strata) -> float:
+    if strata.patients_K.min() < 2:
         raise ValueError("a class with fewer than two patients has no variance")
-    _, patient_of_N = np.unique(patients_N, return_inverse=True)
-    _, stratum_of_N = np.unique(stratum_N, return_inverse=True)
-    sums_2P: list[Floats] = []
-    for influence_N in (one_N, other_N):
-        by_patient_PK = np.zeros((int(patient_of_N.max()) + 1, len(counts_K)))
-        np.add.at(by_patient_PK, (patient_of_N, stratum_of_N), influence_N)
-        sums_2P.append((by_patient_PK * np.sqrt(counts_K / (counts_K - 1))).sum(axis=1))
-    return float(sums_2P[0] @ sums_2P[1])
-
-
-def patients_per_stratum(stratum_N: NDArray[np.int64], patients_N: NDArray[np.str_]) -> NDArray[np.int64]:
-    """How many patients have an image in each stratum, in the order of the strata's numbers."""
-    return np.array([len(np.unique(patients_N[stratum_N == stratum])) for stratum in np.unique(stratum_N)])
+    factor_N = np.sqrt(strata.patients_K / (strata.patients_K - 1))[strata.stratum_of_N]
+    one_P, other_P = (np.bincount(strata.patient_of_N, weights=each_N * factor_N) for each_N in (one_N, other_N))
+    return float(one_P @ other_P)
 
 
 def seed_piece(by_seed: tuple[float, ...]) -> Piece | None:

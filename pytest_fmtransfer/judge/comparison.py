@@ -20,8 +20,8 @@ from pytest_fmtransfer.judge.bounds import (
     combine,
     patient_covariance,
     patient_piece,
-    patients_per_stratum,
     seed_piece,
+    strata_of,
 )
 from pytest_fmtransfer.judge.mover import Auc, Mover
 from pytest_fmtransfer.judge.resampling import bootstrap_piece
@@ -125,7 +125,7 @@ def influence_of(result: Result) -> Floats | None:
 def piece_of(result: Result, influence_N: Floats) -> Piece | None:
     """The patient variance of influences on a result's test side; None where a stratum has one patient."""
     stratum_N = result.estimates[0].stratum_N
-    if patients_per_stratum(stratum_N, result.patients_N).min() < 2:
+    if strata_of(stratum_N, result.patients_N).patients_K.min() < 2:
         return None
     return patient_piece(influence_N, stratum_N, result.patients_N)
 

@@ -9,9 +9,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import t as student
 
 from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.judge.bounds import t_quantile
 
 FEWEST_RECORDED = 10
 FRESH = 6
@@ -38,7 +38,7 @@ def screen_limit(recorded: Sequence[float], tolerance: float) -> float:
     if count < 2:
         raise InvalidInput(f"a screen needs at least two recorded seeds, not {count}")
     spread = float(np.std(recorded, ddof=1))
-    return tolerance + float(student.ppf(0.975, count - 1)) * math.sqrt(1 / count + 1) * spread
+    return tolerance + t_quantile(0.975, count - 1) * math.sqrt(1 / count + 1) * spread
 
 
 def passes_screen(recorded: Sequence[float], screened: float, tolerance: float) -> bool:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from scipy.optimize import brentq
 from scipy.special import expit, logit
-from scipy.stats import t as student
+
+from pytest_fmtransfer.judge.bounds import t_quantile
 
 _SMALLEST_ALPHA = 1e-12  # p-values below are told as this
 
@@ -36,7 +37,7 @@ class Auc:
         if self.value <= 0:
             return 0.0, 1 - alpha ** (1 / self.fewest)
         slope = self.value * (1 - self.value)
-        half = float(student.ppf(1 - alpha, self.degrees)) * math.sqrt(self.variance) / slope
+        half = t_quantile(1 - alpha, self.degrees) * math.sqrt(self.variance) / slope
         centre = float(logit(self.value))
         return float(expit(centre - half)), float(expit(centre + half))
 

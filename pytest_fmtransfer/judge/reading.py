@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from pytest_fmtransfer.judge.bounds import Bound
 from pytest_fmtransfer.judge.comparison import Comparison
@@ -30,7 +31,7 @@ class Reading:
     threshold: float
     ceiling: float | None = None
 
-    @property
+    @cached_property
     def limits(self) -> tuple[float, float] | None:
         """The one-sided limits that decide, each at `level`; None where a class has too few patients."""
         if not self._bounds:
@@ -86,7 +87,7 @@ class Reading:
         margin = self.comparison.candidate.margin
         return bound is not None and smallest_detectable(bound, self.level) > margin
 
-    @property
+    @cached_property
     def reason(self) -> str:
         if lack := too_few_patients(self.kind, self.comparison.patients_by_class):
             return lack
@@ -104,7 +105,7 @@ class Reading:
             return f"{result.cell} needs {STRICT_SEEDS} seeds at this level, not {len(result.seeds)}"
         return ""
 
-    @property
+    @cached_property
     def _bounds(self) -> list[Bound | Mover]:
         """On an AUC at a margin, the wider of the t bound and MOVER: near the ceiling plain bounds are too narrow."""
         bounds = [self.comparison.bound, self.comparison.mover if self.kind != "beats" else None]

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_fmtransfer.judge.bounds import Piece, patients_per_stratum
+from pytest_fmtransfer.judge.bounds import Piece, strata_of
 from pytest_fmtransfer.metrics import replicates
 from pytest_fmtransfer.results import Result
 
@@ -27,8 +27,8 @@ def bootstrap_piece(terms: Sequence[tuple[int, Result]]) -> Piece | None:
     `terms` are (+1 or -1, result). None where a stratum has fewer than two patients.
     """
     first = terms[0][1]
-    strata_N = strata_of(first)
-    counts_K = patients_per_stratum(strata_N, first.patients_N)
+    strata_N = strata_for_draws(first)
+    counts_K = strata_of(strata_N, first.patients_N).patients_K
     if counts_K.min() < 2:
         return None
     drawn: list[NDArray[np.float64]] = []
@@ -44,7 +44,7 @@ def bootstrap_piece(terms: Sequence[tuple[int, Result]]) -> Piece | None:
     return Piece(variance=variance, degrees=fewest - 1)
 
 
-def strata_of(result: Result) -> NDArray[np.int64]:
+def strata_for_draws(result: Result) -> NDArray[np.int64]:
     """The metric's strata, or a single one where a patient has images in two."""
     stratum_N = result.estimates[0].stratum_N
     pairs = len(set(zip(result.patients_N.tolist(), stratum_N.tolist(), strict=True)))

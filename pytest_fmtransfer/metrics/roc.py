@@ -14,7 +14,6 @@ from itertools import pairwise, permutations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.metrics.estimate import Floats, Ints, Weights, sums_by_group
@@ -114,18 +113,24 @@ def label_by_label(labels_NC: Ints, scores_NC: Floats) -> MeanOfAreas:
 def area(contest: Contest) -> tuple[float, Floats]:
     """Area under the ROC curve, ties counting half, and each image's influence on it.
 
-    Influences are DeLong's structural components (DeLong, DeLong and Clarke-Pearson, Biometrics 1988),
-    computed from mid-ranks (Sun and Xu, IEEE Signal Processing Letters 2014).
+    Influences are DeLong's structural components (DeLong, DeLong and Clarke-Pearson, Biometrics 1988), from one sort:
+    an image's component is the share of the other class that scores lower, ties half, or higher, for a negative one.
     """
     positive_M = contest.positive_M
-    overall_M = np.asarray(rankdata(contest.value_M), dtype=np.float64)
-    within_M = np.empty_like(overall_M)
-    for side in (positive_M, ~positive_M):
-        within_M[side] = rankdata(contest.value_M[side])
-    positives, negatives = int(positive_M.sum()), int((~positive_M).sum())
-    others_M: Floats = np.where(positive_M, float(negatives), float(positives))
-    share_M: Floats = (overall_M - within_M) / others_M  # of the other class that scores lower, ties half
-    share_M[~positive_M] = 1 - share_M[~positive_M]
+    order_M = np.argsort(contest.value_M)
+    sorted_M, won_M = contest.value_M[order_M], positive_M[order_M]
+    # The first and the one past the last place of those with the same value.
+    first_V = np.flatnonzero(np.r_[True, sorted_M[1:] != sorted_M[:-1]])
+    place_M = np.repeat(np.arange(len(first_V)), np.diff(np.r_[first_V, len(sorted_M)]))
+    below_M = np.r_[0, np.cumsum(won_M)]  # positives among so many lowest
+    past_V = np.r_[first_V[1:], len(sorted_M)]
+    positives, negatives = int(below_M[-1]), len(won_M) - int(below_M[-1])
+    positive_twice_V = below_M[first_V] + below_M[past_V]
+    negative_twice_V = first_V + past_V - positive_twice_V
+    share_M = np.empty(len(sorted_M))
+    share_M[order_M] = np.where(
+        won_M, negative_twice_V[place_M] / (2 * negatives), 1 - positive_twice_V[place_M] / (2 * positives)
+    )
     value = float(share_M[positive_M].mean())
     own_M: Floats = np.where(positive_M, float(positives), float(negatives))
     return value, (share_M - value) / own_M
