@@ -82,6 +82,7 @@ class Baselines:
         command that records it.
         """
         return self._read(
+            cell,
             self.pair(cell),
             origin="baseline",
             absent=f"no baseline of {cell} in {self.folder}; record it: run the same command with --fm-update=new, "
@@ -93,6 +94,7 @@ class Baselines:
     def load_obtained(self, cell: Cell) -> Result:
         """What the last run that did not agree with a cell's baseline obtained. Raises BaselineError as `load`."""
         return self._read(
+            cell,
             self.obtained(cell),
             origin="obtained",
             absent=f"no obtained result of {cell} waits in {self.folder}; run the test of its baseline",
@@ -140,14 +142,14 @@ class Baselines:
         self.folder.mkdir(parents=True, exist_ok=True)  # git is asked inside it
         return replace(result, recorded=_recorded(self.folder))
 
-    def _read(self, pair: Pair, *, origin: str, absent: str, remedy: str) -> Result:
+    def _read(self, cell: Cell, pair: Pair, *, origin: str, absent: str, remedy: str) -> Result:
         if pair.exists:
             with suppress(BaselineError):
-                return _restore(pair, origin)
+                return _restore(cell, pair, origin)
             with self._locked():
                 if pair.exists:
                     try:
-                        return _restore(pair, origin)
+                        return _restore(cell, pair, origin)
                     except BaselineError as error:
                         raise BaselineError(f"{origin} {pair.record} cannot be used: {error}; {remedy}") from error
         raise BaselineError(absent)
@@ -159,12 +161,15 @@ class Baselines:
             yield
 
 
-def _restore(pair: Pair, origin: str) -> Result:
+def _restore(cell: Cell, pair: Pair, origin: str) -> Result:
     try:
         record = json.loads(pair.record.read_text(encoding="utf-8"))
-        return Result.restore(record, pair.scores.read_bytes(), origin=origin)
+        result = Result.restore(record, pair.scores.read_bytes(), origin=origin)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BaselineError(str(error)) from error
+    if result.cell != cell:
+        raise BaselineError(f"{pair.record.name} holds the result of {result.cell}")
+    return result
 
 
 def _write(pair: Pair, result: Result) -> None:

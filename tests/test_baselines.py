@@ -162,6 +162,14 @@ def test_a_damaged_pair_names_its_file_and_what_to_do(stored: Baselines, damage:
     assert f"obtained {stored.obtained(CELL).record} cannot be used" in str(told.value)
 
 
+def test_a_pair_under_the_name_of_another_cell_is_refused(stored: Baselines) -> None:
+    stored.keep_obtained(result(OTHER.id, 1.0))
+    for source, target in zip(stored.obtained(OTHER), stored.obtained(CELL), strict=True):
+        source.rename(target)
+    with pytest.raises(BaselineError, match=rf"{CELL}\.obtained\.json holds the result of {OTHER}; run the test"):
+        stored.load_obtained(CELL)
+
+
 def test_a_pair_of_two_results_is_refused(stored: Baselines) -> None:
     stored.write(result(CELL.id, 1.0))
     stored.pair(CELL).scores.write_bytes(result(CELL.id, 1.0, seed=1).scores_file())

@@ -79,7 +79,7 @@ def test_a_record_is_shown_in_full(stored: Baselines, capsys: pytest.CaptureFixt
         'settings: {"neighbours": [1, 2, 5]}',
         'versions: {"timm": "1.0.20"}',
         "cost: 120 forward passes in 2.0 s, adapted in 0.5 s, 0.6 MiB of features",
-        f"recorded {baseline.recorded.date} outside a repository by pytest-fmtransfer 0.1.0",
+        f"recorded: {baseline.recorded.date} outside a repository, by pytest-fmtransfer 0.1.0",
     ):
         assert part in shown
 

@@ -59,7 +59,7 @@ def in_full(result: Result) -> str:
         *(f"    {name}: {_plain(value)}" for name, value in sorted(result.subject.items())),
         f"  cost: {cost.forward_passes} forward passes in {cost.forward_seconds:.1f} s, adapted in "
         f"{cost.adapt_seconds:.1f} s, {cost.feature_bytes / 2**20:.1f} MiB of features",
-        f"  {_when(result)}",
+        f"  recorded: {_when(result)}",
     ]
     return "\n".join(lines)
 
@@ -71,8 +71,8 @@ def compared(obtained: Result, baseline: Result) -> str:
     changed = asked.differences(was_asked)
     lines = [
         f"{obtained.cell}: obtained against its baseline",
-        f"  baseline {_when(baseline)}",
-        f"  obtained {_when(obtained)}",
+        f"  baseline: {_when(baseline)}",
+        f"  obtained: {_when(obtained)}",
         f"  {metric}: {baseline.mean:.4f} → {obtained.mean:.4f} ({obtained.mean - baseline.mean:+.4f})",
         *_scores(obtained, baseline),
         *(f"  the question changed: {change}" for change in changed),
@@ -130,9 +130,9 @@ def _patients(result: Result) -> int:
 
 def _when(result: Result) -> str:
     if result.recorded is None:
-        return "not recorded"
+        return "never"
     commit = f"at commit {result.recorded.commit}" if result.recorded.commit else "outside a repository"
-    return f"recorded {result.recorded.date} {commit} by pytest-fmtransfer {result.recorded.version}"
+    return f"{result.recorded.date} {commit}, by pytest-fmtransfer {result.recorded.version}"
 
 
 def _plain(value: object) -> str:
