@@ -107,7 +107,7 @@ def test_what_was_obtained_is_compared(stored: Baselines, capsys: pytest.Capture
     assert lines[0] == f"{CELL}: obtained against its baseline"
     assert f"  roc_auc: {old.mean:.4f} → {new.mean:.4f} ({new.mean - old.mean:+.4f})" in lines
     assert "  predictions that changed class: 1 of 120" in lines
-    assert "  changed under it: timm 1.0.20 → 1.0.21" in lines
+    assert "  changed since the baseline: timm 1.0.20 → 1.0.21" in lines
     [move] = [line for line in lines if line.startswith("  largest score change: ")]
     assert move.endswith(" standard deviations, at image00007")
     [agreement] = [line for line in lines if line.startswith("  rank correlation: ")]
@@ -121,7 +121,7 @@ def test_scores_that_did_not_move_are_told(stored: Baselines, capsys: pytest.Cap
     assert "largest score change: 0 standard deviations" in shown
     assert "rank correlation: 1.0000" in shown
     assert "predictions that changed class: 0 of 120" in shown
-    assert "nothing known changed under it" in shown
+    assert "nothing known changed since the baseline" in shown
 
 
 def test_constant_scores_have_no_rank_correlation(stored: Baselines, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,17 +141,18 @@ def test_another_question_is_named(stored: Baselines, capsys: pytest.CaptureFixt
 def test_scores_of_other_images_are_not_compared(stored: Baselines, capsys: pytest.CaptureFixture[str]) -> None:
     stored.keep_obtained(result(CELL, 1.0, ids_N=["new", *(f"image{i:05}" for i in range(119))]))
     shown = told(capsys, "diff", CELL)
-    assert "test images: 119 in both, 1 gone, 1 new; their scores are not compared" in shown
+    assert "the question changed: the test side: 1 of 120 images are new, 1 of the baseline's 120 are gone" in shown
+    assert "scores are of other images, and not compared" in shown
     assert "rank" not in shown
 
 
 @pytest.mark.parametrize(
     ("obtained", "message"),
     [
-        (retrained(CELL, 1.0, 2.0), "seeds: [0] → [0, 1]; scores are not compared"),
+        (retrained(CELL, 1.0, 2.0), "scores are of other seeds, and not compared: [0] → [0, 1]"),
         (
             make_result(CELL, labels_of(60, 60), noisy_scores(labels_of(60, 60), 1.0, seed=0), classes=("a", "b")),
-            'classes: ["class0", "class1"] → ["a", "b"]; scores are not compared',
+            'scores are of other classes, and not compared: ["class0", "class1"] → ["a", "b"]',
         ),
     ],
     ids=["seeds", "classes"],

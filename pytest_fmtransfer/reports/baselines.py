@@ -4,13 +4,13 @@ Legend: S seeds, N test images, C classes.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
 
+from pytest_fmtransfer.judge.causes import question_changes, subject_changes
 from pytest_fmtransfer.judge.intervals import interval
 from pytest_fmtransfer.judge.regression import relative_move
 from pytest_fmtransfer.judge.wording import plural
@@ -65,63 +65,46 @@ def in_full(result: Result) -> str:
 
 
 def compared(obtained: Result, baseline: Result) -> str:
-    """What was obtained against the baseline of the same cell: question, metric, scores, subject."""
-    asked, was_asked = obtained.question, baseline.question
-    metric = was_asked.metric if asked.metric == was_asked.metric else f"{was_asked.metric} → {asked.metric}"
-    changed = asked.differences(was_asked)
+    """What was obtained against the baseline of the same cell: metric, scores, question, subject."""
+    metric, was = obtained.question.metric, baseline.question.metric
     lines = [
         f"{obtained.cell}: obtained against its baseline",
         f"  baseline: {_when(baseline)}",
         f"  obtained: {_when(obtained)}",
-        f"  {metric}: {baseline.mean:.4f} → {obtained.mean:.4f} ({obtained.mean - baseline.mean:+.4f})",
-        *_scores(obtained, baseline),
-        *(f"  the question changed: {change}" for change in changed),
-        *_changes(obtained.subject, baseline.subject),
+        f"  {metric if metric == was else f'{was} → {metric}'}: {baseline.mean:.4f} → {obtained.mean:.4f} "
+        f"({obtained.mean - baseline.mean:+.4f})",
+        *(f"  {move}" for move in _moves(obtained, baseline)),
+        *(f"  the question changed: {change}" for change in question_changes(obtained, baseline)),
+        f"  {subject_changes(obtained.subject, baseline.subject)}",
     ]
     return "\n".join(lines)
 
 
-def _scores(obtained: Result, baseline: Result) -> Iterator[str]:
-    mine, theirs = set(obtained.ids_N.tolist()), set(baseline.ids_N.tolist())
-    if mine != theirs:
-        yield (
-            f"  test images: {len(mine & theirs)} in both, {len(theirs - mine)} gone, {len(mine - theirs)} new; "
-            "their scores are not compared"
-        )
+def _moves(obtained: Result, baseline: Result) -> Iterator[str]:
+    """How far scores moved, where both have a score of the same image, seed and class."""
+    if not np.array_equal(obtained.ids_N, baseline.ids_N):
+        yield "scores are of other images, and not compared"
         return
     for what in ("seeds", "classes"):
         new, old = getattr(obtained, what), getattr(baseline, what)
         if new != old:
-            yield f"  {what}: {_plain(old)} → {_plain(new)}; scores are not compared"
+            yield f"scores are of other {what}, and not compared: {_plain(old)} → {_plain(new)}"
             return
     new_SNC, old_SNC = obtained.scores_SNC, baseline.scores_SNC
-    moved_N = np.abs(new_SNC - old_SNC).max(axis=(0, 2))
-    worst = obtained.ids_N[int(moved_N.argmax())]
-    yield f"  largest score change: {relative_move(new_SNC, old_SNC):.2g} standard deviations, at {worst}"
-    yield f"  rank correlation: {_rank_correlation(new_SNC, old_SNC):.4f}"
-    if obtained.labels_N.ndim == 1:
+    worst = int(np.abs(new_SNC - old_SNC).max(axis=(0, 2)).argmax())
+    yield (
+        f"largest score change: {relative_move(new_SNC, old_SNC):.2g} standard deviations, at {obtained.ids_N[worst]}"
+    )
+    yield f"rank correlation: {_rank_correlation(new_SNC, old_SNC):.4f}"
+    if obtained.labels_N.ndim == 1:  # an image of several labels has no predicted class
         other_SN = new_SNC.argmax(axis=2) != old_SNC.argmax(axis=2)
-        yield f"  predictions that changed class: {int(other_SN.sum())} of {other_SN.size}"
+        yield f"predictions that changed class: {int(other_SN.sum())} of {other_SN.size}"
 
 
 def _rank_correlation(new_SNC: np.ndarray, old_SNC: np.ndarray) -> float:
     """Spearman's, of the last column; 0 where one of the two is constant."""
     new, old = new_SNC[..., -1].ravel(), old_SNC[..., -1].ravel()
     return float(spearmanr(new, old).statistic) if np.ptp(new) and np.ptp(old) else 0.0
-
-
-def _changes(subject: Mapping[str, Any], stored: Mapping[str, Any]) -> Iterator[str]:
-    mine, theirs = dict(_flat(subject)), dict(_flat(stored))
-    moved = [name for name in sorted(mine.keys() | theirs.keys()) if mine.get(name) != theirs.get(name)]
-    for name in moved:
-        yield f"  changed under it: {name} {_plain(theirs.get(name))} → {_plain(mine.get(name))}"
-    if not moved:
-        yield "  nothing known changed under it"
-
-
-def _flat(record: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    for name, value in record.items():
-        yield from value.items() if isinstance(value, Mapping) else [(name, value)]
 
 
 def _patients(result: Result) -> int:
