@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from pytest_fmtransfer.catalog.specs import RegimeSpec as RegimeSpec
     from pytest_fmtransfer.cell import Cell as Cell
     from pytest_fmtransfer.errors import FmTransferError as FmTransferError
+    from pytest_fmtransfer.judge.compound import consistently_better as consistently_better
+    from pytest_fmtransfer.judge.compound import not_consistently_better as not_consistently_better
+    from pytest_fmtransfer.judge.compound import ranks_above as ranks_above
     from pytest_fmtransfer.judge.court import Verdict as Verdict
+    from pytest_fmtransfer.judge.published import Published as Published
     from pytest_fmtransfer.places import Places as Places
     from pytest_fmtransfer.results import Result as Result
 
@@ -25,11 +29,15 @@ _HOMES = {
     "DatasetSpec": "catalog.specs",
     "FmTransferError": "errors",
     "Places": "places",
+    "Published": "judge.published",
     "Profile": "catalog.specs",
     "RegimeSpec": "catalog.specs",
     "Registry": "catalog.registry",
     "Result": "results",
     "Verdict": "judge.court",
+    "consistently_better": "judge.compound",
+    "not_consistently_better": "judge.compound",
+    "ranks_above": "judge.compound",
     "transfer": "_transfer",
 }
 __all__ = (
@@ -39,10 +47,14 @@ __all__ = (
     "FmTransferError",
     "Places",
     "Profile",
+    "Published",
     "RegimeSpec",
     "Registry",
     "Result",
     "Verdict",
+    "consistently_better",
+    "not_consistently_better",
+    "ranks_above",
     "transfer",
 )
 
