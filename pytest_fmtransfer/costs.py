@@ -121,20 +121,20 @@ class Walk:
     def on(self, cell: Cell, asked: Asked, spec: BackboneSpec, dataset: Dataset) -> CellPlan:
         """What the next cell adds."""
         images, tested = len(dataset.table.ids_N), len(dataset.table.side(TEST))
-        scores = tested * (len(dataset.spec.classes) * BYTES_OF_A_SCORE + BYTES_OF_A_ROW)
+        row = len(asked.seeds) * len(dataset.spec.classes) * BYTES_OF_A_SCORE + BYTES_OF_A_ROW
         result = Step(
             kind="result",
-            seconds=self._past.adapt(cell, tested),
-            bytes=Figure(amount=RECORD_BYTES + scores, source="assumed"),
+            seconds=self._past.adapt(asked, cell.backbone, tested),
+            bytes=Figure(amount=RECORD_BYTES + tested * row, source="assumed"),
         )
         if not self._is_new("features", asked.features.whole):
             return CellPlan(cell=cell, steps=(result,))
-        size = self._past.feature_bytes(spec.name, images)
+        size = self._past.feature_bytes(asked, tested, images)
         if isinstance(spec.weights, NoWeights):
-            seconds = self._past.probe(cell, asked.subject, tested)
+            seconds = self._past.probe(asked, tested)
             return CellPlan(cell=cell, steps=(Step(kind="features", seconds=seconds, bytes=size), result))
         fresh = self._fresh_pictures(asked.features.backbone, dataset)
-        features = Step(kind="features", seconds=self._past.forward(asked.subject, fresh), bytes=size)
+        features = Step(kind="features", seconds=self._past.forward(asked, fresh), bytes=size)
         decoding = [_decoding(dataset, spec)] if self._is_new("images", image_key(dataset, spec.image_size)) else []
         steps = (*decoding, features, result)
         return CellPlan(cell=cell, forward_passes=fresh, networks=int(fresh > 0), steps=steps)

@@ -7,7 +7,7 @@ Legend: T images of the test side.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -22,9 +22,10 @@ from pytest_fmtransfer.costs import CellPlan, Plan, Walk
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.table import TEST
 from pytest_fmtransfer.errors import FmTransferError, InvalidInput
-from pytest_fmtransfer.judge.comparison import Comparison
+from pytest_fmtransfer.judge.comparison import count_patients
 from pytest_fmtransfer.judge.court import Court
-from pytest_fmtransfer.judge.foresight import Foresight, Sample, from_assumption, from_pair
+from pytest_fmtransfer.judge.foresight import Foresight, Sample, from_assumption, from_pair, weakest
+from pytest_fmtransfer.judge.power import shared_power
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.store import Store
@@ -53,19 +54,27 @@ class Planner:
         walk = Walk(store=self._store, past=past)
         return Plan(cells=tuple(self._line(cell, walk) for cell in order))
 
-    def foresee(self, kind: str, candidate: Cell, reference: Cell, court: Court) -> Foresight:
-        """What a claim about two cells can come to: from their results where both exist, else from an assumption."""
+    def foresee(self, kind: str, pairs: Sequence[tuple[Cell, Cell]], court: Court) -> Foresight:
+        """What a claim about candidates, each against its reference, can come to.
+
+        From their results where both exist, else from an assumption. Several pairs must all hold, and each needs
+        the power for that.
+        """
+        power = shared_power(len(pairs))
+        return weakest([self._foresee(kind, *pair, court, power) for pair in pairs])
+
+    def _foresee(self, kind: str, candidate: Cell, reference: Cell, court: Court, power: float) -> Foresight:
         ours, theirs = self._result(candidate), self._result(reference)
         if ours is not None and theirs is not None:
             with suppress(InvalidInput):  # recorded on other images, or under another profile
-                return from_pair(kind, Comparison(candidate=ours, reference=theirs), court)
+                return from_pair(kind, ours, theirs, court, power=power)
         dataset = self._openable(candidate)
         if isinstance(dataset, str):
-            return Foresight(detectable=None, settled=False, answer=f"not known: {dataset}", source="nothing")
+            return Foresight(detectable=None, settled=False, answer="absent", source="")
         try:
-            return from_assumption(kind, _sample(dataset), court)
+            return from_assumption(kind, _sample(dataset), court, power=power)
         except InvalidInput as error:
-            return Foresight(detectable=None, settled=False, answer=f"not known: {error}", source="nothing")
+            return Foresight(detectable=None, settled=False, answer=str(error), source="")
 
     def _line(self, cell: Cell, walk: Walk) -> CellPlan:
         dataset = self._openable(cell)
@@ -108,7 +117,6 @@ def _sample(dataset: Dataset) -> Sample:
         metric=spec.metric,
         margin=spec.margin,
         patients=len(np.unique(patients_T)),
-        by_class=tuple(len(np.unique(patients_T[labels_T == label])) for label in range(len(spec.classes))),
-        classes=spec.classes,
+        by_class=count_patients(labels_T, patients_T, spec.classes),
         patient_unit=spec.patient_unit,
     )

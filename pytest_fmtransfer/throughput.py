@@ -5,16 +5,14 @@ Every figure says where it is from, and is unknown where nothing tells.
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from pytest_fmtransfer._transfer import Asked
 from pytest_fmtransfer.backbones.precision import processor
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.errors import InvalidName
 from pytest_fmtransfer.results import Cost, Result
 from pytest_fmtransfer.store import Store
 
@@ -37,7 +35,9 @@ class Measurement:
 
     cell: Cell
     subject: Mapping[str, Any]
+    dataset_fingerprint: str
     images: int
+    seeds: int
     cost: Cost
     source: str
 
@@ -49,109 +49,97 @@ class Past:
         self._store = store
         self._baselines = baselines
 
-    def forward(self, subject: Mapping[str, Any], passes: int) -> Figure:
-        """Seconds of so many forward passes of a network."""
+    def forward(self, asked: Asked, passes: int) -> Figure:
+        """Seconds of so many forward passes of a cell's network."""
         if passes == 0:
             return Figure(amount=0.0, source="no new picture")
         for pool in self._pools:
-            if alike := [each for each in pool if each.cost.forward_passes and _same_network(each.subject, subject)]:
+            if alike := [each for each in pool if each.cost.forward_passes and _same_network(each, asked)]:
                 made = sum(each.cost.forward_passes for each in alike)
                 seconds = sum(each.cost.forward_seconds for each in alike)
                 return Figure(amount=passes * seconds / made, source=_source(alike))
         return Figure(amount=None, source="speed unknown")
 
-    def probe(self, cell: Cell, subject: Mapping[str, Any], images: int) -> Figure:
+    def probe(self, asked: Asked, images: int) -> Figure:
         """Seconds of a cell's features that no network computes, of a dataset with so many test images."""
-        alike = [[each for each in pool if _same_network(each.subject, subject)] for pool in self._pools]
-        same = [[each for each in group if each.cell.dataset == cell.dataset] for group in alike]
-        return _scaled((*same, *alike), cell.dataset, images, lambda cost: cost.forward_seconds)
+        return _scaled(self._of_network(asked), asked, images, lambda each: each.cost.forward_seconds)
 
-    def adapt(self, cell: Cell, images: int) -> Figure:
-        """Seconds of a cell's regime on its dataset, which has so many test images.
+    def feature_bytes(self, asked: Asked, tested: int, images: int) -> Figure:
+        """Bytes of the features of a dataset's images, so many of them in the test side."""
+        found = _scaled(self._of_network(asked), asked, tested, lambda each: each.cost.feature_bytes)
+        if found.amount is None:
+            return Figure(amount=None, source="width of features unknown")
+        return replace(found, amount=found.amount + images * BYTES_OF_A_PICTURE)
 
-        As the regime took on the same dataset, with the same backbone before any other; else on another dataset,
-        in proportion to the images of the test side.
+    def adapt(self, asked: Asked, backbone: str, images: int) -> Figure:
+        """Seconds of a cell's regime, all seeds, on its dataset, which has so many test images.
+
+        As the regime took on the same images, with the same backbone before any other; else on other images, in
+        proportion to those of the test side.
         """
-        alike = [[each for each in pool if each.cell.regime == cell.regime] for pool in self._pools]
+        alike = [[each for each in pool if each.cell.regime == asked.question.regime] for pool in self._pools]
         groups: list[list[Measurement]] = []
         for group in alike:
-            same = [each for each in group if each.cell.dataset == cell.dataset]
-            groups += [[each for each in same if each.cell.backbone == cell.backbone], same]
-        return _scaled((*groups, *alike), cell.dataset, images, lambda cost: cost.adapt_seconds)
+            same = [each for each in group if _same_images(each, asked)]
+            groups += [[each for each in same if each.cell.backbone == backbone], same]
+        runs = len(asked.seeds) * images
+        return _scaled((*groups, *alike), asked, runs, lambda each: each.cost.adapt_seconds / each.seeds)
 
-    def feature_bytes(self, backbone: str, images: int) -> Figure:
-        """Bytes of the features of so many images, from the width of a stored entry of the same backbone."""
-        for folder in self._store.entries("features"):
-            about = _json(folder / "entry.json").get("about", {})
-            if about.get("backbone") == backbone and (width := _width(folder / "pooled.npy")):
-                amount = images * (width * np.dtype(np.float32).itemsize + BYTES_OF_A_PICTURE)
-                return Figure(amount=amount, source="this machine")
-        # The figure of a baseline belongs here, once its cost holds the bytes of its features' entry.
-        return Figure(amount=None, source="width of features unknown")
+    def _of_network(self, asked: Asked) -> list[list[Measurement]]:
+        """Of the same network: on the same images before any others, within those the store before baselines."""
+        alike = [[each for each in pool if _same_network(each, asked)] for pool in self._pools]
+        return [*([each for each in group if _same_images(each, asked)] for group in alike), *alike]
 
     @cached_property
     def _pools(self) -> tuple[list[Measurement], list[Measurement]]:
         """The store's and the baselines'."""
-        stored = (_stored(folder) for folder in self._store.entries("results"))
+        stored = (_stored(folder / "result.json") for folder in self._store.entries("results"))
         here = [each for each in stored if each is not None and each.subject.get("processor") == processor()]
         recorded = [
-            Measurement(
-                cell=result.cell,
-                subject=result.subject,
-                images=len(result.ids_N),
-                cost=result.cost,
-                source=f"baseline, on {result.subject.get('processor')}",
-            )
+            _measurement(result.record(), f"baseline, on {result.subject.get('processor')}")
             for result in self._baselines
         ]
         return here, recorded
 
 
-def _stored(folder: Path) -> Measurement | None:
-    """What an entry of the result store says, whichever version of ours wrote it; None where it cannot be read."""
-    record = _json(folder / "result.json")
+def _stored(file: Path) -> Measurement | None:
+    """None for a record that is damaged, or that another version of ours wrote in another form."""
     try:
-        return Measurement(
-            cell=Cell.parse(record["cell"]),
-            subject=record["subject"],
-            images=record["images"],
-            cost=Cost(**record["cost"]),
-            source="this machine",
-        )
-    except (KeyError, TypeError, InvalidName):
+        return _measurement(json.loads(file.read_text(encoding="utf-8")), "this machine")
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _json(path: Path) -> dict[str, Any]:
-    """Empty where the file is damaged: whoever asks for that entry computes it again."""
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return found
-    except (OSError, ValueError):
-        return {}
+def _measurement(record: Mapping[str, Any], source: str) -> Measurement:
+    return Measurement(
+        cell=Cell.parse(record["cell"]),
+        subject=record["subject"],
+        dataset_fingerprint=record["question"]["dataset_fingerprint"],
+        images=record["images"],
+        seeds=len(record["seeds"]),
+        cost=Cost(**record["cost"]),
+        source=source,
+    )
 
 
-def _width(path: Path) -> int | None:
-    try:
-        return int(np.load(path, mmap_mode="r", allow_pickle=False).shape[1])
-    except (OSError, ValueError, IndexError):
-        return None
+def _same_network(one: Measurement, asked: Asked) -> bool:
+    return all(one.subject.get(name) == asked.subject.get(name) for name in NETWORK)
 
 
-def _same_network(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(one.get(name) == other.get(name) for name in NETWORK)
+def _same_images(one: Measurement, asked: Asked) -> bool:
+    return one.dataset_fingerprint == asked.question.dataset_fingerprint
 
 
 def _scaled(
-    groups: Iterable[Sequence[Measurement]], dataset: str, images: int, seconds_of: Callable[[Cost], float]
+    groups: Iterable[Sequence[Measurement]], asked: Asked, images: int, amount_of: Callable[[Measurement], float]
 ) -> Figure:
-    """Seconds for so many test images at the rate of the first group that holds anything."""
+    """An amount for so many test images, at the rate of the first group that holds anything."""
     for group in groups:
         if group:
-            rate = sum(seconds_of(each.cost) for each in group) / sum(each.images for each in group)
-            others = sorted({each.cell.dataset for each in group} - {dataset})
+            amount, measured = sum(map(amount_of, group)), sum(each.images for each in group)
+            others = sorted({each.cell.dataset for each in group if not _same_images(each, asked)})
             scaled = f", scaled from {' and '.join(others)}" if others else ""
-            return Figure(amount=images * rate, source=_source(group) + scaled)
+            return Figure(amount=images * amount / measured, source=_source(group) + scaled)
     return Figure(amount=None, source="unknown")
 
 

@@ -15,10 +15,10 @@ from scipy.stats import norm
 from sklearn.metrics import cohen_kappa_score
 
 from pytest_fmtransfer.errors import InvalidInput
-from pytest_fmtransfer.judge.bounds import combine, patient_piece
-from pytest_fmtransfer.judge.comparison import Comparison
+from pytest_fmtransfer.judge.bounds import Piece, combine, patient_piece
 from pytest_fmtransfer.judge.court import Court, judging
-from pytest_fmtransfer.judge.foresight import Sample, assumed_piece, from_assumption, from_pair
+from pytest_fmtransfer.judge.foresight import Foresight, Sample, assumed_piece, from_assumption, from_pair, weakest
+from pytest_fmtransfer.judge.power import POWER
 from pytest_fmtransfer.judge.verdicts import beats
 from pytest_fmtransfer.metrics import evaluate
 from tests.helpers import CANDIDATE, LAWS, REFERENCE, labels_of, result, retrained, two_columns
@@ -31,14 +31,13 @@ def sample(*by_class: int, metric: str = "roc_auc", margin: float = 0.03) -> Sam
         metric=metric,
         margin=margin,
         patients=sum(by_class),
-        by_class=by_class,
-        classes=tuple(f"class{label}" for label in range(len(by_class))),
+        by_class={f"class{label}": count for label, count in enumerate(by_class)},
         patient_unit="patient",
     )
 
 
-def detectable(of: Sample, family_size: int = 1, **more: float) -> float:
-    found = from_assumption("beats", of, Court(family_size=family_size), **more).detectable
+def detectable(of: Sample, family_size: int = 1, power: float = POWER) -> float:
+    found = from_assumption("beats", of, Court(family_size=family_size), power=power).detectable
     assert found is not None
     return found
 
@@ -54,9 +53,19 @@ def test_more_patients_show_less_and_more_claims_show_more(
 
 @given(st.sampled_from(METRICS), st.floats(0.0, 0.9), st.floats(0.01, 0.09))
 @LAWS
-def test_backbones_that_agree_more_show_less(metric: str, correlation: float, more: float) -> None:
-    of = sample(40, 60, metric=metric)
-    assert detectable(of, correlation=correlation + more) < detectable(of, correlation=correlation)
+def test_backbones_that_agree_more_differ_less(metric: str, correlation: float, more: float) -> None:
+    loose, close = (
+        assumed_piece(sample(40, 60, metric=metric), 0.85, each) for each in (correlation, correlation + more)
+    )
+    assert loose is not None
+    assert close is not None
+    assert close.variance < loose.variance
+
+
+@given(st.floats(0.5, 0.9), st.floats(0.01, 0.09))
+@LAWS
+def test_more_power_shows_more(power: float, more: float) -> None:
+    assert detectable(sample(40, 60), power=power) < detectable(sample(40, 60), power=power + more)
 
 
 @pytest.mark.parametrize("counts", [(60, 60), (79, 126)])
@@ -141,16 +150,14 @@ def test_a_class_that_is_too_small_is_named() -> None:
 
 
 def test_a_metric_without_a_rule_is_not_guessed_at() -> None:
-    with pytest.raises(InvalidInput, match="the error of mean_roc_auc over 2 classes is not known before"):
+    with pytest.raises(InvalidInput, match="the error of mean_roc_auc is not known before a pair of results is"):
         from_assumption("beats", sample(60, 60, metric="mean_roc_auc"), Court())
-    with pytest.raises(InvalidInput, match="roc_auc over 3 classes"):
-        from_assumption("beats", sample(60, 60, 60), Court())
 
 
 def test_a_pair_foretells_what_its_verdict_says() -> None:
     candidate, reference = result(CANDIDATE, 1.5, seed=1), result(REFERENCE, 1.4, seed=2)
     court = Court(family_size=3)
-    found = from_pair("beats", Comparison(candidate=candidate, reference=reference), court)
+    found = from_pair("beats", candidate, reference, court)
     with judging(court):
         verdict = beats(candidate, reference)
     assert found.detectable == verdict.detectable
@@ -160,17 +167,39 @@ def test_a_pair_foretells_what_its_verdict_says() -> None:
 
 def test_a_pair_from_two_places_says_so() -> None:
     candidate, reference = result(CANDIDATE, 1.5, seed=1), replace(result(REFERENCE, 1.4), origin="baseline")
-    found = from_pair("beats", Comparison(candidate=candidate, reference=reference), Court())
+    found = from_pair("beats", candidate, reference, Court())
     assert found.source == "this pair, from computed and baseline"
 
 
-def test_a_seeded_pair_at_one_seed_is_not_settled() -> None:
-    pair = Comparison(candidate=retrained(CANDIDATE, 1.5), reference=retrained(REFERENCE, 1.4))
-    found = from_pair("beats", pair, Court())
+def test_a_seeded_pair_at_one_seed_is_not_settled_unless_its_variance_is_on_record() -> None:
+    pair = retrained(CANDIDATE, 1.5), retrained(REFERENCE, 1.4)
+    found = from_pair("beats", *pair, Court())
     assert found.answer.startswith("training randomness not measured")
     assert not found.settled
+    recorded = from_pair("beats", *pair, Court(seed_variance=Piece(variance=1e-4, degrees=9)))
+    assert recorded.answer.startswith("underpowered")
+    assert recorded.detectable > found.detectable
 
 
 def test_noisy_seeds_ask_for_seeds() -> None:
-    pair = Comparison(candidate=retrained(CANDIDATE, 0.5, 2.5), reference=retrained(REFERENCE, 1.4, 1.4))
-    assert "more seeds, not more patients, would settle" in from_pair("beats", pair, Court()).answer
+    found = from_pair("beats", retrained(CANDIDATE, 0.5, 2.5), retrained(REFERENCE, 1.4, 1.4), Court())
+    assert "more seeds, not more patients, would settle" in found.answer
+
+
+def test_two_results_on_other_images_are_no_pair() -> None:
+    with pytest.raises(InvalidInput, match="not scored on the same images"):
+        from_pair("beats", result(CANDIDATE, 1.5), result(REFERENCE, 1.4, dataset_fingerprint="other"), Court())
+
+
+def test_equivalence_needs_both_of_its_tests() -> None:
+    one, both = (from_assumption(kind, sample(400, 400), Court()) for kind in ("not_worse_than", "equivalent_to"))
+    assert both.detectable == pytest.approx(detectable(sample(400, 400), power=0.9))
+    assert both.detectable > one.detectable
+
+
+def test_the_weakest_part_speaks_for_the_whole() -> None:
+    strong, weak = (from_assumption("beats", sample(n, n), Court()) for n in (5000, 100))
+    unknown = Foresight(detectable=None, settled=False, answer="absent", source="")
+    assert weakest([strong, weak]) == weak
+    assert weakest([strong, unknown, weak]) == weak or weakest([strong, unknown, weak]) == unknown
+    assert weakest([strong, unknown]) == unknown

@@ -6,11 +6,12 @@ a loss.
 Legend: N test images.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.judge.bounds import (
@@ -26,6 +27,7 @@ from pytest_fmtransfer.judge.bounds import (
 from pytest_fmtransfer.judge.mover import Auc, Mover
 from pytest_fmtransfer.judge.resampling import bootstrap_piece
 from pytest_fmtransfer.metrics import metric_named
+from pytest_fmtransfer.metrics.estimate import Ints
 from pytest_fmtransfer.results import Result
 
 
@@ -157,20 +159,22 @@ def auc_of(result: Result, recorded: Piece | None = None) -> Auc:
 
 
 def patients_by_class(result: Result) -> dict[str, int]:
-    """Test patients of every declared class; a class without images has none.
+    """Test patients of every class that must be large enough."""
+    return count_patients(result.labels_N, result.patients_N, result.classes)
+
+
+def count_patients(labels_N: Ints, patients_N: NDArray[np.str_], classes: Sequence[str]) -> dict[str, int]:
+    """Patients of every declared class; a class without images has none.
 
     Of a multi-label dataset, patients with and without each label; a label that nobody bears counts alike in
     every cell and is left out.
     """
-    if result.labels_N.ndim == 1:
-        return {
-            name: len(np.unique(result.patients_N[result.labels_N == label]))
-            for label, name in enumerate(result.classes)
-        }
+    if labels_N.ndim == 1:
+        return {name: len(np.unique(patients_N[labels_N == label])) for label, name in enumerate(classes)}
     counts: dict[str, int] = {}
-    for label, name in enumerate(result.classes):
-        bears_N = result.labels_N[:, label] == 1
+    for label, name in enumerate(classes):
+        bears_N = labels_N[:, label] == 1
         if bears_N.any():
-            counts[name] = len(np.unique(result.patients_N[bears_N]))
-            counts[f"no {name}"] = len(np.unique(result.patients_N[~bears_N]))
+            counts[name] = len(np.unique(patients_N[bears_N]))
+            counts[f"no {name}"] = len(np.unique(patients_N[~bears_N]))
     return counts

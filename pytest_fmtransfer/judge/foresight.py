@@ -8,11 +8,10 @@ Legend: M simulated images, C classes.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import owens_t
 from scipy.stats import norm
@@ -21,11 +20,11 @@ from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.judge.bounds import Floats, Piece, combine
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court
-from pytest_fmtransfer.judge.power import ASSUMED_CORRELATION, patients_to_settle, smallest_detectable
+from pytest_fmtransfer.judge.power import ASSUMED_CORRELATION, POWER, patients_to_settle, smallest_detectable
 from pytest_fmtransfer.judge.reading import Reading, too_few_patients
 from pytest_fmtransfer.judge.wording import plural
-
-Ints = NDArray[np.int64]
+from pytest_fmtransfer.metrics.estimate import Ints
+from pytest_fmtransfer.results import Result
 
 ASSUMED_METRIC = 0.85
 DRAWS = 20_000
@@ -35,15 +34,14 @@ DRAWS = 20_000
 class Sample:
     """The test side of a dataset as a verdict sees it.
 
-    `by_class` counts the patients with an image of each of `classes`; `margin` is
-    the dataset's, in the metric's unit.
+    `by_class` counts the patients with an image of each class, in the order of the classes; `margin` is the
+    dataset's, in the metric's unit.
     """
 
     metric: str
     margin: float
     patients: int
-    by_class: tuple[int, ...]
-    classes: tuple[str, ...]
+    by_class: Mapping[str, int]
     patient_unit: str
 
 
@@ -63,23 +61,37 @@ class Foresight:
     source: str
 
 
-def from_pair(kind: str, comparison: Comparison, court: Court) -> Foresight:
-    """Of a claim of a kind ('beats', 'not_worse_than') whose two results exist."""
-    reason = Reading(kind=kind, comparison=comparison, level=court.level, threshold=0.0).reason
-    origins = dict.fromkeys((comparison.candidate.origin, comparison.reference.origin))
-    source = f"this pair, from {' and '.join(origins)}"
-    piece, seeds = comparison.patient_piece, comparison.seed_pieces
-    return _foresee(sample_of(comparison), piece, seeds, court, reason, source)
+def from_pair(kind: str, candidate: Result, reference: Result, court: Court, *, power: float = POWER) -> Foresight:
+    """Of a claim of a kind ('beats', 'not_worse_than', 'equivalent_to') whose two results exist.
+
+    Raises InvalidInput when they do not score the same images alike.
+    """
+    pair = Comparison(candidate=candidate, reference=reference, recorded=court.seed_variance)
+    sample = Sample(
+        metric=candidate.question.metric,
+        margin=candidate.margin,
+        patients=len(set(candidate.patients_N.tolist())),
+        by_class=pair.patients_by_class,
+        patient_unit=candidate.patient_unit,
+    )
+    reason = Reading(kind=kind, comparison=pair, level=court.level, threshold=0.0).reason
+    source = f"this pair, from {' and '.join(dict.fromkeys((candidate.origin, reference.origin)))}"
+    return _foresee(kind, sample, pair.patient_piece, pair.seed_pieces, court, power, reason, source)
 
 
-def from_assumption(kind: str, sample: Sample, court: Court, *, correlation: float = ASSUMED_CORRELATION) -> Foresight:
+def from_assumption(kind: str, sample: Sample, court: Court, *, power: float = POWER) -> Foresight:
     """Of a claim without a pair of results, at an assumed metric and correlation; training randomness is left out.
 
     Raises InvalidInput for a metric whose error is not known beforehand.
     """
-    reason = too_few_patients(kind, dict(zip(sample.classes, sample.by_class, strict=True)))
-    source = f"assumed: {sample.metric} {ASSUMED_METRIC:g} in both, scores correlated {correlation:g}"
-    return _foresee(sample, assumed_piece(sample, ASSUMED_METRIC, correlation), (), court, reason, source)
+    source = f"assumed: {sample.metric} {ASSUMED_METRIC:g} in both, scores correlated {ASSUMED_CORRELATION:g}"
+    piece = assumed_piece(sample, ASSUMED_METRIC, ASSUMED_CORRELATION)
+    return _foresee(kind, sample, piece, (), court, power, too_few_patients(kind, sample.by_class), source)
+
+
+def weakest(parts: Sequence[Foresight]) -> Foresight:
+    """Of a claim all of whose parts must hold: the part that is least likely to."""
+    return min(parts, key=lambda part: (part.settled, -math.inf if part.detectable is None else -part.detectable))
 
 
 def assumed_piece(sample: Sample, value: float, correlation: float) -> Piece | None:
@@ -88,34 +100,27 @@ def assumed_piece(sample: Sample, value: float, correlation: float) -> Piece | N
     `correlation` is that of the two backbones' scores among the patients of a class. None where a class has too
     few patients to show any. Raises InvalidInput for a metric that has no rule.
     """
-    rule = VARIANCES.get(sample.metric)
-    if rule is None or (sample.metric == "roc_auc" and len(sample.classes) != 2):
-        raise InvalidInput(
-            f"the error of {sample.metric} over {len(sample.classes)} classes is not known before a pair of results is"
-        )
-    fewest = min(sample.by_class) if sample.metric in STRATIFIED else sample.patients
+    if (rule := VARIANCES.get(sample.metric)) is None:
+        raise InvalidInput(f"the error of {sample.metric} is not known before a pair of results is")
+    fewest = min(sample.by_class.values()) if sample.metric in STRATIFIED else sample.patients
     return Piece(variance=rule(sample, value, correlation), degrees=fewest - 1) if fewest >= 2 else None
 
 
-def sample_of(comparison: Comparison) -> Sample:
-    """The test side that two results share."""
-    result = comparison.candidate
-    return Sample(
-        metric=result.question.metric,
-        margin=result.margin,
-        patients=len(set(result.patients_N.tolist())),
-        by_class=tuple(comparison.patients_by_class.values()),
-        classes=tuple(comparison.patients_by_class),
-        patient_unit=result.patient_unit,
-    )
-
-
 def _foresee(
-    sample: Sample, piece: Piece | None, seeds: Sequence[Piece], court: Court, reason: str, source: str
+    kind: str,
+    sample: Sample,
+    piece: Piece | None,
+    seeds: Sequence[Piece],
+    court: Court,
+    power: float,
+    reason: str,
+    source: str,
 ) -> Foresight:
     if piece is None:
         return Foresight(detectable=None, settled=False, answer=reason, source=source)
-    detectable = smallest_detectable(combine(0.0, [piece, *seeds]), court.level)
+    if kind == "equivalent_to":  # both of its tests must succeed
+        power = 1 - (1 - power) / 2
+    detectable = smallest_detectable(combine(0.0, [piece, *seeds]), court.level, power)
     if reason or detectable <= sample.margin:
         answer = reason or "can be settled"
         return Foresight(detectable=detectable, settled=not reason, answer=answer, source=source)
@@ -139,7 +144,7 @@ def _roc_auc(sample: Sample, value: float, correlation: float) -> float:
     correlation.
     """
     per_patient = 2 * (_both(value, 0.5) - _both(value, correlation / 2))
-    return per_patient * sum(1 / count for count in sample.by_class)
+    return per_patient * sum(1 / count for count in sample.by_class.values())
 
 
 def _share(sample: Sample, value: float, correlation: float) -> float:
@@ -150,7 +155,7 @@ def _share(sample: Sample, value: float, correlation: float) -> float:
 def _mean_recall(sample: Sample, value: float, correlation: float) -> float:
     """Of the mean of the classes' recalls, each a share of its own patients."""
     per_patient = 2 * (value - _both(value, correlation))
-    return per_patient * sum(1 / count for count in sample.by_class) / len(sample.by_class) ** 2
+    return per_patient * sum(1 / count for count in sample.by_class.values()) / len(sample.by_class) ** 2
 
 
 def _quadratic_kappa(sample: Sample, value: float, correlation: float) -> float:
@@ -158,17 +163,17 @@ def _quadratic_kappa(sample: Sample, value: float, correlation: float) -> float:
 
     Both backbones grade the truth plus noise, correlated so between the two, and as large as makes kappa `value`.
     """
-    rng = np.random.default_rng(0)
+    rng, counts = np.random.default_rng(0), list(sample.by_class.values())
     truth_M, common_M = rng.normal(size=(2, DRAWS))
     noise_2M = math.sqrt(correlation) * common_M + math.sqrt(1 - correlation) * rng.normal(size=(2, DRAWS))
-    cuts: Floats = np.asarray(norm.ppf(np.cumsum(sample.by_class)[:-1] / sum(sample.by_class)), dtype=np.float64)
+    cuts: Floats = np.asarray(norm.ppf(np.cumsum(counts)[:-1] / sum(counts)), dtype=np.float64)
 
     def grades_of(latent_M: Floats) -> Ints:
         return np.asarray(np.searchsorted(cuts, latent_M), dtype=np.int64)
 
     def graded(noise_M: Floats, spread: float) -> tuple[float, Floats]:
         grade_M = grades_of((truth_M + spread * noise_M) / math.hypot(1, spread))
-        return _kappa(grades_of(truth_M), grade_M, len(sample.by_class))
+        return _kappa(grades_of(truth_M), grade_M, len(counts))
 
     spread = float(brentq(lambda spread: graded(noise_2M[0], spread)[0] - value, 1e-3, 30.0, xtol=1e-3))
     influence_2M = [graded(noise_M, spread)[1] for noise_M in noise_2M]

@@ -66,7 +66,7 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
             family_size=claim.family_size,
             record=reached.append,
             telling=telling,
-            seed_variance=_recorded_seed_variance(case, settings_of(item.config).registry),
+            seed_variance=recorded_seed_variance(case, settings_of(item.config).registry),
         )
         with judging(court):
             outcome = yield
@@ -104,7 +104,7 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
     )
 
 
-def _recorded_seed_variance(case: Case, registry: Registry) -> "Piece | None":
+def recorded_seed_variance(case: Case, registry: Registry) -> "Piece | None":
     """Of a single run, where the regime's row has one for the case's dataset."""
     from pytest_fmtransfer.judge.bounds import Piece
 

@@ -10,17 +10,20 @@ import tempfile
 from collections.abc import Generator, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from pytest_fmtransfer.availability import Missing, ready
+from pytest_fmtransfer.availability import Missing
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import BaselineError
 from pytest_fmtransfer.plugin.collection import cells_of, controls_of, fixtures_of
 from pytest_fmtransfer.plugin.fixtures import baselines_of
-from pytest_fmtransfer.plugin.marks import case_of, claim_of
+from pytest_fmtransfer.plugin.judging import recorded_seed_variance
+from pytest_fmtransfer.plugin.marks import Case, case_of, claim_of
+from pytest_fmtransfer.plugin.measuring import available
 from pytest_fmtransfer.plugin.options import settings_of
 from pytest_fmtransfer.work import Tally, counting
 
@@ -68,7 +71,7 @@ class Lister:
 
         planner = _planner(session)
         plan = planner.plan(_to_measure(session.items))
-        claims = [claim for item in session.items for claim in _foreseen(item, planner)]
+        claims = [claim for item in session.items if (claim := _foreseen(item, planner)) is not None]
         terminal.section("fmtransfer: plan")
         terminal.write(plan_text(plan, claims))
 
@@ -162,8 +165,8 @@ def effort_of(config: pytest.Config) -> dict[str, Any] | None:
 
 
 def _estimate(session: pytest.Session) -> "Estimate | None":
-    """Of the selection; None where it has no cells, or collecting failed and nothing will be run."""
-    cells = _to_measure(session.items)
+    """Of the selection; None where nothing will be computed, or collecting failed and nothing will be run."""
+    cells = [] if settings_of(session.config).collect else _to_measure(session.items)
     if not cells or session.testsfailed:
         return None
     from pytest_fmtransfer.reports.effort import Estimate
@@ -191,50 +194,52 @@ def _to_measure(items: Sequence[pytest.Item]) -> list[Cell]:
     """The cells that tests ask for, in their order; of a test that is skipped for want of some, those."""
     cells: dict[Cell, None] = {}
     for item in items:
-        settings = settings_of(item.config)
-        own = cells_of(item)
-        absent = [cell for cell in own if isinstance(ready(cell, settings.registry, settings.places), Missing)]
+        absent = [cell for cell in cells_of(item) if isinstance(available(item, cell), Missing)]
         cells.update(dict.fromkeys(absent or _asked_for(item)))
     return list(cells)
 
 
 def _asked_for(item: pytest.Item) -> list[Cell]:
-    """The cells that an item's fixtures measure."""
-    case, fixtures = case_of(item), set(fixtures_of(item))
+    """The cells that the fixtures of an item measure."""
+    case = case_of(item)
     if case is None:
         return []
-    asked = list(case.cells) if fixtures & {"candidate", "candidates"} else []
-    asked += case.references if fixtures & {"reference", "references"} else ()
-    return list(dict.fromkeys([*asked, *controls_of(item, case)]))
+    fixtures = set(fixtures_of(item))
+    cells = [*case.cells] if {"candidate", "candidates"} & fixtures else []
+    cells += case.references if {"reference", "references"} & fixtures else ()
+    return [*cells, *controls_of(item, case)]
 
 
-def _foreseen(item: pytest.Item, planner: "Planner") -> "list[PlannedClaim]":
-    """What the comparisons of an item can come to, each on its own; none for an item that compares nothing."""
+def _foreseen(item: pytest.Item, planner: "Planner") -> "PlannedClaim | None":
+    """What an item that compares cells can come to; None for any other item."""
     from pytest_fmtransfer.judge.court import Court
     from pytest_fmtransfer.reports.plans import PlannedClaim
 
-    case, fixtures = case_of(item), set(fixtures_of(item))
-    if case is None or not fixtures & {"candidate", "candidates"}:
-        return []
-    pairs = zip(case.cells, case.references, strict=False)
-    if "candidates" in fixtures and "references" not in fixtures:
-        pairs = zip(case.cells, case.cells[1:], strict=False)
+    case = case_of(item)
+    if case is None or not (pairs := _pairs(case, fixtures_of(item))):
+        return None
     size = claim_of(item).family_size
-    return [
-        PlannedClaim(
-            test=f"{getattr(item, 'originalname', item.name)}[{candidate.id}]",
-            family_size=size,
-            margin=settings_of(item.config).registry.dataset(candidate.dataset).margin,
-            foresight=planner.foresee(_kind(item), candidate, reference, Court(family_size=size)),
-        )
-        for candidate, reference in pairs
-    ]
+    registry = settings_of(item.config).registry
+    court = Court(family_size=size, seed_variance=recorded_seed_variance(case, registry))
+    return PlannedClaim(
+        test=f"{getattr(item, 'originalname', item.name)}[{case.id}]",
+        family_size=size,
+        margin=registry.dataset(case.cells[0].dataset).margin,
+        foresight=planner.foresee(_kind(item), pairs, court),
+    )
+
+
+def _pairs(case: Case, fixtures: Sequence[str]) -> list[tuple[Cell, Cell]]:
+    """What a test compares: candidates with their references, or, without any, each candidate with the next."""
+    if {"reference", "references"} & set(fixtures):
+        return list(zip(case.cells, case.references, strict=True))
+    return list(pairwise(case.cells)) if "candidates" in fixtures else []
 
 
 def _kind(item: pytest.Item) -> str:
-    """The verb that a test's own code names; the least demanding where it names none, or several."""
+    """The verb that a test's own code names; of claims about several pairs, and of helpers, the plain one."""
     from pytest_fmtransfer.judge.reading import FEWEST_PATIENTS
 
     code: Any = getattr(getattr(item, "function", None), "__code__", None)
     named = [kind for kind in FEWEST_PATIENTS if kind in getattr(code, "co_names", ())]
-    return named[0] if len(named) == 1 else min(FEWEST_PATIENTS, key=FEWEST_PATIENTS.__getitem__)
+    return named[0] if len(named) == 1 else "beats"

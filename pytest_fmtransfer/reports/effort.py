@@ -32,12 +32,14 @@ class Estimate:
         )
 
     def __str__(self) -> str:
-        """'22 cells to measure: 6,574 forward passes, 0 training steps, about 2 min 31 s, 320.1 MB'."""
-        return (
-            f"{self.cells} cells to measure: {self.forward_passes:,} forward passes, {self.training_steps:,} training "
-            f"steps, {roughly(duration(self.seconds), self.seconds_at_least)}, "
-            f"{roughly(size(self.bytes), self.bytes_at_least)} on disk"
+        """'22 cells to measure: 6,574 forward passes, 0 training steps, about 2 min 31 s, about 320.1 MB on disk'."""
+        parts = (
+            f"{self.forward_passes:,} forward passes",
+            f"{self.training_steps:,} training steps",
+            roughly(duration(self.seconds), self.seconds_at_least),
+            f"{roughly(size(self.bytes), self.bytes_at_least)} on disk",
         )
+        return f"{self.cells} cell{'s' if self.cells != 1 else ''} to measure: {', '.join(parts)}"
 
 
 def compared(effort: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 
 from tabulate import tabulate
 
@@ -13,9 +14,8 @@ from pytest_fmtransfer.throughput import Figure
 LEGEND = (
     "Time is of what is not in the store yet, decoding, forward passes and adapting, for one process that has all "
     "cores. `can show` is the smallest difference beyond a claim's threshold that is supported with power .8 at the "
-    "level of its family. A claim can be settled when that is at most the "
-    "margin; where it is underpowered, a difference as large as `can show` is still found. An assumed error leaves out "
-    "training again."
+    "level of its family. A claim can be settled when that is at most the margin; one that is underpowered still finds "
+    "a difference as large as it can show. An assumed error leaves out training again."
 )
 
 
@@ -32,15 +32,24 @@ class PlannedClaim:
 def plan_text(plan: Plan, claims: Sequence[PlannedClaim]) -> str:
     """Cells, what is absent, claims and totals."""
     here = [_cell_row(line) for line in plan.cells if not line.lacks]
-    absent = [f"  {line.cell}: {line.lacks}" for line in plan.cells if line.lacks]
     parts = [
         _table(here) if here else "no cell can be measured here",
-        "\n".join(["absent:", *absent]) if absent else "",
+        _absent(plan),
         _table([_claim_row(claim) for claim in claims]) if claims else "",
-        LEGEND,
+        fill(LEGEND, 120),
         _totals(plan, claims),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _absent(plan: Plan) -> str:
+    """Cells that cannot be measured here, by what they lack."""
+    lacking: dict[str, list[str]] = {}
+    for line in plan.cells:
+        if line.lacks:
+            lacking.setdefault(line.lacks, []).append(line.cell.id)
+    lines = [f"  {', '.join(cells)}: {lacks}" for lacks, cells in lacking.items()]
+    return "\n".join(["absent:", *lines]) if lines else ""
 
 
 def _cell_row(line: CellPlan) -> dict[str, str]:
@@ -83,6 +92,8 @@ def _totals(plan: Plan, claims: Sequence[PlannedClaim]) -> str:
 def _amount(figures: Sequence[Figure], told: Callable[[float], str]) -> str:
     if not figures:
         return ""
+    if all(figure.amount is None for figure in figures):
+        return "unknown"
     found = total(figures)
     return f"≥ {told(found.amount)}" if found.at_least else told(found.amount)
 

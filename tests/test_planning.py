@@ -1,0 +1,226 @@
+"""What is planned is what is done: forward passes to the last one, and nothing where nothing is to do."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from pytest_fmtransfer._transfer import transfer
+from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.catalog.specs import DataRoot
+from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.costs import CellPlan, Plan
+from pytest_fmtransfer.judge.court import Court
+from pytest_fmtransfer.judge.foresight import Foresight
+from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.planning import Planner
+from pytest_fmtransfer.results import Result
+from pytest_fmtransfer.work import Tally, counting
+from tests.pictures import head, noisy, save
+
+EACH = 30  # heads of each class
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Heads, a near copy of one, and a second file of the same picture."""
+    root = tmp_path_factory.mktemp("data") / "MRI"
+    for number in range(EACH):
+        save(head(number), root / "no" / f"{number:02}.png")
+        save(head(100 + number), root / "yes" / f"{number:02}.jpg")
+    for path in (root / "no").glob("*.png"):
+        path.rename(path.with_suffix(".jpg"))  # the decoder looks at the bytes
+    save(noisy(head(0)), root / "no" / "noisy.jpg")
+    (root / "no" / "same.jpg").write_bytes((root / "no" / "05.jpg").read_bytes() + b"a trailer that no decoder reads")
+    return root.parent
+
+
+@pytest.fixture
+def own(folder: Path, tmp_path: Path) -> Places:
+    return Places(store=tmp_path / "store", data_root=folder)
+
+
+@pytest.fixture(scope="module")
+def ours() -> Registry:
+    """A real network at a small input, and the heads as two datasets: one image a group, and every image."""
+    ours = Registry()
+    ours.register(replace(ours.backbone("mobilenetv2"), name="small", image_size=32))
+    row = replace(ours.dataset("br35h"), location=DataRoot(folder="MRI", url="https://x.org"), expected_images=None)
+    ours.register(replace(row, name="heads"))
+    ours.register(replace(row, name="heads.all", options={"keep": "all"}))
+    return ours
+
+
+def nothing(cell: Cell) -> Result | None:
+    del cell
+    return None
+
+
+def planned(ours: Registry, own: Places, *cells: Cell) -> Plan:
+    return Planner(profile="ci", registry=ours, places=own, baseline=nothing).plan(cells)
+
+
+def cells(*datasets: str, backbones: tuple[str, ...] = ("small",)) -> list[Cell]:
+    return [Cell(*parts) for parts in product(backbones, datasets, ("knn", "linear_probe"))]
+
+
+@pytest.mark.parametrize(
+    ("datasets", "passes"), [(("heads", "heads.all"), [60, 0, 1, 0]), (("heads.all", "heads"), [61, 0, 0, 0])]
+)
+def test_forward_passes_are_those_that_are_made(
+    datasets: tuple[str, ...], passes: list[int], ours: Registry, own: Places
+) -> None:
+    wanted = [*cells(*datasets, backbones=("small", "small.random")), *cells("heads", backbones=("shortcut.metadata",))]
+    plan = planned(ours, own, *wanted)
+    assert [line.forward_passes for line in plan.cells] == [*passes, *passes, 0, 0]
+    assert plan.to_run == len(wanted)
+    tally = Tally()
+    with counting(tally):
+        for cell in wanted:
+            transfer(cell, registry=ours, places=own)
+    assert tally.forward_passes == plan.forward_passes == 122
+    assert not any(line.steps for line in planned(ours, own, *wanted).cells)
+
+
+def test_a_plan_computes_nothing_but_the_scan(ours: Registry, own: Places) -> None:
+    tally = Tally()
+    with counting(tally):
+        planned(ours, own, *cells("heads"))
+    assert tally.forward_passes == 0
+    assert {path.name for path in own.store.iterdir()} == {"scans", "locks"}
+
+
+def test_what_is_half_done_is_planned_from_there(ours: Registry, own: Places) -> None:
+    knn, probe = cells("heads")
+    transfer(knn, registry=ours, places=own)
+    plan = planned(ours, own, knn, probe, *cells("heads.all"))
+    assert [[step.kind for step in line.steps] for line in plan.cells] == [
+        [],
+        ["result"],
+        ["images", "features", "result"],
+        ["result"],
+    ]
+    assert plan.forward_passes == 1
+
+
+def test_every_step_says_where_its_figures_are_from(ours: Registry, own: Places) -> None:
+    [line] = planned(ours, own, Cell("small", "heads", "knn")).cells
+    told = {step.kind: (step.seconds.source, step.bytes.source) for step in line.steps}
+    assert told == {
+        "images": ("24 images just decoded", "its shape"),
+        "features": ("speed unknown", "width of features unknown"),
+        "result": ("unknown", "assumed"),
+    }
+    plan = Plan(cells=(line,))
+    assert plan.seconds.at_least
+    assert plan.bytes.at_least
+    assert plan.seconds.amount > plan.starting.amount
+
+
+def test_what_one_cell_took_tells_of_the_next(ours: Registry, own: Places) -> None:
+    transfer(Cell("small", "heads", "knn"), registry=ours, places=own)
+    [line] = planned(ours, own, Cell("small.random", "heads", "knn")).cells
+    told = {step.kind: (step.seconds.source, step.bytes.source) for step in line.steps}
+    # The images are decoded, and a twin is what its original is.
+    assert told == {"features": ("this machine", "this machine"), "result": ("this machine", "assumed")}
+    [again] = planned(ours, own, Cell("small", "heads.all", "knn")).cells
+    assert [step.bytes.source for step in again.steps] == ["its shape", "this machine, scaled from heads", "assumed"]
+    assert not Plan(cells=(again,)).bytes.at_least
+
+
+def test_sizes_are_those_on_disk(ours: Registry, own: Places) -> None:
+    for cell in cells("heads"):
+        transfer(cell, registry=ours, places=own)
+    predicted = {
+        step.kind: step.bytes.amount for step in planned(ours, own, Cell("small", "heads.all", "knn")).cells[0].steps
+    }
+    before = {kind: on_disk(own, kind) for kind in ("images", "features", "results")}
+    transfer(Cell("small", "heads.all", "knn"), registry=ours, places=own)
+    added = {kind: on_disk(own, kind) - before[kind] for kind in before}
+    assert predicted["images"] == pytest.approx(added["images"], rel=0.02)
+    assert predicted["features"] == pytest.approx(added["features"], rel=0.02)
+    assert predicted["result"] == pytest.approx(added["results"], rel=0.7)
+
+
+def on_disk(own: Places, kind: str) -> int:
+    return sum(path.stat().st_size for path in (own.store / kind).rglob("*") if path.is_file())
+
+
+def test_a_cell_is_planned_once_and_an_absent_one_says_what_is_missing(ours: Registry, own: Places) -> None:
+    absent = Cell("dinov2_vitb14", "aptos2019", "finetune_linear")
+    here = Cell("small", "heads", "knn")
+    plan = planned(ours, own, here, absent, here)
+    assert [line.cell for line in plan.cells] == [here, absent]
+    assert plan.to_run == 1
+    assert "this version cannot run regime finetune_linear" in plan.cells[1].lacks
+
+
+def test_a_dataset_that_cannot_be_opened_says_why(ours: Registry, own: Places) -> None:
+    wrong = Registry()
+    wrong.register(replace(ours.dataset("heads"), name="heads", expected_images=7))
+    [line] = planned(wrong, own, Cell("mobilenetv2", "heads", "knn")).cells
+    assert line == CellPlan(cell=line.cell, lacks=line.lacks)
+    assert "holds 62 images, heads has 7" in line.lacks
+
+
+def test_a_claim_is_foretold_from_a_pair_else_from_an_assumption(ours: Registry, own: Places) -> None:
+    def foretold(baseline=nothing):
+        planner = Planner(profile="ci", registry=ours, places=own, baseline=baseline)
+        knn, probe = cells("heads")
+        return planner.foresee("beats", [(probe, knn)], Court())
+
+    assert foretold().source == "assumed: roc_auc 0.85 in both, scores correlated 0.8"
+    results = {cell: transfer(cell, registry=ours, places=own) for cell in cells("heads")}
+    assert foretold().source == "this pair, from store"
+    assert foretold().answer == (
+        "not enough patients to tell: class 'no tumour' has 12 in the test side, beats needs 20"
+    )
+    (own.store / "results").rename(own.store / "elsewhere")
+    assert foretold(results.get).source == "this pair, from computed"
+    other = replace(results[cells("heads")[0]].question, dataset_fingerprint="older")
+    stale = results | {cells("heads")[0]: replace(results[cells("heads")[0]], question=other)}
+    assert foretold(stale.get).source.startswith("assumed")
+
+
+def test_a_claim_over_several_pairs_is_as_strong_as_its_weakest(ours: Registry, own: Places) -> None:
+    planner = Planner(profile="ci", registry=ours, places=own, baseline=nothing)
+    one, other = ((Cell("small", name, "knn"), Cell("small.random", name, "knn")) for name in ("heads", "heads.all"))
+    alone, both = planner.foresee("beats", [one], Court()), planner.foresee("beats", [other, one], Court())
+    assert alone.detectable is not None
+    assert both.detectable is not None
+    assert both.detectable > alone.detectable  # each of the two must be found, so each needs more power
+
+
+def test_shuffled_labels_share_images_and_features_and_are_run_at_every_seed(ours: Registry, own: Places) -> None:
+    transfer(Cell("small", "heads", "knn"), registry=ours, places=own)
+    plan = planned(ours, own, Cell("small", "heads.shuffled", "knn"), Cell("small", "heads.all", "knn"))
+    [shuffled], [*_, once] = (line.steps for line in plan.cells)
+    assert (shuffled.kind, plan.cells[0].forward_passes) == ("result", 0)
+    assert shuffled.seconds.amount is not None
+    assert once.seconds.amount is not None
+    assert shuffled.seconds.amount == pytest.approx(20 * once.seconds.amount, rel=0.1)
+
+
+def test_a_claim_about_what_is_absent_is_not_known(ours: Registry, own: Places) -> None:
+    planner = Planner(profile="ci", registry=ours, places=own, baseline=nothing)
+    dinov2, deit = (Cell(name, "aptos2019", "finetune_linear") for name in ("dinov2_vitb14", "imagenet_deitb16"))
+    found = planner.foresee("beats", [(dinov2, deit)], Court())
+    assert found == Foresight(detectable=None, settled=False, answer="absent", source="")
+
+
+def test_planning_needs_no_torch(places: Places) -> None:
+    script = (
+        "import sys, pytest\n"
+        "class Blocker:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        assert name.partition('.')[0] not in ('torch', 'timm', 'sklearn', 'pandas'), name\n"
+        "sys.meta_path.insert(0, Blocker())\n"
+        "sys.exit(pytest.main(['suites', '--fm-plan', '-p', 'no:cacheprovider']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[1], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "cells to measure:" in done.stdout or "nothing to measure" in done.stdout
+    assert "dinov2_vitb14-aptos2019-finetune_linear: this version cannot" in done.stdout
