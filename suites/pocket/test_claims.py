@@ -2,7 +2,8 @@
 
 The dataset is small and confounded, and the suite says so: several claims are known to be inconclusive, because
 205 test images cannot show a small difference. Every known exception below is what the first run of the suite
-found. The scores of lite0 and of the shortcut probe were not unseen by then: see `test_shortcut_is_not_worse`.
+found, at the margin that holds now. The scores of lite0 and of the shortcut probe were not unseen by then: see
+`test_shortcut_is_not_worse`.
 """
 
 import pytest
@@ -104,18 +105,18 @@ def test_tells_backbones_apart(controls):
     where="pocket suite",
     family_size=1,
     expected={
-        "shortcut.metadata-br35h.naive-linear_probe": ("inconclusive", "found -.023, the interval crosses -.03"),
+        "shortcut.metadata-br35h.naive-knn": ("inconclusive", "found -.015, the interval crosses -.02"),
+        "shortcut.metadata-br35h.naive-linear_probe": ("inconclusive", "found -.023, the interval crosses -.02"),
     },
 )
 def test_shortcut_is_not_worse(candidate, reference):
     """On the naive split, a file's size, shape and grey levels do as well as a pretrained backbone.
 
     All 3,000 images are kept and split at random, so that most test images have a near copy among the training
-    images. Whatever recognises a file again scores high, and the benchmark can no longer tell a backbone from a
-    shortcut: what it says about backbones is worth nothing.
+    images. Whatever recognises a file again scores high.
 
-    A demonstration, not a test of a fresh hypothesis. The margin was raised from .02 to .03, and the probe's grids
-    were made finer, after exploratory runs on this very test side. With .02 the kNN verdict would be inconclusive
-    (interval from -.025).
+    A demonstration, not a test of a fresh hypothesis: the probe's grids were made finer after exploratory runs on
+    this very test side. The margin was .02, then .03 after those runs, when kNN was not worse; somebody who had seen
+    no score on these images then set it, to .02 again.
     """
     assert candidate.not_worse_than(reference)
