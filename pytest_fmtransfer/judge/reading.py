@@ -61,8 +61,8 @@ class Reading:
 
     @property
     def p(self) -> float | None:
-        """The level at which the claim would just be supported."""
-        if not self._bounds:
+        """The level at which the claim would just be supported; None where there is a reason against a verdict."""
+        if self.reason or not self._bounds:
             return None
         values = [each.p_above(self.threshold) for each in self._bounds]
         if self.ceiling is not None:

@@ -80,7 +80,7 @@ def _judge(reading: Reading) -> Verdict:
         lower=limits[0] if limits else None,
         upper=limits[1] if limits else None,
         detectable=reading.detectable(),
-        p=reading.p,
+        p=None if reason else reading.p,
         level=court.level,
         family_size=court.family_size,
         metric=comparison.candidate.question.metric,

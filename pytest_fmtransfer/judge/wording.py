@@ -118,7 +118,7 @@ def _rule(verdict: Verdict, reading: Reading, court: Court) -> list[str]:
         f"bound: t{wider} at one-sided level {court.level:.4g} ({court.alpha:g} over {court.family_size} declared "
         f"claims), standard error {bound.standard_error:.4f} ({_pieces(reading.comparison)}), {bound.degrees:.0f} "
         f"degrees of freedom; supported when the lower limit is above {reading.threshold:g}{ceiling}",
-        f"p {verdict.p:.2g} before correction for the family",
+        *([] if verdict.p is None else [f"p {verdict.p:.2g} before correction for the family"]),
     ]
 
 
