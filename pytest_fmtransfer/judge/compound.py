@@ -4,7 +4,7 @@ Each part is tested at the level of the whole claim: all parts must hold, so tha
 (intersection-union). To refute, one part that fails is enough, and that is corrected for their number.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -18,23 +18,21 @@ from pytest_fmtransfer.results import Result
 
 Compound = Literal["consistently_better", "not_consistently_better", "ranks_above"]
 
+_SWAPPED: dict[Outcome, Outcome] = {"supported": "refuted", "refuted": "supported", "inconclusive": "inconclusive"}
+
 
 def consistently_better(candidates: Sequence[Result], references: Sequence[Result]) -> Verdict:
     """Is the candidate better on each dataset? One candidate and one reference a dataset, in the same order.
 
-    Raises InvalidInput for sequences of different lengths, fewer than two datasets, or one dataset twice.
+    Raises InvalidInput for sequences of different lengths, fewer than two datasets, one dataset twice, or several
+    backbones or regimes on one side.
     """
     return _record(_consistent("consistently_better", candidates, references))
 
 
 def not_consistently_better(candidates: Sequence[Result], references: Sequence[Result]) -> Verdict:
     """Is there a dataset on which the candidate is no better? Supported where `consistently_better` is refuted."""
-    verdict = _consistent("not_consistently_better", candidates, references)
-    swapped: dict[Outcome, Outcome] = {"supported": "refuted", "refuted": "supported"}
-    outcome = swapped.get(verdict.outcome, verdict.outcome)
-    summary = outcome + verdict.summary.removeprefix(verdict.outcome)
-    text = verdict.text.replace(verdict.summary, summary, 1)
-    return _record(replace(verdict, outcome=outcome, summary=summary, text=text))
+    return _record(_consistent("not_consistently_better", candidates, references))
 
 
 def ranks_above(*results: Result) -> Verdict:
@@ -52,6 +50,10 @@ def _consistent(kind: Compound, candidates: Sequence[Result], references: Sequen
     datasets = [result.cell.dataset for result in candidates]
     if len(set(datasets)) != len(datasets) or len(datasets) < 2:
         raise InvalidInput(f"{kind} is about two datasets or more, each once, not {', '.join(datasets) or 'none'}")
+    for side in (candidates, references):
+        if len({(result.cell.backbone, result.cell.regime) for result in side}) > 1:
+            cells = ", ".join(result.cell.id for result in side)
+            raise InvalidInput(f"{kind} is about one backbone and regime a side, not {cells}")
     return _whole(kind, _readings(candidates, references))
 
 
@@ -64,53 +66,57 @@ def _readings(candidates: Sequence[Result], references: Sequence[Result]) -> lis
 
 
 def _whole(kind: Compound, readings: list[Reading]) -> Verdict:
-    """The weakest part speaks for the whole: lowest effect and limits, highest p-value and detectable effect."""
-    court = current()
-    outcomes: list[Outcome] = [_outcome(reading, len(readings)) for reading in readings]
-    outcome: Outcome = "inconclusive"
+    """The weakest part speaks for the whole: its effect, limits and p-value. The detectable effect is the largest."""
+    court, parts = current(), len(readings)
+    outcomes = [_outcome(reading, parts) for reading in readings]
+    weakest = _weakest(readings, outcomes)
+    comparison, limits, p = weakest.comparison, weakest.limits, weakest.p
+    outcome: Outcome = "refuted" if "refuted" in outcomes else "inconclusive"
     if all(each == "supported" for each in outcomes):
         outcome = "supported"
-    elif "refuted" in outcomes:
-        outcome = "refuted"
-    weakest = min(readings, key=lambda reading: reading.comparison.effect)
-    power = shared_power(len(readings))
-    limits = [reading.limits for reading in readings]
-    lowers, uppers = zip(*(each or (None, None) for each in limits), strict=True)
-    p_values, detectable = [each.p for each in readings], [each.detectable(power) for each in readings]
-    reason = "" if outcome == "refuted" else next((each.reason for each in readings if each.reason), "")
-    _, mark = uninformative("beats", court)
+    if kind == "not_consistently_better":
+        outcome = _SWAPPED[outcome]
+        p = None if p is None else min(1.0, parts * (1 - p))  # of the smallest of so many p-values
+    detectable = [each.detectable(shared_power(parts)) for each in readings]
     references = [reading.comparison.reference for reading in readings]
     verdict = Verdict(
         kind=kind,
         candidate=_name(kind, [reading.comparison.candidate for reading in readings]),
         reference=_joined(references) if kind == "ranks_above" else _name(kind, references),
         outcome=outcome,
-        effect=weakest.comparison.effect,
-        lower=_extreme(lowers, min),
-        upper=_extreme(uppers, min),
-        detectable=_extreme(detectable, max),
-        p=_extreme(p_values, max),
+        effect=comparison.effect,
+        lower=limits[0] if limits else None,
+        upper=limits[1] if limits else None,
+        detectable=max((each for each in detectable if each is not None), default=None),
+        p=p,
         level=court.level,
         family_size=court.family_size,
-        metric=weakest.comparison.candidate.question.metric,
-        reason=reason,
-        mark=mark,
+        metric=comparison.candidate.question.metric,
+        reason=weakest.reason,
+        mark=uninformative("beats", court)[1],
     )
-    where = weakest.comparison.candidate.cell
-    summary = shortened(f"{outcome}: {reason or f'weakest on {where}: {figures(verdict)}'}")
-    settle = what_would_settle_it(verdict, weakest) if outcome == "inconclusive" else ""
+    where = comparison.candidate.cell
+    summary = shortened(f"{outcome}: {verdict.reason or f'weakest on {where}: {figures(verdict)}'}")
+    settle = f"{what_would_settle_it(verdict, weakest)}, on {where}" if outcome == "inconclusive" else ""
     verdict = replace(verdict, summary=summary, settle=settle)
     return replace(verdict, text=_text(verdict, readings, outcomes, court))
 
 
+def _weakest(readings: list[Reading], outcomes: list[Outcome]) -> Reading:
+    """A part that is refuted before one that has no verdict, that before the highest p-value.
+
+    A p-value above 1 − alpha is one of the opposite below alpha, so that no other part is refuted more clearly.
+    """
+
+    def rank(at: int) -> tuple[bool, bool, float]:
+        p = readings[at].p
+        return outcomes[at] == "refuted", p is None, 1.0 if p is None else p
+
+    return readings[max(range(len(readings)), key=rank)]
+
+
 def _outcome(reading: Reading, parts: int) -> Outcome:
     return "inconclusive" if reading.reason else reading.outcome_at(reading.level / parts)
-
-
-def _extreme(values: Sequence[float | None], choose: Callable[[list[float]], float]) -> float | None:
-    """The lowest or highest; None where one is unknown."""
-    known = [value for value in values if value is not None]
-    return choose(known) if len(known) == len(values) else None
 
 
 def _joined(results: list[Result]) -> str:
@@ -126,10 +132,12 @@ def _name(kind: Compound, results: list[Result]) -> str:
 
 def _text(verdict: Verdict, readings: list[Reading], outcomes: list[Outcome], court: Court) -> str:
     parts = len(readings)
+    if_all, if_one = ("refuted", "supported") if verdict.kind == "not_consistently_better" else ("supported", "refuted")
     lines = [
         f"{verdict.candidate} {verdict.kind.replace('_', ' ')} {verdict.reference}: {verdict.summary}",
-        f"each of {parts} parts at one-sided level {court.level:.4g} ({court.alpha:g} over {court.family_size} "
-        f"declared claims), all must hold; one refuted at {court.level / parts:.4g} refutes the whole",
+        f"{parts} parts, each 'beats' at one-sided level {court.level:.4g} ({court.alpha:g} over {court.family_size} "
+        f"declared claims): the whole is {if_all} when all are supported, {if_one} when one is refuted at "
+        f"{court.level / parts:.4g}",
     ]
     for reading, outcome in zip(readings, outcomes, strict=True):
         pair, limits = reading.comparison, reading.limits
