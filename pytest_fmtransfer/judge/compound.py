@@ -77,7 +77,8 @@ def _whole(kind: Compound, readings: list[Reading]) -> Verdict:
     if kind == "not_consistently_better":
         outcome = _SWAPPED[outcome]
         p = None if p is None else min(1.0, parts * (1 - p))  # of the smallest of so many p-values
-    detectable = [each.detectable(shared_power(parts)) for each in readings]
+    power = shared_power(parts)
+    detectable = [each.detectable(power) for each in readings]
     references = [reading.comparison.reference for reading in readings]
     verdict = Verdict(
         kind=kind,
@@ -97,7 +98,7 @@ def _whole(kind: Compound, readings: list[Reading]) -> Verdict:
     )
     where = comparison.candidate.cell
     summary = shortened(f"{outcome}: {verdict.reason or f'weakest on {where}: {figures(verdict)}'}")
-    settle = f"{what_would_settle_it(verdict, weakest)}, on {where}" if outcome == "inconclusive" else ""
+    settle = f"{what_would_settle_it(verdict, weakest, power)}, on {where}" if outcome == "inconclusive" else ""
     verdict = replace(verdict, summary=summary, settle=settle)
     return replace(verdict, text=_text(verdict, readings, outcomes, court))
 

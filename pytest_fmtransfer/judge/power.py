@@ -22,17 +22,23 @@ def shared_power(claims: int) -> float:
     return POWER ** (1 / claims)
 
 
+def both_ways(power: float = POWER) -> float:
+    """The power that each of two one-sided tests needs, so that both support it with `power` where nothing differs."""
+    return 1 - (1 - power) / 2
+
+
 def against_an_equal(own: Piece) -> Piece:
     """The variance of a difference to another backbone as good, from one metric's own variance; an assumption."""
     return Piece(variance=2 * (1 - ASSUMED_CORRELATION) * own.variance, degrees=own.degrees)
 
 
 def patients_to_settle(
-    *, patients: int, patient_variance: float, seed_variance: float, delta: float, alpha: float
+    *, patients: int, patient_variance: float, seed_variance: float, delta: float, alpha: float, power: float = POWER
 ) -> int | None:
-    """Patients with which a true effect of `delta`, the dataset's margin, would be supported with power .8.
+    """Patients with which a true effect of `delta`, the dataset's margin, beyond the threshold would be supported.
 
-    None when no number of patients would do, because the seeds alone are too noisy: more seeds are needed.
+    `seed_variance` is what more patients leave as it is. None when no number of them would do, because that alone
+    is too much: more seeds are needed.
     """
-    room = (delta / float(norm.ppf(1 - alpha) + norm.ppf(POWER))) ** 2 - seed_variance
+    room = (delta / float(norm.ppf(1 - alpha) + norm.ppf(power))) ** 2 - seed_variance
     return math.ceil(patients * patient_variance / room) if room > 0 else None

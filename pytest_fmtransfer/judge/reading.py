@@ -8,7 +8,7 @@ from pytest_fmtransfer.judge.bounds import Bound
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Outcome
 from pytest_fmtransfer.judge.mover import Mover
-from pytest_fmtransfer.judge.power import POWER, smallest_detectable
+from pytest_fmtransfer.judge.power import POWER, both_ways, smallest_detectable
 from pytest_fmtransfer.results import Result
 
 # Test patients below which the smallest class cannot carry a verdict of each kind.
@@ -77,7 +77,7 @@ class Reading:
         if bound is None:
             return None
         if self.ceiling is not None:
-            return smallest_detectable(bound, self.level, 1 - (1 - power) / 2)
+            return smallest_detectable(bound, self.level, both_ways(power))
         return smallest_detectable(bound, self.level, power) + self.threshold
 
     @property

@@ -6,7 +6,7 @@ import numpy as np
 
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court, Verdict
-from pytest_fmtransfer.judge.power import patients_to_settle
+from pytest_fmtransfer.judge.power import POWER, both_ways, patients_to_settle
 from pytest_fmtransfer.judge.reading import Reading
 from pytest_fmtransfer.results import Result
 
@@ -43,21 +43,31 @@ def figures(verdict: Verdict) -> str:
     )
 
 
-def what_would_settle_it(verdict: Verdict, reading: Reading) -> str:
-    """How many patients or seeds, or what else is lacking."""
-    comparison = reading.comparison
-    margin, unit = comparison.candidate.margin, plural(comparison.candidate.patient_unit)
+def what_would_settle_it(verdict: Verdict, reading: Reading, power: float = POWER) -> str:
+    """How many patients or seeds, or what else is lacking.
+
+    Enough to support, with `power`, an effect that lies beyond the threshold by the dataset's margin, or of no
+    effect that it stays within both ends of its own.
+    """
+    comparison, unit = reading.comparison, plural(reading.comparison.candidate.patient_unit)
     if verdict.reason or comparison.patient_piece is None:
         return f"would settle it: what is named above ({verdict.reason})"
+    margin, true_effect = comparison.candidate.margin, reading.threshold + comparison.candidate.margin
+    if reading.ceiling is not None:
+        margin, true_effect, power = reading.ceiling, 0.0, both_ways(power)
+    patients = len(np.unique(comparison.candidate.patients_N))
     enough = patients_to_settle(
-        patients=len(np.unique(comparison.candidate.patients_N)),
+        patients=patients,
         patient_variance=comparison.patient_piece.variance,
         seed_variance=sum(piece.variance for piece in comparison.seed_pieces),
         delta=margin,
         alpha=reading.level,
+        power=power,
     )
     what = "more seeds, not more patients" if enough is None else f"{enough} {unit} in the test side"
-    return f"would settle it: {what}, for a true difference of {margin:g}"
+    if enough is not None and enough <= patients:
+        what += ", no more than it has"
+    return f"would settle it: {what}, for a true difference of {round(true_effect, 9):g}"
 
 
 def plural(unit: str) -> str:
