@@ -73,7 +73,7 @@ def test_a_replicate_without_images_is_undefined(metric: str) -> None:
     assert np.isnan(values_B).tolist() == [True, False]
 
 
-@pytest.mark.parametrize("total", [127, 128, 32767, 32768, 2**31])
+@pytest.mark.parametrize("total", [127, 128, 255, 32768, 65535, 2**31])
 @pytest.mark.parametrize("metric", ["roc_auc", "average_precision", "quadratic_kappa"])
 def test_sums_do_not_overflow_where_a_wider_type_begins(metric: str, total: int) -> None:
     """Three images, one of them drawn nearly always."""

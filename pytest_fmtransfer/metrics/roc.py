@@ -139,19 +139,19 @@ def area(contest: Contest) -> tuple[float, Floats]:
 def weighed_area(contest: Contest, images: int) -> Callable[[Weights], Floats]:
     """The area of a contest as a function of weights; nan where a side weighs nothing.
 
-    A step is a stretch of the values, from low to high, in which no negative image separates the positive ones:
-    positives of a step have the same negatives below. Those tied with a step are half below it, so that all is
-    counted twice to stay whole; `rise` is by how much twice the negatives below grows from step to step, and
-    its last row brings it to twice all negatives.
+    From low to high, the positives between two negatives are a step: all of them have the same negatives below.
+    Positives that are tied with negatives are a step of their own, and those negatives are half below it. Negatives
+    below are therefore counted twice, which keeps them whole numbers; `rise` is what the count grows by from step to
+    step, and in its last row to all negatives.
     """
     _, level_M = np.unique(contest.value_M, return_inverse=True)
     positive_M, negative_M = contest.positive_M, ~contest.positive_M
-    won_V = np.bincount(level_M, weights=positive_M) > 0
-    lost_V = np.bincount(level_M, weights=negative_M) > 0
-    goes_on_V = np.r_[False, won_V[:-1] & ~lost_V[:-1]] & ~lost_V
-    begun_M = np.cumsum(won_V & ~goes_on_V)[level_M]  # steps begun at or below an image's value
+    has_positive_V = np.bincount(level_M, weights=positive_M) > 0
+    has_negative_V = np.bincount(level_M, weights=negative_M) > 0
+    goes_on_V = np.r_[False, has_positive_V[:-1] & ~has_negative_V[:-1]] & ~has_negative_V
+    begun_M = np.cumsum(has_positive_V & ~goes_on_V)[level_M]  # steps begun at or below an image's value
     steps = int(begun_M.max())
-    tied_M = negative_M & won_V[level_M]
+    tied_M = negative_M & has_positive_V[level_M]
     image_M = contest.image_M
     own = sums_by_group(begun_M[positive_M] - 1, image_M[positive_M], steps, images)
     rise = sums_by_group(
@@ -178,7 +178,7 @@ def _log_odds(metric: str, labels_N: Ints, scores_NC: Floats) -> Floats:
     absent = np.flatnonzero(np.bincount(labels_N, minlength=classes) == 0)
     if classes < 2 or len(absent):
         raise InvalidInput(
-            f"{metric} needs two classes or more, and images of each; without any: {absent.tolist() or 'none'}"
+            f"{metric} needs images of each of two classes or more; of {classes}, classes {absent.tolist()} have none"
         )
     odds_NC = np.empty_like(scores_NC)
     for label in range(classes):
