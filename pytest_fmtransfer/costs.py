@@ -12,6 +12,7 @@ from typing import Literal
 from pytest_fmtransfer._transfer import Asked
 from pytest_fmtransfer.catalog.specs import BackboneSpec, NoWeights
 from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.data.audit import audit_key
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.images import image_key, seconds_per_image
 from pytest_fmtransfer.data.table import TEST
@@ -26,6 +27,8 @@ DECODED = 24  # images decoded to see how long one takes
 # folded. Seen in a cold run of suites/pocket on two cores of an AMD EPYC: 7.2 s, and 0.2 to 1.2 s.
 TORCH_SECONDS, NETWORK_SECONDS = 6.0, 0.5
 
+AUDIT_BYTES = 4096  # of what an audit found, with a few examples of each
+
 # Of a stored result: its record and its entry's list of files; of each test image, a score and the rest.
 RECORD_BYTES, BYTES_OF_A_SCORE, BYTES_OF_A_ROW = 2048, 4, 8
 
@@ -34,7 +37,7 @@ RECORD_BYTES, BYTES_OF_A_SCORE, BYTES_OF_A_ROW = 2048, 4, 8
 class Step:
     """An entry that a cell would add to the store, with the seconds and bytes it takes."""
 
-    kind: Literal["images", "features", "result"]
+    kind: Literal["audit", "images", "features", "result"]
     seconds: Figure
     bytes: Figure
 
@@ -121,23 +124,25 @@ class Walk:
     def on(self, cell: Cell, asked: Asked, spec: BackboneSpec, dataset: Dataset) -> CellPlan:
         """What the next cell adds."""
         images, tested = len(dataset.table.ids_N), len(dataset.table.side(TEST))
+        steps: list[Step] = []
+        if self._is_new("audits", audit_key(dataset)):
+            size = Figure(amount=AUDIT_BYTES, source="assumed")
+            steps.append(Step(kind="audit", seconds=self._past.audit(images), bytes=size))
+        fresh = 0
+        if self._is_new("features", asked.features.whole):
+            size = self._past.feature_bytes(asked, tested, images)
+            if isinstance(spec.weights, NoWeights):
+                seconds = self._past.probe(asked, tested)
+            else:
+                if self._is_new("images", image_key(dataset, spec.image_size)):
+                    steps.append(_decoding(dataset, spec))
+                fresh = self._fresh_pictures(asked.features.backbone, dataset)
+                seconds = self._past.forward(asked, fresh)
+            steps.append(Step(kind="features", seconds=seconds, bytes=size))
         row = len(asked.seeds) * len(dataset.spec.classes) * BYTES_OF_A_SCORE + BYTES_OF_A_ROW
-        result = Step(
-            kind="result",
-            seconds=self._past.adapt(asked, cell.backbone, tested),
-            bytes=Figure(amount=RECORD_BYTES + tested * row, source="assumed"),
-        )
-        if not self._is_new("features", asked.features.whole):
-            return CellPlan(cell=cell, steps=(result,))
-        size = self._past.feature_bytes(asked, tested, images)
-        if isinstance(spec.weights, NoWeights):
-            seconds = self._past.probe(asked, tested)
-            return CellPlan(cell=cell, steps=(Step(kind="features", seconds=seconds, bytes=size), result))
-        fresh = self._fresh_pictures(asked.features.backbone, dataset)
-        features = Step(kind="features", seconds=self._past.forward(asked, fresh), bytes=size)
-        decoding = [_decoding(dataset, spec)] if self._is_new("images", image_key(dataset, spec.image_size)) else []
-        steps = (*decoding, features, result)
-        return CellPlan(cell=cell, forward_passes=fresh, networks=int(fresh > 0), steps=steps)
+        size = Figure(amount=RECORD_BYTES + tested * row, source="assumed")
+        steps.append(Step(kind="result", seconds=self._past.adapt(asked, cell.backbone, tested), bytes=size))
+        return CellPlan(cell=cell, forward_passes=fresh, networks=int(fresh > 0), steps=tuple(steps))
 
     def _is_new(self, kind: str, key: str) -> bool:
         """Whether neither the store nor an earlier cell has an entry; from now on one has."""

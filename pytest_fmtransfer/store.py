@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -95,7 +96,7 @@ class Store:
 
         `compute` writes the entry's files into the folder it is given. Two processes that ask for one
         key compute it once: the second waits for the first. A corrupt entry is computed again, with one
-        warning. `about` is kept in `entry.json` for people.
+        warning. `about` is kept in `entry.json` for people, beside the seconds that computing took.
         `lock` names a wider lock than the entry's own, for entries that are built from one another.
         """
         found = self.load(kind, key)
@@ -120,10 +121,12 @@ class Store:
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=folder.parent))
         try:
+            started = time.perf_counter()
             with working():
                 compute(scratch)
+            seconds = time.perf_counter() - started
             files = {path.name: file_digest(path) for path in sorted(scratch.iterdir())}
-            manifest = {"kind": kind, "key": key, "about": dict(about), "files": files}
+            manifest = {"kind": kind, "key": key, "about": dict(about), "files": files, "seconds": seconds}
             (scratch / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
             os.chmod(scratch, 0o755)  # mkdtemp's 0700 would survive the rename
             os.replace(scratch, folder)

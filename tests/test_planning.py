@@ -10,7 +10,7 @@ import pytest
 
 from pytest_fmtransfer._transfer import transfer
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import DataRoot
+from pytest_fmtransfer.catalog.specs import FINDING_KINDS, DataRoot
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.costs import CellPlan, Plan
 from pytest_fmtransfer.judge.court import Court
@@ -48,7 +48,12 @@ def ours() -> Registry:
     """A real network at a small input, and the heads as two datasets: one image a group, and every image."""
     ours = Registry()
     ours.register(replace(ours.backbone("mobilenetv2"), name="small", image_size=32))
-    row = replace(ours.dataset("br35h"), location=DataRoot(folder="MRI", url="https://x.org"), expected_images=None)
+    row = replace(
+        ours.dataset("br35h"),
+        location=DataRoot(folder="MRI", url="https://x.org"),
+        expected_images=None,
+        acknowledged=dict.fromkeys(FINDING_KINDS, "made for these tests"),
+    )
     ours.register(replace(row, name="heads"))
     ours.register(replace(row, name="heads.all", options={"keep": "all"}))
     return ours
@@ -100,7 +105,7 @@ def test_what_is_half_done_is_planned_from_there(ours: Registry, own: Places) ->
     assert [[step.kind for step in line.steps] for line in plan.cells] == [
         [],
         ["result"],
-        ["images", "features", "result"],
+        ["audit", "images", "features", "result"],
         ["result"],
     ]
     assert plan.forward_passes == 1
@@ -110,9 +115,10 @@ def test_every_step_says_where_its_figures_are_from(ours: Registry, own: Places)
     [line] = planned(ours, own, Cell("small", "heads", "knn")).cells
     told = {step.kind: (step.seconds.source, step.bytes.source) for step in line.steps}
     assert told == {
+        "audit": ("assumed", "assumed"),
         "images": ("24 images just decoded", "its shape"),
         "features": ("speed unknown", "width of features unknown"),
-        "result": ("unknown", "assumed"),
+        "result": ("time of the regime unknown", "assumed"),
     }
     plan = Plan(cells=(line,))
     assert plan.seconds.at_least
@@ -127,7 +133,13 @@ def test_what_one_cell_took_tells_of_the_next(ours: Registry, own: Places) -> No
     # The images are decoded, and a twin is what its original is.
     assert told == {"features": ("this machine", "this machine"), "result": ("this machine", "assumed")}
     [again] = planned(ours, own, Cell("small", "heads.all", "knn")).cells
-    assert [step.bytes.source for step in again.steps] == ["its shape", "this machine, scaled from heads", "assumed"]
+    told = {step.kind: (step.seconds.source, step.bytes.source) for step in again.steps}
+    assert told == {
+        "audit": ("this machine", "assumed"),
+        "images": ("24 images just decoded", "its shape"),
+        "features": ("this machine", "this machine, scaled from heads"),
+        "result": ("this machine, scaled from heads", "assumed"),
+    }
     assert not Plan(cells=(again,)).bytes.at_least
 
 
@@ -140,6 +152,7 @@ def test_sizes_are_those_on_disk(ours: Registry, own: Places) -> None:
     before = {kind: on_disk(own, kind) for kind in ("images", "features", "results")}
     transfer(Cell("small", "heads.all", "knn"), registry=ours, places=own)
     added = {kind: on_disk(own, kind) - before[kind] for kind in before}
+    assert predicted["audit"] == pytest.approx(on_disk(own, "audits") / 2, rel=0.9)  # of the two datasets
     assert predicted["images"] == pytest.approx(added["images"], rel=0.02)
     assert predicted["features"] == pytest.approx(added["features"], rel=0.02)
     assert predicted["result"] == pytest.approx(added["results"], rel=0.7)

@@ -55,13 +55,18 @@ def audit(dataset: Dataset, places: Places) -> Audit:
             found = _look_over(dataset, Path(scratch))
         (entry / "audit.json").write_text(json.dumps(asdict(found), indent=1), encoding="utf-8")
 
-    code = code_digest(*(f"data/{name}.py" for name in _CODE), f"data/readers/{dataset.spec.reader}.py")
-    versions = {name: version(name) for name in ("numpy", "scipy", "pillow")}
-    key = fingerprint(dataset.fingerprint, dataset.spec.classes, versions, code)
-    entry, _ = Store(root=places.store).fetch("audits", key, compute, about={"dataset": dataset.spec.name})
+    about = {"dataset": dataset.spec.name}
+    entry, _ = Store(root=places.store).fetch("audits", audit_key(dataset), compute, about=about)
     record: dict[str, Any] = json.loads((entry / "audit.json").read_text(encoding="utf-8"))
     findings = tuple(Finding(**each | {"examples": tuple(each["examples"])}) for each in record["findings"])
     return Audit(images=record["images"], findings=findings)
+
+
+def audit_key(dataset: Dataset) -> str:
+    """What the audit of a dataset's content is found under in the store."""
+    code = code_digest(*(f"data/{name}.py" for name in _CODE), f"data/readers/{dataset.spec.reader}.py")
+    versions = {name: version(name) for name in ("numpy", "scipy", "pillow")}
+    return fingerprint(dataset.fingerprint, dataset.spec.classes, versions, code)
 
 
 def check(dataset: Dataset, places: Places) -> None:
