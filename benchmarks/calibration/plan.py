@@ -1,0 +1,189 @@
+"""Every study of the page, by section, declared before it is run."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from benchmarks.calibration.false_claims import FalseClaims
+from benchmarks.calibration.gate import Gate
+from benchmarks.calibration.noise import SHAPES
+from benchmarks.calibration.percentiles import Percentiles
+from benchmarks.calibration.populations import APTOS, HALF, ISIC, ONE_IN_TEN
+from benchmarks.calibration.power import Power
+from benchmarks.calibration.scenario import Scenario
+from benchmarks.calibration.study import Band, Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One table, and what a reader should take from it.
+
+    `wrong`: every study must have a figure outside its band, or the check is blind.
+    """
+
+    heading: str
+    text: str
+    studies: Sequence[Study]
+    wrong: bool = False
+
+
+PATIENTS = (200, 550, 2_500)
+MARGIN = 0.02
+
+AUCS = tuple(Scenario(metric="roc_auc", value=value, shares=HALF, patients=550) for value in (0.85, 0.90, 0.97))
+KAPPA = Scenario(metric="quadratic_kappa", value=0.85, shares=APTOS, patients=550)
+RECALL = Scenario(metric="macro_recall", value=0.75, shares=ISIC, patients=550)
+SCORES = (*AUCS, KAPPA, RECALL)
+AUC_90, AUC_97 = AUCS[1], AUCS[2]
+
+
+def no_difference(seeds: int) -> Iterator[FalseClaims]:
+    for score in SCORES:
+        for images in (1, 3):
+            for patients in PATIENTS:
+                yield FalseClaims(scenario=replace(score, patients=patients, images=images, seeds=seeds))
+
+
+def mixed() -> Iterator[FalseClaims]:
+    for score in SCORES:
+        yield FalseClaims(scenario=replace(score, images=3, mixed=True))
+
+
+def few_positives() -> Iterator[FalseClaims]:
+    for auc in AUCS:
+        for patients in (200, 550):
+            for images in (1, 3):
+                scenario = replace(auc, shares=ONE_IN_TEN, patients=patients, images=images)
+                yield FalseClaims(scenario=scenario, wider=True)
+
+
+def at_the_margin(sign: int) -> Iterator[FalseClaims]:
+    large_enough = [replace(score, effect=sign * MARGIN, fewest=50) for score in SCORES]
+    for scenario in large_enough:
+        if scenario.metric == "roc_auc":
+            yield FalseClaims(scenario=replace(scenario, patients=200))
+        yield FalseClaims(scenario=scenario)
+        yield FalseClaims(scenario=replace(scenario, images=3))
+        yield FalseClaims(scenario=replace(scenario, seeds=5))
+        yield FalseClaims(scenario=replace(scenario, patients=2_500))
+
+
+def uneven_seeds() -> Iterator[FalseClaims]:
+    for score in (AUC_90, KAPPA, RECALL):
+        for noise in ("heavy-tailed", "skewed"):
+            for seeds in (3, 5):
+                yield FalseClaims(scenario=replace(score, patients=2_500, seeds=seeds, noise=noise))
+
+
+def resampled() -> Iterator[FalseClaims]:
+    precision = replace(AUC_90, metric="average_precision", patients=200)
+    calibration = replace(AUC_90, metric="expected_calibration_error", patients=200)
+    yield FalseClaims(scenario=precision)
+    yield FalseClaims(scenario=replace(precision, images=3))
+    yield FalseClaims(scenario=replace(precision, seeds=5))
+    yield FalseClaims(scenario=replace(precision, shares=ONE_IN_TEN, patients=550))
+    yield FalseClaims(scenario=calibration)
+    yield FalseClaims(scenario=replace(calibration, images=3))
+
+
+def powers() -> Iterator[Power]:
+    for score in (AUC_90, RECALL):
+        for patients in PATIENTS:
+            yield Power(scenario=replace(score, patients=patients))
+        yield Power(scenario=replace(score, images=3))
+        for seeds in (3, 5):
+            yield Power(scenario=replace(score, seeds=seeds))
+
+
+def false_alarms() -> Iterator[Gate]:
+    for noise in SHAPES:
+        yield Gate(noise=noise, cells=120, band=Band(high=0.05))
+        yield Gate(noise=noise, cells=120, tolerance=0.5, shift=0.5, band=Band(high=0.05))
+
+
+def drifts() -> Iterator[Gate]:
+    for drift, power in ((3, 0.48), (4, 0.85), (5, 0.98)):
+        yield Gate(drift=drift, band=Band(low=round(power - 0.03, 2), high=min(1.0, round(power + 0.03, 2))))
+
+
+def wrong() -> Iterator[Study]:
+    for score in (AUC_90, KAPPA, RECALL):
+        yield FalseClaims(scenario=replace(score, images=3, wrong="images taken for patients"))
+    for score in (AUC_90, KAPPA, RECALL):
+        yield FalseClaims(scenario=replace(score, patients=2_500, seeds=5, wrong="seeds left out"))
+    yield Percentiles(scenario=replace(AUC_97, shares=ONE_IN_TEN, patients=200))
+
+
+SECTIONS = (
+    Section(
+        heading="No difference, a regime that does not depend on its seed",
+        text="Is a backbone that is no better found to be better? No more often than the level says, with one image a "
+        "patient or three, at any of the values. The interval is a little wide near the ceiling with few patients.",
+        studies=tuple(no_difference(1)),
+    ),
+    Section(
+        heading="No difference, three and five seeds",
+        text="As before, for regimes that depend on their seed. The seeds' variance holds the interaction of seed and "
+        "patient, which the patients' variance holds too, so that intervals cover up to 99 %. Three seeds carry no "
+        "verdict at the strict level.",
+        studies=(*no_difference(3), *no_difference(5)),
+    ),
+    Section(
+        heading="No difference, patients whose images differ in class",
+        text="Two eyes of one patient may be graded apart. A patient is then in several strata, and the bound still "
+        "holds its level.",
+        studies=tuple(mixed()),
+    ),
+    Section(
+        heading="No difference, as few positive patients as `beats` judges",
+        text="One positive in ten, 20 of 200 patients at the least. Near the ceiling the bound is then on the safe side: "
+        "false claims are rarer, and intervals cover more often, than the level says. Their coverage has no upper band.",
+        studies=tuple(few_positives()),
+    ),
+    Section(
+        heading="Better by exactly the margin",
+        text="The candidate is better by the margin, .02: `beats` with this margin, and `equivalent_to`, are both just "
+        "not true. At least 50 patients a class.",
+        studies=tuple(at_the_margin(1)),
+    ),
+    Section(
+        heading="Worse by exactly the margin",
+        text="The candidate is worse by the margin, .02: `not_worse_than` and `equivalent_to` are both just not true. On "
+        "an AUC the wider of the t bound and MOVER decides.",
+        studies=tuple(at_the_margin(-1)),
+    ),
+    Section(
+        heading="No difference, seeds that are not normal",
+        text="Heavy-tailed (Student's t with 3 degrees of freedom) and skewed (log-normal, now and then a bad seed). With "
+        "2,500 patients the seeds are most of the error.",
+        studies=tuple(uneven_seeds()),
+    ),
+    Section(
+        heading="No difference, metrics without influence values",
+        text="Their patient variance comes from the paired, clustered bootstrap.",
+        studies=tuple(resampled()),
+    ),
+    Section(
+        heading="Power at the smallest detectable effect",
+        text="The true effect is the smallest one that the verdict says it would find with power .8 at one-sided .05.",
+        studies=tuple(powers()),
+    ),
+    Section(
+        heading="The regression gate: false alarms in a family of 120 cells",
+        text="Nothing drifted. An alarm is one cell or more, of 120, said to have drifted; s is the standard deviation "
+        "between seeds. On another machine every cell is off by exactly the tolerance, in a direction of its own.",
+        studies=tuple(false_alarms()),
+    ),
+    Section(
+        heading="The regression gate: drifts that are found",
+        text="One cell that became worse by so many s.",
+        studies=tuple(drifts()),
+    ),
+    Section(
+        heading="Wrong on purpose",
+        text="Each of these must leave its band, or this page could not see a judge that is wrong. The first three take "
+        "every image for a patient, the next three leave the variance between seeds out, and the last takes a "
+        "bootstrap's percentiles for limits.",
+        studies=tuple(wrong()),
+        wrong=True,
+    ),
+)
