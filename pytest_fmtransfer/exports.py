@@ -30,7 +30,7 @@ def collect(cell: Cell, folder: Path, *, profile: str, registry: Registry) -> Ce
         raise BaselineError(f"no exported result of {cell} in {folder}; {AGAIN}")
     try:
         stored = exports.load(cell)
-    except (BaselineError, AttributeError) as error:  # AttributeError: the record is JSON, but no object
+    except BaselineError as error:
         reason = error.__cause__ or error  # without the remedy, which would be a baseline's
         raise BaselineError(f"the exported result of {cell} in {folder} cannot be used: {reason}; {AGAIN}") from error
     if stored.cell != cell:

@@ -10,11 +10,12 @@ import pytest
 from pytest_fmtransfer.baselines import Baselines
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.cell_result import CellResult
+from pytest_fmtransfer.cell_result import CellResult, tolerance_of
 from pytest_fmtransfer.errors import BaselineError
 from pytest_fmtransfer.exports import collect
 from tests.helpers import as_declared
 
+BR35H = Registry().dataset("br35h")
 KNN, PROBE = Cell("mobilenetv2", "br35h", "knn"), Cell("mobilenetv2", "br35h", "linear_probe")
 
 
@@ -47,8 +48,8 @@ def test_what_comes_back_is_what_was_written(folder: Path) -> None:
 
 
 def test_the_tolerance_is_the_regimes(folder: Path, registry: Registry) -> None:
-    assert collected(folder).tolerance == registry.regime("knn").tolerance
-    assert collected(folder, PROBE).tolerance == registry.regime("linear_probe").tolerance
+    assert collected(folder).tolerance == tolerance_of(registry.regime("knn"))
+    assert collected(folder, PROBE).tolerance == tolerance_of(registry.regime("linear_probe"))
 
 
 def test_every_verb_works(folder: Path) -> None:
@@ -57,7 +58,7 @@ def test_every_verb_works(folder: Path) -> None:
     assert better.not_worse_than(worse)
     assert not worse.beats(better)
     assert worse.unchanged_from(Baselines(folder=folder).load(KNN))
-    moved = replace(worse, scores_SNC=worse.scores_SNC + 100 * worse.tolerance * np.float32([[[0, 1]]]))
+    moved = replace(worse, scores_SNC=worse.scores_SNC + 100 * worse.tolerance.score * np.float32([[[0, 1]]]))
     assert moved.unchanged_from(worse).outcome == "refuted"
 
 
@@ -81,7 +82,7 @@ def test_another_profile(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"margin": 0.5}, "margin 0.5 → 0.03"),
+        ({"margin": 0.5}, f"margin 0.5 → {BR35H.margin}"),
         ({"classes": ("a", "b")}, "classes ('a', 'b') → ('no tumour', 'tumour')"),
         ({"patient_unit": "patient"}, "patient unit patient → group of near copies"),
         ({"seeded": True}, "seeded True → False"),

@@ -215,6 +215,7 @@ def test_baselines_can_be_recorded_from_what_was_collected(suite: pytest.Pyteste
         (["--fm-collect=nowhere"], "no such folder; name one that a run with --fm-export=DIR has filled"),
         (["--fm-export=test_suite.py"], "name a folder that you may write to"),
         (["--fm-export=out", "--fm-collect=."], "give one of the two"),
+        (["--fm-plan", "--fm-collect=."], "--fm-plan says what measuring costs, and --fm-collect measures nothing"),
     ],
 )
 def test_wrong_folders_are_usage_errors(suite: pytest.Pytester, options: list[str], message: str) -> None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pytest_fmtransfer.costs import Plan
+if TYPE_CHECKING:  # a report of results that were collected is drawn where nothing can be measured
+    from pytest_fmtransfer.costs import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +21,7 @@ class Estimate:
     bytes_at_least: bool
 
     @classmethod
-    def of(cls, plan: Plan) -> "Estimate":
+    def of(cls, plan: "Plan") -> "Estimate":
         return cls(
             cells=plan.to_run,
             forward_passes=plan.forward_passes,
