@@ -22,15 +22,15 @@ _DAMPING = 1e-3
 def local_contrast(pixels_SS: np.ndarray, fine: float, coarse: float) -> np.ndarray:
     """Structure between the scales `fine` and `coarse` (standard deviations of Gaussians in pixels), float32.
 
-    About ±1 wherever there is structure, however faint, and near 0 where there is none.
+    About ±1 wherever there is structure, however faint, and near 0 where there is none. Of one picture, or of
+    several along leading axes.
     """
-    pixels_SS = pixels_SS.astype(np.float32)
 
-    def blurred(values_SS: np.ndarray, sigma: float) -> np.ndarray:
-        return gaussian_filter(values_SS, sigma, mode="nearest", truncate=3)
+    def blurred(sigma: float) -> np.ndarray:
+        return gaussian_filter(pixels_SS, sigma, output=np.float32, mode="nearest", truncate=3, axes=(-2, -1))
 
-    band_SS = blurred(pixels_SS, fine) - blurred(pixels_SS, coarse)
-    power_SS = uniform_filter(band_SS**2, round(8 * coarse), mode="nearest")
+    band_SS = blurred(fine) - blurred(coarse)
+    power_SS = uniform_filter(band_SS**2, round(8 * coarse), mode="nearest", axes=(-2, -1))
     return band_SS / (np.sqrt(np.maximum(power_SS, 0)) + WEAKEST)
 
 
@@ -65,7 +65,7 @@ def align(still_KSS: np.ndarray, moved_KSS: np.ndarray, placed_KP: np.ndarray, i
     return placed_KP
 
 
-def likeness(still_KSS: np.ndarray, moved_KSS: np.ndarray, placed_KP: np.ndarray) -> np.ndarray:
+def correlation(still_KSS: np.ndarray, moved_KSS: np.ndarray, placed_KP: np.ndarray) -> np.ndarray:
     """Correlation of the maps where both have pixels, -1 to 1, one per pair; 0 where one of them is blank."""
     within_KSS = _within(placed_KP, still_KSS.shape[1])
     here_KSS = _centred(still_KSS, within_KSS)

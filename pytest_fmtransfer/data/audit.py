@@ -28,7 +28,7 @@ from pytest_fmtransfer.errors import DatasetError
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.store import Store, code_digest, fingerprint
 
-_CODE = ("audit", "alignment", "copies", "decoding", "descriptors", "findings", "near_copies", "table")
+_CODE = ("audit", "alignment", "copies", "decoding", "descriptors", "findings", "likeness", "near_copies", "table")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,16 +13,6 @@ import numpy as np
 
 from pytest_fmtransfer.data.table import Table
 
-ORIENTATIONS = (
-    "as it is",
-    "turned by 90°",
-    "turned by 180°",
-    "turned by 270°",
-    "mirrored",
-    "mirrored, then turned by 90°",
-    "upside down",
-    "mirrored, then turned by 270°",
-)
 KINDS = 3
 
 
@@ -62,4 +52,4 @@ def exact_copies(contents_N: np.ndarray, table: Table) -> list[Copy]:
             others = partners[partners != row]
             for of_kind in kinds(table, np.array(row), others):
                 pairs |= {(min(row, other), max(row, other)) for other in others[of_kind][:1].tolist()}
-    return [Copy(first=a, second=b, orientation=ORIENTATIONS[0], likeness=1.0) for a, b in sorted(pairs)]
+    return [Copy(first=a, second=b, orientation="as it is", likeness=1.0) for a, b in sorted(pairs)]

@@ -1,0 +1,99 @@
+"""How alike two images are when one is laid over the other, and from where on they are one picture.
+
+Laid over at 32 pixels a side, then at 64, and judged at 128, where scans of two heads differ, and at 64, where small
+pictures still have structure. Each size has one limit for every dataset, and a higher one where pictures resemble
+one another anyway: those of one eye camera share the rim of the lens, and little else need be alike. How alike
+pictures of a dataset are is seen on pairs drawn by chance.
+
+Legend: N images, V views, J sizes at which is judged, D numbers of a coarse map, S the square side in pixels,
+K pairs, T pairs in a view, G orientations, P the numbers of a placement.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pytest_fmtransfer.data.alignment import align, correlation, in_place
+from pytest_fmtransfer.data.descriptors import COARSE, FINE, FIRST, SECOND, Descriptors
+
+CANDIDATE = 0.62  # correlation of coarse maps above which a pair is laid over
+PLAUSIBLE = 0.80  # correlation at 32 pixels, aligned, above which it is aligned more closely
+SAME = {FINE: 0.72, SECOND: 0.95}  # correlation from which two images are one picture, by size
+_DEVIATIONS = 5  # above the likeness of pairs drawn by chance: about one in ten million, were they normal
+_CHANCE_PAIRS = 300
+
+ORIENTATIONS = (
+    "as it is",
+    "turned by 90°",
+    "turned by 180°",
+    "turned by 270°",
+    "mirrored",
+    "mirrored, then turned by 90°",
+    "upside down",
+    "mirrored, then turned by 270°",
+)
+
+
+def likeness(
+    described: Descriptors, first_K: np.ndarray, second_K: np.ndarray, *, every_pair: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Correlation of each pair at each size in each view, K × J × V, and how the second image is turned, K × V.
+
+    It is turned as the coarse maps are most alike. Pairs that a smaller size rules out have -1, unless `every_pair`
+    is asked for.
+    """
+    coarse_VND = described.coarse_VND
+    alike_GKV = np.array(
+        [
+            np.einsum("vkd,vkd->kv", coarse_VND[:, first_K], turned_VKD)
+            for turned_VKD in all_orientations(coarse_VND[:, second_K])
+        ]
+    )
+    orientation_KV = alike_GKV.argmax(axis=0)
+    likeness_KJV = np.full((len(first_K), len(SAME), len(coarse_VND)), -1.0)
+    pair_T, view_T = np.nonzero((alike_GKV.max(axis=0) > CANDIDATE) | every_pair)
+
+    def maps(side: int, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        of_side_VNSS = described.maps[side]
+        pairs, views = pair_T[chosen], view_T[chosen]
+        moved_TSS = of_side_VNSS[views, second_K[pairs]]
+        turns_T = orientation_KV[pairs, views]
+        turned_TSS = np.stack([oriented(moved_SS, turn) for moved_SS, turn in zip(moved_TSS, turns_T, strict=True)])
+        return of_side_VNSS[views, first_K[pairs]].astype(np.float32), turned_TSS.astype(np.float32)
+
+    smallest = maps(FIRST, np.arange(len(pair_T)))
+    placed_TP = align(*smallest, in_place(len(pair_T)), iterations=5)
+    close = np.flatnonzero((correlation(*smallest, placed_TP) >= PLAUSIBLE) | every_pair)
+    if len(close):
+        placed_TP = align(*maps(SECOND, close), placed_TP[close], iterations=4)
+        for at, side in enumerate(SAME):
+            likeness_KJV[pair_T[close], at, view_T[close]] = correlation(*maps(side, close), placed_TP)
+    return likeness_KJV, orientation_KV
+
+
+def limits(described: Descriptors) -> np.ndarray:
+    """The correlation from which two images of this dataset are one picture, by size and view, J × V."""
+    floors_J1 = np.array(list(SAME.values()))[:, None]
+    chance = np.random.default_rng(0)
+    first_K, second_K = chance.integers(0, len(described.contents_N), (2, _CHANCE_PAIRS))
+    strangers = described.contents_N[first_K] != described.contents_N[second_K]
+    if strangers.sum() < _CHANCE_PAIRS / 2:  # there is hardly more than one picture
+        return np.broadcast_to(floors_J1, (len(SAME), len(described.coarse_VND)))
+    likeness_KJV, _ = likeness(described, first_K[strangers], second_K[strangers], every_pair=True)
+    # Fisher's z, and median and quartiles, which the copies that chance has paired do not move.
+    z_KJV = np.arctanh(np.clip(likeness_KJV, -0.999, 0.999))
+    lower_JV, middle_JV, upper_JV = np.quantile(z_KJV, [0.25, 0.5, 0.75], axis=0)
+    return np.maximum(floors_J1, np.tanh(middle_JV + _DEVIATIONS * (upper_JV - lower_JV) / 1.349))
+
+
+def all_orientations(coarse_D: np.ndarray) -> Iterator[np.ndarray]:
+    """Coarse maps, on the last axis, turned and mirrored in every way, in the order of `ORIENTATIONS`."""
+    maps_SS = coarse_D.reshape(*coarse_D.shape[:-1], COARSE, COARSE)
+    for orientation in range(len(ORIENTATIONS)):
+        yield oriented(maps_SS, orientation).reshape(coarse_D.shape)
+
+
+def oriented(maps_SS: np.ndarray, orientation: int) -> np.ndarray:
+    """Square maps, on the last two axes, in one of the `ORIENTATIONS`."""
+    mirrored, quarters = divmod(int(orientation), 4)
+    return np.rot90(maps_SS[..., ::-1] if mirrored else maps_SS, quarters, axes=(-2, -1))
