@@ -68,7 +68,7 @@ def _readings(candidates: Sequence[Result], references: Sequence[Result]) -> lis
 def _whole(kind: Compound, readings: list[Reading]) -> Verdict:
     """The weakest part speaks for the whole: its effect, limits and p-value. The detectable effect is the largest."""
     court, parts = current(), len(readings)
-    outcomes = [_outcome(reading, parts) for reading in readings]
+    outcomes: list[Outcome] = [_outcome(reading, parts) for reading in readings]
     weakest = _weakest(readings, outcomes)
     comparison, limits, p = weakest.comparison, weakest.limits, weakest.p
     outcome: Outcome = "refuted" if "refuted" in outcomes else "inconclusive"
