@@ -76,13 +76,13 @@ def uneven_seeds() -> Iterator[FalseClaims]:
 
 def resampled() -> Iterator[FalseClaims]:
     precision = replace(AUC_90, metric="average_precision", patients=200)
-    calibration = replace(AUC_90, metric="expected_calibration_error", patients=200)
     yield FalseClaims(scenario=precision)
     yield FalseClaims(scenario=replace(precision, images=3))
     yield FalseClaims(scenario=replace(precision, seeds=5))
     yield FalseClaims(scenario=replace(precision, shares=ONE_IN_TEN, patients=550))
-    yield FalseClaims(scenario=calibration)
-    yield FalseClaims(scenario=replace(calibration, images=3))
+    calibration = replace(AUC_90, metric="expected_calibration_error", patients=200)
+    yield FalseClaims(scenario=calibration, wider=True)
+    yield FalseClaims(scenario=replace(calibration, images=3), wider=True)
 
 
 def powers() -> Iterator[Power]:
