@@ -22,14 +22,14 @@ _TOLD = pytest.StashKey[dict[Cell, "Verdict"]]()
 
 
 def yardstick(case: Case, registry: Registry) -> Cell | None:
-    """The learnt backbone that controls are held against: the first reference, else the first candidate.
+    """The learnt backbone that controls are held against: the first among the references, else among the candidates.
 
-    None where both are controls themselves, or where the claim spans datasets, which are judged one by one.
+    None where all are controls themselves, or where the claim spans datasets, which are judged one by one.
     """
     datasets = {cell.dataset for cell in case.cells}
     learnt = [
         cell
-        for cell in (*case.references[:1], *case.cells[:1])
+        for cell in (*case.references, *case.cells)
         if not registry.backbone(cell.backbone).is_control and not registry.dataset(cell.dataset).shuffled
     ]
     return learnt[0] if learnt and len(datasets) == 1 else None
