@@ -11,6 +11,7 @@ from hypothesis import settings
 from numpy.typing import NDArray
 
 from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.catalog.specs import SHUFFLES
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.results import Cost, Question, Result
 
@@ -103,17 +104,22 @@ def retrained(cell: str, *signals: float, counts: tuple[int, int] = (60, 60)) ->
 
 
 def as_declared(cell_id: str, signal: float, *, seed: int = 0, **more: Any) -> Result:
-    """Synthetic scores of 60 images a class under a cell of the catalogue, with all that its rows declare."""
+    """Synthetic scores of 60 images a class under a cell of the catalogue, with all that its rows declare.
+
+    On shuffled labels, one draw for each of their seeds.
+    """
     cell, registry = Cell.parse(cell_id), Registry()
     dataset, regime = registry.dataset(cell.dataset), registry.regime(cell.regime)
     labels_N = labels_of(*(60 for _ in dataset.classes))
     fields: dict[str, Any] = {
-        "seeded": regime.seeded,
+        "seeded": regime.seeded or dataset.shuffled,
         "metric": dataset.metric,
         "classes": dataset.classes,
         "patient_unit": dataset.patient_unit,
         "margin": dataset.margin,
         "settings": regime.plain_settings,
     }
-    scores_NC = noisy_scores(labels_N, signal, seed=seed, classes=len(dataset.classes))
-    return make_result(cell_id, labels_N, scores_NC, **fields | more)
+    draws = range(seed, seed + (SHUFFLES if dataset.shuffled else 1))
+    classes = len(dataset.classes)
+    scores_SNC = np.stack([noisy_scores(labels_N, signal, seed=draw, classes=classes) for draw in draws])
+    return make_result(cell_id, labels_N, scores_SNC, **fields | more)

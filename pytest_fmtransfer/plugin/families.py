@@ -25,10 +25,11 @@ def family_of(item: pytest.Item) -> str | None:
     case = case_of(item)
     if case is None or item.get_closest_marker("fm_claim") is None:
         return None
-    file = item.nodeid.partition("::")[0]
+    home = item.parent.nodeid if item.parent else ""  # the file, and the class where it stands in one
+    folder = home.partition("::")[0].rpartition("/")[0] or "."
     named = claim_of(item).family
-    whole = f"{file.rpartition('/')[0]}: {named}" if named else f"{file}: {getattr(item, 'originalname', item.name)}"
-    datasets = "+".join(dict.fromkeys(cell.dataset for cell in case.cells))
+    whole = f"{folder}: {named}" if named else f"{home}::{getattr(item, 'originalname', item.name)}"
+    datasets = "+".join(sorted({cell.dataset for cell in case.cells}))
     return f"{whole} [{datasets}-{case.cells[0].regime}]"
 
 
