@@ -1,8 +1,8 @@
 """Exported results: measured on one machine, judged on another that has no weights, no data and no torch.
 
-An export is the two files of a baseline in a folder of the user's. What a record does not hold, the regime's
-tolerance, comes from the catalogue, and what it holds must agree with the catalogue: a claim is about the regime,
-the metric and the margin that are declared where it is judged.
+An export is the two files of a baseline in a folder of the user's. A claim is about what is declared where it is
+judged. So what was measured must agree with the catalogue there, and what is no measurement, the dataset's margin and
+the regime's tolerance, is taken from it.
 """
 
 from dataclasses import fields
@@ -46,8 +46,8 @@ def collect(cell: Cell, folder: Path, *, profile: str, registry: Registry) -> Ce
             f"{'; '.join(differences)}; {AGAIN}, from this version of the project"
         )
     kept: dict[str, Any] = {field.name: getattr(stored, field.name) for field in fields(Result)}
-    kept |= {"origin": "collected", "tolerance": tolerance_of(registry.regime(cell.regime))}
-    return CellResult(**kept)
+    kept |= {"origin": "collected", "margin": registry.dataset(cell.dataset).margin}
+    return CellResult(**kept, tolerance=tolerance_of(registry.regime(cell.regime)))
 
 
 def _differences(stored: Result, profile: str, registry: Registry) -> list[str]:
@@ -55,7 +55,6 @@ def _differences(stored: Result, profile: str, registry: Registry) -> list[str]:
     dataset, regime = registry.dataset(stored.cell.dataset), registry.regime(stored.cell.regime)
     pairs: dict[str, tuple[Any, Any]] = {
         "metric": (stored.question.metric, dataset.metric),
-        "margin": (stored.margin, dataset.margin),
         "classes": (stored.classes, dataset.classes),
         "patient unit": (stored.patient_unit, dataset.patient_unit),
         "settings": (stored.question.settings, regime.plain_settings),
