@@ -67,8 +67,8 @@ class Table:
 
 
 def cell(figure: Figure, tell_band: bool) -> str:
-    low, high = figure.interval
-    text = f"{figure.rate:.4f} ({low:.4f} to {high:.4f})" + (f", band {figure.band}" if tell_band else "")
+    rate, low, high = (f"{share:.4f}".removeprefix("0") for share in (figure.rate, *figure.interval))
+    text = f"{rate} ({low} to {high})" + (f", band {figure.band}" if tell_band else "")
     return text if figure.inside else f"**{text}**"
 
 

@@ -5,7 +5,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
@@ -33,23 +33,24 @@ SOURCES = (
 def run_all(studies: Sequence[Study], trials: int, jobs: int, kept: Path) -> dict[str, Counter[str]]:
     """Counts by the studies' repr. Progress goes to standard error."""
     counts: dict[str, Counter[str]] = {repr(study): Counter() for study in studies}
-    finished = read(kept)
-    waiting: list[tuple[Study, int, int]] = []
+    finished, code = read(kept), code_digest()
+    waiting: dict[str, tuple[Study, int, int]] = {}
     for study in studies:
         for block, size in enumerate(blocks(trials)):
-            if (key := key_of(study, block, size)) in finished:
+            key = f"{code} {block} {size} {study!r}"
+            if key in finished:
                 counts[repr(study)] += finished[key]
             else:
-                waiting.append((study, block, size))
+                waiting[key] = (study, block, size)
     kept.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with ProcessPoolExecutor(jobs) as pool, kept.open("a", encoding="utf-8") as file:
-        futures = {pool.submit(run_block, *task): task for task in waiting}
+        futures = {pool.submit(run_block, *task): key for key, task in waiting.items()}
         for done, future in enumerate(as_completed(futures), start=1):
-            study, block, size = futures[future]
-            found, seconds = future.result()
+            key = futures[future]
+            study, (found, seconds) = waiting[key][0], future.result()
             counts[repr(study)] += found
-            file.write(json.dumps({"key": key_of(study, block, size), "counts": found}) + "\n")
+            file.write(json.dumps({"key": key, "counts": found}) + "\n")
             file.flush()
             minutes = (time.monotonic() - started) / 60
             told = f"{done}/{len(waiting)} blocks, {minutes:.1f} min; {seconds:.1f} s of a core for {study.title}"
@@ -70,14 +71,11 @@ def run_block(study: Study, block: int, size: int) -> tuple[Counter[str], float]
     return study.run(np.random.default_rng([block, *seed]), size), time.process_time() - started
 
 
-def key_of(study: Study, block: int, size: int) -> str:
-    return digest([repr(study).encode(), repr((block, size)).encode(), *(path.read_bytes() for path in SOURCES)])
-
-
-def digest(parts: Iterable[bytes]) -> str:
+def code_digest() -> str:
+    """32 hex digits over the sources."""
     whole = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        whole.update(hashlib.blake2b(part).digest())
+    for path in SOURCES:
+        whole.update(hashlib.blake2b(path.read_bytes()).digest())
     return whole.hexdigest()
 
 

@@ -19,9 +19,10 @@ class Band:
         return self.low <= rate <= self.high
 
     def __str__(self) -> str:
+        low, high = (f"{end:g}".removeprefix("0") for end in (self.low, self.high))
         if self.low == 0:
-            return f"≤ {self.high:g}"
-        return f"≥ {self.low:g}" if self.high == 1 else f"{self.low:g} to {self.high:g}"
+            return f"≤ {high}"
+        return f"≥ {low}" if self.high == 1 else f"{low} to {high}"
 
 
 class Study(Protocol):
