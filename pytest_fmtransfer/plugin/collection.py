@@ -86,16 +86,16 @@ def refuse_mistakes(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 def answer_to_names(item: pytest.Item) -> None:
     """`-k` and `-m fm_cell(...)` find an item by any part of any of its cells, or by a part's stem."""
+    case = case_of(item)
+    if case is None:
+        return
+    if wants_controls(item, case, settings_of(item.config)) and TELLING not in (asked := fixtures_of(item)):
+        asked.append(TELLING)  # before its cells are named: the controls are among them
     for cell in cells_of(item):
         item.extra_keyword_matches.add(cell.id)  # -k looks for parts of words, so every part of the id is found
         for backbone in dict.fromkeys((cell.backbone, stem(cell.backbone))):
             for dataset in dict.fromkeys((cell.dataset, stem(cell.dataset))):
                 item.add_marker(pytest.mark.fm_cell(backbone=backbone, dataset=dataset, regime=cell.regime))
-    case = case_of(item)
-    if case is None:
-        return
-    if wants_controls(item, case, settings_of(item.config)) and TELLING not in (asked := fixtures_of(item)):
-        asked.append(TELLING)
     if item.config.pluginmanager.hasplugin("xdist"):
         item.add_marker(pytest.mark.xdist_group(stem(case.cells[0].backbone)))
 
