@@ -1,12 +1,15 @@
 """How well the audit finds what is planted: the figures of docs/audit.md.
 
-    python benchmarks/audit.py [--seeds N] [--limits]
+    python benchmarks/audit.py planted [--seeds N]
+    python benchmarks/audit.py limits [--seeds N]
+    python benchmarks/audit.py effect
 
-The ground are the images of br35h, one of each group of copies that the audit itself finds among them; every pair
-by which an image was left out was looked at, and all were copies. Each seed draws a split of its own, and for every
-way of copying 0.5 % of the images, half of whose copies are put on another side than the original and half on the
-same; as many patients are put on two sides, and as many copies are given the other label. What is flagged is then
-held against what was planted, image by image. `--limits` plants copies that are worse and worse instead.
+`planted`: the ground are the images of br35h, one of each group of copies that the audit itself finds among them;
+every pair by which an image was left out was looked at, and all were copies. Each seed draws a split of its own
+and, for every way of copying, 0.5 % of the images; half of the copies are put on another side than the original and
+half on the same. As many patients are put on two sides, and as many copies are given the other label. What is
+flagged is then held against what was planted, image by image. `limits`: the same with copies that are worse and
+worse. `effect`: what the copies in br35h do to its recorded baselines.
 """
 
 import argparse
@@ -25,13 +28,17 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import binomtest
 
+from pytest_fmtransfer.baselines import Baselines
 from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.data.copies import Copy, exact_copies
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.descriptors import describe
 from pytest_fmtransfer.data.findings import patients_on_two_sides, small_classes
+from pytest_fmtransfer.data.likeness import limits
 from pytest_fmtransfer.data.near_copies import CANDIDATES, near_copies
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table, stratified_split
+from pytest_fmtransfer.metrics import evaluate
 from pytest_fmtransfer.places import Places
 
 PREVALENCE = 0.005
@@ -136,7 +143,8 @@ def pairs_of(dataset: Dataset, candidates: int = CANDIDATES) -> list[Copy]:
     """Every exact and near copy that the audit finds."""
     with tempfile.TemporaryDirectory() as scratch:
         described = describe(dataset, Path(scratch))
-        return exact_copies(described.contents_N, dataset.table) + near_copies(described, dataset.table, candidates)
+        near = near_copies(described, dataset.table, limits(described), candidates)
+        return exact_copies(described.contents_N, dataset.table) + near
 
 
 def rows_of(table: Table, rows: np.ndarray) -> Table:
@@ -232,41 +240,58 @@ def share(right: int, of: int) -> str:
     return f"{right}/{of} = {right / of:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--limits", action="store_true", help="plant copies that are worse and worse")
-    arguments = parser.parse_args()
+def planted_and_found(changes: Mapping[str, Change], seeds: int) -> None:
     base = ground(Places.from_environment())
-    changes = LIMITS if arguments.limits else CHANGES
     scores: dict[str, Score] = {}
     planted: Counter[str] = Counter()
     found_by_way: Counter[str] = Counter()
-    for seed in range(arguments.seeds):
+    for seed in range(seeds):
         with tempfile.TemporaryDirectory() as folder:
             planting = plant(base, seed, changes, Path(folder))
             found, pairs = flagged(planting)
-        told = dict(zip(range(len(planting.dataset.table.ids_N)), planting.dataset.table.ids_N.tolist(), strict=True))
-        known = {frozenset(pair) for _, *pair in planting.plants}
-        for pair in sorted(map(sorted, pairs - known)):
-            print(f"seed {seed}: not planted: {' and '.join(told[row] for row in pair)}")
-        for how, *pair in planting.plants:
-            if frozenset(pair) not in pairs and not arguments.limits:
-                print(f"seed {seed}: not found: {how}: {' and '.join(told[row] for row in pair)}")
+        ids: list[str] = planting.dataset.table.ids_N.tolist()
+        for pair in pairs - {frozenset(pair) for _, *pair in planting.plants}:
+            print(f"seed {seed}: not planted: {' and '.join(ids[row] for row in pair)}")
         for kind, truth in planting.truth.items():
             scores.setdefault(kind, Score()).add(found[kind], truth)
         small_class(base, seed, scores.setdefault("class too small", Score()))
         planted.update(how for how, _, _ in planting.plants)
         found_by_way.update(how for how, *pair in planting.plants if frozenset(pair) in pairs)
-    print(f"{arguments.seeds} seeds; 95 % intervals (Clopper and Pearson)\n")
-    if not arguments.limits:
-        print(f"{'images flagged as':22}{'precision':38}recall")
-        for kind, score in scores.items():
-            print(f"{kind:22}{share(score.right, score.flagged):38}{share(score.right, score.planted)}")
-        print()
-    print(f"{'copies that are':30}found")
+    print(f"{seeds} seeds; 95 % intervals (Clopper and Pearson)\n")
+    print(f"{'flagged as':22}{'precision':38}recall")
+    for kind, score in scores.items():
+        print(f"{kind:22}{share(score.right, score.flagged):38}{share(score.right, score.planted)}")
+    print(f"\n{'copies that are':30}found")
     for how, number in planted.items():
         print(f"{how:30}{share(found_by_way[how], number)}")
+
+
+def effect() -> None:
+    """ROC-AUC of the recorded baselines on all test images, and on those without a copy on another side."""
+    dataset = open_dataset(Registry().dataset("br35h"), Places.from_environment())
+    table = dataset.table
+    across = [copy for copy in pairs_of(dataset) if table.split_N[copy.first] != table.split_N[copy.second]]
+    copied = table.ids_N[sorted({row for copy in across for row in (copy.first, copy.second)})]
+    baselines = Baselines(folder=Path(__file__).parents[1] / "suites" / "baselines")
+    for path in sorted(baselines.folder.glob("*-br35h-*.json")):
+        result = baselines.load(Cell.parse(path.stem))
+        alone = ~np.isin(result.ids_N, copied)
+        whole, part = (
+            evaluate("roc_auc", result.labels_N[rows], result.scores_SNC[0][rows]).value
+            for rows in (np.ones(len(alone), dtype=bool), alone)
+        )
+        print(f"{path.stem:50} {len(alone)} test images {whole:.3f}, {alone.sum()} without a copy {part:.3f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("figures", choices=("planted", "limits", "effect"))
+    parser.add_argument("--seeds", type=int, default=20)
+    arguments = parser.parse_args()
+    if arguments.figures == "effect":
+        effect()
+    else:
+        planted_and_found(CHANGES if arguments.figures == "planted" else LIMITS, arguments.seeds)
 
 
 if __name__ == "__main__":

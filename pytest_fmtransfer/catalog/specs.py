@@ -122,6 +122,7 @@ FindingKind = Literal[
     "class_small",
     "exact_copies_on_one_side",
     "near_copies_on_one_side",
+    "near_copies_cannot_be_told",
 ]
 """What an audit may find: `pytest_fmtransfer.data.findings`."""
 FINDING_KINDS: tuple[str, ...] = get_args(FindingKind)

@@ -20,9 +20,11 @@ from pytest_fmtransfer.data.findings import (
     conflicting_labels,
     copies_across_sides,
     copies_on_one_side,
+    lookalikes,
     patients_on_two_sides,
     small_classes,
 )
+from pytest_fmtransfer.data.likeness import limits
 from pytest_fmtransfer.data.near_copies import near_copies
 from pytest_fmtransfer.errors import DatasetError
 from pytest_fmtransfer.places import Places
@@ -86,7 +88,8 @@ def check(dataset: Dataset, places: Places) -> None:
 def _look_over(dataset: Dataset, scratch: Path) -> Audit:
     table, classes = dataset.table, dataset.spec.classes
     described = describe(dataset, scratch)
-    exact, near = exact_copies(described.contents_N, table), near_copies(described, table)
+    same_JV = limits(described)
+    exact, near = exact_copies(described.contents_N, table), near_copies(described, table, same_JV)
     found = [
         copies_across_sides(table, exact, "exact"),
         copies_across_sides(table, near, "near"),
@@ -96,6 +99,7 @@ def _look_over(dataset: Dataset, scratch: Path) -> Audit:
         *small_classes(table, classes),
         copies_on_one_side(table, exact, "exact"),
         copies_on_one_side(table, near, "near"),
+        lookalikes(table, float(same_JV.min())),
     ]
     findings = [finding for finding in found if finding is not None]
     return Audit(images=len(table.ids_N), findings=tuple(sorted(findings, key=lambda each: each.severity == "note")))

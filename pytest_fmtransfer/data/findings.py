@@ -18,6 +18,9 @@ from pytest_fmtransfer.data.table import TEST, TRAIN, Table
 # Fewest test patients of a class for `beats`, and for `not_worse_than`, to be settled: judge/verdicts.py.
 TOO_FEW, FEW = 20, 50
 
+# A limit of likeness that only a recompressed copy would pass.
+ALL_ALIKE = 0.99
+
 Degree = Literal["exact", "near"]
 
 
@@ -162,6 +165,21 @@ def small_classes(table: Table, classes: tuple[str, ...]) -> list[Finding]:
             )
         )
     return findings
+
+
+def lookalikes(table: Table, limit: float) -> Finding | None:
+    """A note where pictures are so alike that a copy does not stand out; `limit` is the lowest of the `limits`."""
+    if limit < ALL_ALIKE:
+        return None
+    return Finding(
+        kind="near_copies_cannot_be_told",
+        severity="note",
+        count=len(table.ids_N),
+        sentence=f"the {len(table.ids_N)} images resemble one another so much that near copies do not stand out; only "
+        "exact ones were looked for in earnest",
+        remedy="look for near copies in the images' sources, or trust the patients that the dataset names",
+        examples=(),
+    )
 
 
 def _article(degree: Degree) -> str:

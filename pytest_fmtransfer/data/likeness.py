@@ -19,7 +19,7 @@ from pytest_fmtransfer.data.descriptors import COARSE, FINE, FIRST, SECOND, Desc
 CANDIDATE = 0.62  # correlation of coarse maps above which a pair is laid over
 PLAUSIBLE = 0.80  # correlation at 32 pixels, aligned, above which it is aligned more closely
 SAME = {FINE: 0.72, SECOND: 0.95}  # correlation from which two images are one picture, by size
-_DEVIATIONS = 5  # above the likeness of pairs drawn by chance: about one in ten million, were they normal
+_DEVIATIONS = 5  # above the likeness of pairs drawn by chance: one in three million, were they normal
 _CHANCE_PAIRS = 300
 
 ORIENTATIONS = (
@@ -54,20 +54,19 @@ def likeness(
     pair_T, view_T = np.nonzero((alike_GKV.max(axis=0) > CANDIDATE) | every_pair)
 
     def maps(side: int, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        of_side_VNSS = described.maps[side]
-        pairs, views = pair_T[chosen], view_T[chosen]
-        moved_TSS = of_side_VNSS[views, second_K[pairs]]
-        turns_T = orientation_KV[pairs, views]
-        turned_TSS = np.stack([oriented(moved_SS, turn) for moved_SS, turn in zip(moved_TSS, turns_T, strict=True)])
-        return of_side_VNSS[views, first_K[pairs]].astype(np.float32), turned_TSS.astype(np.float32)
+        of_side_VNSS, pairs, views = described.maps[side], pair_T[chosen], view_T[chosen]
+        moved_TSS = of_side_VNSS[views, second_K[pairs]].astype(np.float32)
+        for orientation in range(len(ORIENTATIONS)):
+            so_turned = orientation_KV[pairs, views] == orientation
+            moved_TSS[so_turned] = oriented(moved_TSS[so_turned], orientation)
+        return of_side_VNSS[views, first_K[pairs]].astype(np.float32), moved_TSS
 
     smallest = maps(FIRST, np.arange(len(pair_T)))
     placed_TP = align(*smallest, in_place(len(pair_T)), iterations=5)
     close = np.flatnonzero((correlation(*smallest, placed_TP) >= PLAUSIBLE) | every_pair)
-    if len(close):
-        placed_TP = align(*maps(SECOND, close), placed_TP[close], iterations=4)
-        for at, side in enumerate(SAME):
-            likeness_KJV[pair_T[close], at, view_T[close]] = correlation(*maps(side, close), placed_TP)
+    placed_TP = align(*maps(SECOND, close), placed_TP[close], iterations=4)
+    for at, side in enumerate(SAME):
+        likeness_KJV[pair_T[close], at, view_T[close]] = correlation(*maps(side, close), placed_TP)
     return likeness_KJV, orientation_KV
 
 
@@ -95,5 +94,5 @@ def all_orientations(coarse_D: np.ndarray) -> Iterator[np.ndarray]:
 
 def oriented(maps_SS: np.ndarray, orientation: int) -> np.ndarray:
     """Square maps, on the last two axes, in one of the `ORIENTATIONS`."""
-    mirrored, quarters = divmod(int(orientation), 4)
+    mirrored, quarters = divmod(orientation, 4)
     return np.rot90(maps_SS[..., ::-1] if mirrored else maps_SS, quarters, axes=(-2, -1))

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from pytest_fmtransfer.data.copies import KINDS, Copy, kinds
 from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.data.descriptors import Descriptors
-from pytest_fmtransfer.data.likeness import CANDIDATE, ORIENTATIONS, all_orientations, likeness, limits
+from pytest_fmtransfer.data.likeness import CANDIDATE, ORIENTATIONS, all_orientations, likeness
 from pytest_fmtransfer.data.table import Table
 from pytest_fmtransfer.progress import progress
 
@@ -26,10 +26,9 @@ _BLOCK = 1 << 24  # correlations held at once: 64 MiB
 _BATCH = 64  # pairs laid over each other at once: larger batches fall out of the cache
 
 
-def near_copies(described: Descriptors, table: Table, candidates: int = CANDIDATES) -> list[Copy]:
-    """Pairs that are one picture, though not pixel by pixel."""
+def near_copies(described: Descriptors, table: Table, same_JV: np.ndarray, candidates: int = CANDIDATES) -> list[Copy]:
+    """Pairs that are one picture, though not pixel by pixel; `same_JV` are the `limits` of the dataset."""
     images, candidates_NRC = len(table.ids_N), _candidates(described, table, candidates)
-    same_JV = limits(described)
     open_NR = np.ones((images, KINDS), dtype=bool)
     seen_K = np.zeros(0, dtype=np.int64)
     found: list[Copy] = []
