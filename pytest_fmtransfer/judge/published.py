@@ -1,16 +1,19 @@
 """Our result beside a published number: no predictions, so nothing is paired, and nothing is ever "beaten"."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
+
+import numpy as np
 
 from pytest_fmtransfer.errors import InvalidInput, nearest
 from pytest_fmtransfer.judge.bounds import Bound, Piece, combine
-from pytest_fmtransfer.judge.comparison import own_piece, seed_piece_of
+from pytest_fmtransfer.judge.comparison import own_piece, patients_by_class, seed_piece_of
 from pytest_fmtransfer.judge.court import Outcome, Verdict, current
-from pytest_fmtransfer.judge.power import smallest_detectable
+from pytest_fmtransfer.judge.power import POWER, both_ways, patients_to_settle, smallest_detectable
+from pytest_fmtransfer.judge.reading import too_few_patients, too_few_seeds
 from pytest_fmtransfer.judge.verdicts import margin_of, uninformative
-from pytest_fmtransfer.judge.wording import scope, shortened
+from pytest_fmtransfer.judge.wording import it_takes, scope, shortened
 from pytest_fmtransfer.results import Result
 
 Spread = Literal["sd", "se", "interval", "unknown"]
@@ -24,7 +27,8 @@ class Published:
     a standard deviation over runs, a standard error, half of a 95 % interval, or unknown, which counts as the
     standard deviation of one run. `runs` are those behind the mean; `patients` its test patients, None where it
     does not say: as many as ours. `source` says where it stands.
-    Raises InvalidInput for a negative spread, fewer than one run, or a kind of spread that does not exist.
+    Raises InvalidInput for a value or spread that is not finite, a negative spread, fewer than one run or patient, or
+    a kind of spread that does not exist.
     """
 
     value: float
@@ -38,8 +42,11 @@ class Published:
     def __post_init__(self) -> None:
         if self.spread_is not in get_args(Spread):
             raise InvalidInput(f"spread_is={self.spread_is!r}; {nearest(self.spread_is, get_args(Spread))}")
-        if not self.spread >= 0 or self.runs < 1 or not math.isfinite(self.value):
-            raise InvalidInput(f"{self.source}: give a finite value, a spread of 0 or more and at least one run")
+        finite = math.isfinite(self.value) and math.isfinite(self.spread)
+        if not finite or self.spread < 0 or self.runs < 1 or (self.patients is not None and self.patients < 1):
+            raise InvalidInput(
+                f"{self.source}: give a finite value, a finite spread of 0 or more, at least one run and one patient"
+            )
 
     @property
     def seed_variance(self) -> float:
@@ -57,95 +64,114 @@ def consistent_with(result: Result, published: Published, margin: float | None =
     Supported when the interval of the difference lies within ±margin, refuted when it lies wholly outside. Raises
     InvalidInput for a margin that is not above 0.
     """
-    allowed = margin_of(result, margin, "consistent_with")
-    bound = _bound(result, published)
-    reason, _ = uninformative("consistent_with", current())
-    outcome: Outcome = "inconclusive"
-    if bound is not None and not reason:
-        lower, upper = bound.lower(current().level), bound.upper(current().level)
-        if -allowed < lower and upper < allowed:
-            outcome = "supported"
-        elif upper <= -allowed or lower >= allowed:
-            outcome = "refuted"
-    p = None if bound is None else max(bound.p_above(-allowed), bound.p_below(allowed))
-    return _verdict("consistent_with", result, published, bound, outcome, p, reason, allowed)
+    return _judge("consistent_with", result, published, margin_of(result, margin, "consistent_with"))
 
 
 def above_published(result: Result, published: Published) -> Verdict:
     """Is our value above the published one? Of other runs and perhaps other images: not a claim about backbones."""
+    return _judge("above_published", result, published, 0.0)
+
+
+def _judge(kind: str, result: Result, published: Published, margin: float) -> Verdict:
+    """The difference is ours minus theirs as it stands, also for a loss. With a margin it must lie on both sides."""
+    court = current()
+    reason = too_few_patients(kind, patients_by_class(result))
+    if not reason and court.seed_variance is None:
+        reason = too_few_seeds(result, court.level)
+    uninformed, mark = uninformative(kind, court)
+    reason = reason or uninformed
+    low, high = (-margin, margin) if margin else (0.0, math.inf)
     bound = _bound(result, published)
     outcome: Outcome = "inconclusive"
+    limits = p = detectable = None
     if bound is not None:
-        level = current().level
-        outcome = "supported" if bound.lower(level) > 0 else "refuted" if bound.upper(level) <= 0 else "inconclusive"
-    p = None if bound is None else bound.p_above(0.0)
-    return _verdict("above_published", result, published, bound, outcome, p, "", 0.0)
-
-
-def _bound(result: Result, published: Published) -> Bound | None:
-    """Both patient variances and both seed variances; None where a class has too few patients."""
-    patients = own_piece(result)
-    if patients is None:
-        return None
-    ours = len(set(result.patients_N.tolist()))
-    theirs = patients.variance * ours / (published.patients or ours)
-    seeds = seed_piece_of(result, current().seed_variance)
-    # Of the published runs only a spread is known: as many degrees of freedom as it had runs, at least one.
-    pieces = [
-        patients,
-        Piece(variance=theirs, degrees=patients.degrees),
-        Piece(variance=published.seed_variance, degrees=max(1, published.runs - 1)),
-        *([seeds] if seeds is not None else []),
-    ]
-    return combine(result.mean - published.value, pieces)
-
-
-def _verdict(
-    kind: str,
-    result: Result,
-    published: Published,
-    bound: Bound | None,
-    outcome: Outcome,
-    p: float | None,
-    reason: str,
-    margin: float,
-) -> Verdict:
-    court = current()
-    if bound is None:
-        reason = reason or "not enough patients to tell: a class has fewer than two in the test side"
-        interval = "no interval"
-    else:
-        interval = f"[{bound.lower(court.level):+.4f}, {bound.upper(court.level):+.4f}]"
-    rule = f"within ±{margin:g}" if margin else "above 0"
+        lower, upper = limits = bound.lower(court.level), bound.upper(court.level)
+        detectable = smallest_detectable(bound, court.level, both_ways() if margin else POWER)
+        if not reason:
+            p = max(bound.p_above(low), bound.p_below(high))
+            if low < lower and upper < high:
+                outcome = "supported"
+            elif upper <= low or lower >= high:
+                outcome = "refuted"
     effect = result.mean - published.value
+    interval = f"[{limits[0]:+.4f}, {limits[1]:+.4f}]" if limits else "too few patients for an interval"
     summary = shortened(
         f"{outcome}: {reason or f'Δ {effect:+.4f} {interval} against the published {published.value:g}'}"
     )
-    images = "the same test images" if published.same_images else "other test images, or not known to be the same"
-    lines = [
-        f"{result.cell} {kind.replace('_', ' ')} {published.source}: {summary}",
-        f"{result.question.metric}: ours {result.mean:.4f}, published {published.value:g} "
-        f"(spread {published.spread:g}: {published.spread_is}, {published.runs} runs), {images}",
-        f"nothing is paired; supported when the interval {interval} at one-sided level {court.level:.4g} lies {rule}",
-        *scope(result),
-    ]
     verdict = Verdict(
         kind=kind,
         candidate=result.cell.id,
         reference=published.source,
         outcome=outcome,
         summary=summary,
-        text="\n  ".join(lines),
         effect=effect,
-        lower=None if bound is None else bound.lower(court.level),
-        upper=None if bound is None else bound.upper(court.level),
-        detectable=None if bound is None else smallest_detectable(bound, court.level),
+        lower=limits[0] if limits else None,
+        upper=limits[1] if limits else None,
+        detectable=detectable,
         p=p,
         level=court.level,
         family_size=court.family_size,
         metric=result.question.metric,
         margin=margin,
         reason=reason,
+        mark=mark,
+        settle=_what_would_settle_it(result, published, margin, reason) if outcome == "inconclusive" else "",
     )
+    verdict = replace(verdict, text=_text(verdict, result, published, interval))
     court.record(verdict)
     return verdict
+
+
+def _bound(result: Result, published: Published) -> Bound | None:
+    """Both patient variances and both seed variances; None where a class has too few patients."""
+    own = own_piece(result)
+    if own is None:
+        return None
+    # Theirs is ours by another number of patients: one estimate, so one piece with its degrees of freedom.
+    both = Piece(variance=own.variance * (1 + _patients_to_theirs(result, published)), degrees=own.degrees)
+    return combine(result.mean - published.value, [both, *_seed_pieces(result, published)])
+
+
+def _patients_to_theirs(result: Result, published: Published) -> float:
+    """Our patients by theirs; 1 where the publication does not say."""
+    ours = len(np.unique(result.patients_N))
+    return ours / (published.patients or ours)
+
+
+def _seed_pieces(result: Result, published: Published) -> list[Piece]:
+    """Theirs, of which only a spread is known, with a degree of freedom less than runs but at least one, and ours."""
+    theirs = Piece(variance=published.seed_variance, degrees=max(1, published.runs - 1))
+    ours = seed_piece_of(result, current().seed_variance)
+    return [theirs] if ours is None else [theirs, ours]
+
+
+def _what_would_settle_it(result: Result, published: Published, margin: float, reason: str) -> str:
+    own = own_piece(result)
+    if reason or own is None:
+        return f"would settle it: what is named above ({reason})"
+    fixed = own.variance * _patients_to_theirs(result, published)
+    enough = patients_to_settle(
+        patients=len(np.unique(result.patients_N)),
+        patient_variance=own.variance,
+        seed_variance=fixed + sum(piece.variance for piece in _seed_pieces(result, published)),
+        delta=margin or result.margin,
+        alpha=current().level,
+        power=both_ways() if margin else POWER,
+    )
+    otherwise = "no number of patients, but more seeds or a published number that is surer"
+    return it_takes(result, enough, 0.0 if margin else result.margin, otherwise=otherwise)
+
+
+def _text(verdict: Verdict, result: Result, published: Published, interval: str) -> str:
+    rule = f"within ±{verdict.margin:g}" if verdict.margin else "above 0"
+    images = "the same test images" if published.same_images else "other test images, or not known to be the same"
+    lines = [
+        f"{verdict.candidate} {verdict.kind.replace('_', ' ')} {verdict.reference}: {verdict.summary}",
+        f"{verdict.metric}: ours {result.mean:.4f}, published {published.value:g} "
+        f"(spread {published.spread:g}: {published.spread_is}, {published.runs} runs), {images}",
+        f"nothing is paired; supported when the interval {interval} at one-sided level {verdict.level:.4g} lies {rule}",
+        *scope(result),
+        verdict.mark,
+        verdict.settle,
+    ]
+    return "\n  ".join(line for line in lines if line)

@@ -12,7 +12,7 @@ from pytest_fmtransfer.judge.power import POWER, both_ways, smallest_detectable
 from pytest_fmtransfer.results import Result
 
 # Test patients below which the smallest class cannot carry a verdict of each kind.
-FEWEST_PATIENTS = {"beats": 20, "not_worse_than": 50, "equivalent_to": 50}
+FEWEST_PATIENTS = {"beats": 20, "not_worse_than": 50, "equivalent_to": 50, "above_published": 20, "consistent_with": 50}
 
 # Where the level of a single claim is below this, a seeded regime needs this many seeds.
 STRICT_LEVEL, STRICT_SEEDS = 0.01, 5
@@ -92,17 +92,8 @@ class Reading:
         if lack := too_few_patients(self.kind, self.comparison.patients_by_class):
             return lack
         for result in (self.comparison.candidate, self.comparison.reference):
-            if reason := self._too_few_seeds(result):
-                return reason
-        return ""
-
-    def _too_few_seeds(self, result: Result) -> str:
-        if not result.seeded or self.comparison.recorded is not None:
-            return ""
-        if len(result.seeds) < 2:
-            return f"training randomness not measured: {result.cell} ran at one seed"
-        if self.level < STRICT_LEVEL and len(result.seeds) < STRICT_SEEDS:
-            return f"{result.cell} needs {STRICT_SEEDS} seeds at this level, not {len(result.seeds)}"
+            if self.comparison.recorded is None and (lack := too_few_seeds(result, self.level)):
+                return lack
         return ""
 
     @cached_property
@@ -119,3 +110,14 @@ def too_few_patients(kind: str, by_class: Mapping[str, int]) -> str:
         return ""
     has = f"class '{name}' has {count} in the test side"
     return f"not enough patients to tell: {has}, {kind} needs {FEWEST_PATIENTS[kind]}"
+
+
+def too_few_seeds(result: Result, level: float) -> str:
+    """Says where a regime that depends on its seed ran at too few of them for a one-sided level; else empty."""
+    if not result.seeded:
+        return ""
+    if len(result.seeds) < 2:
+        return f"training randomness not measured: {result.cell} ran at one seed"
+    if level < STRICT_LEVEL and len(result.seeds) < STRICT_SEEDS:
+        return f"{result.cell} needs {STRICT_SEEDS} seeds at this level, not {len(result.seeds)}"
+    return ""

@@ -63,7 +63,7 @@ def uninformative(kind: str, court: Court) -> tuple[str, str]:
     if court.telling is None or court.telling:
         return "", ""
     said = f"{court.telling.candidate} was not shown to tell backbones apart"
-    return ("", said) if kind == "beats" else (said, "")
+    return ("", said) if kind in ("beats", "above_published") else (said, "")
 
 
 def _judge(reading: Reading) -> Verdict:

@@ -49,23 +49,27 @@ def what_would_settle_it(verdict: Verdict, reading: Reading, power: float = POWE
     Enough to support, with `power`, an effect that lies beyond the threshold by the dataset's margin, or of no
     effect that it stays within both ends of its own.
     """
-    comparison, unit = reading.comparison, plural(reading.comparison.candidate.patient_unit)
+    comparison = reading.comparison
     if verdict.reason or comparison.patient_piece is None:
         return f"would settle it: what is named above ({verdict.reason})"
     margin, true_effect = comparison.candidate.margin, reading.threshold + comparison.candidate.margin
     if reading.ceiling is not None:
         margin, true_effect, power = reading.ceiling, 0.0, both_ways(power)
-    patients = len(np.unique(comparison.candidate.patients_N))
     enough = patients_to_settle(
-        patients=patients,
+        patients=len(np.unique(comparison.candidate.patients_N)),
         patient_variance=comparison.patient_piece.variance,
         seed_variance=sum(piece.variance for piece in comparison.seed_pieces),
         delta=margin,
         alpha=reading.level,
         power=power,
     )
-    what = "more seeds, not more patients" if enough is None else f"{enough} {unit} in the test side"
-    if enough is not None and enough <= patients:
+    return it_takes(comparison.candidate, enough, true_effect, otherwise="more seeds, not more patients")
+
+
+def it_takes(result: Result, enough: int | None, true_effect: float, *, otherwise: str) -> str:
+    """'would settle it: …' so many patients, or what else where no number of them is enough."""
+    what = otherwise if enough is None else f"{enough} {plural(result.patient_unit)} in the test side"
+    if enough is not None and enough <= len(np.unique(result.patients_N)):
         what += ", no more than it has"
     return f"would settle it: {what}, for a true difference of {round(true_effect, 9):g}"
 
