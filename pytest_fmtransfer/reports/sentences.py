@@ -6,8 +6,8 @@ from typing import Any
 
 def in_words(claim: Mapping[str, Any]) -> str:
     """One sentence for somebody who has read no documentation, from a verdict's row."""
-    if claim["kind"] in ("unchanged_from", "tells_backbones_apart") or claim["effect"] is None:
-        return str(claim["summary"]).partition(": ")[2] or str(claim["summary"])
+    if claim["kind"] in ("unchanged_from", "tells_backbones_apart"):
+        return str(claim["summary"]).removeprefix(f"{claim['outcome']}: ")
     if claim["lower"] is None:
         return f"cannot tell: {claim['reason']}"
     if claim["outcome"] == "inconclusive":
