@@ -3,6 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pytest_fmtransfer.metrics import metric_named
+
+PUBLISHED = ("consistent_with", "above_published")
+
 
 def in_words(claim: Mapping[str, Any]) -> str:
     """One sentence for somebody who has read no documentation, from a verdict's row."""
@@ -65,7 +69,9 @@ def _above_published(claim: Mapping[str, Any]) -> str:
 
 
 def _found(claim: Mapping[str, Any]) -> str:
-    return f"{claim['metric']} {claim['effect']:+.3f}"
+    """A loss is said to improve, because its differences are reversed; beside a published number nothing is."""
+    is_reversed = not metric_named(claim["metric"]).higher_is_better and claim["kind"] not in PUBLISHED
+    return f"{claim['metric']} {'improved by ' if is_reversed else ''}{claim['effect']:+.3f}"
 
 
 def _least(claim: Mapping[str, Any]) -> str:
