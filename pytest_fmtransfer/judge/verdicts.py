@@ -62,7 +62,7 @@ def uninformative(kind: str, court: Court) -> tuple[str, str]:
     """
     if court.telling is None or court.telling:
         return "", ""
-    said = f"{court.telling.candidate} was not shown to tell backbones apart"
+    said = court.telling.summary.removeprefix(f"{court.telling.outcome}: ")
     return ("", said) if kind in ("beats", "above_published") else (said, "")
 
 
