@@ -166,15 +166,15 @@ def patients_by_class(result: Result) -> dict[str, int]:
 def count_patients(labels_N: Ints, patients_N: NDArray[np.str_], classes: Sequence[str]) -> dict[str, int]:
     """Patients of every declared class; a class without images has none.
 
-    Of a multi-label dataset, patients with and without each label; a label that nobody bears counts alike in
-    every cell and is left out.
+    Of a multi-label dataset, patients with and without each label; one that no image or every image bears counts
+    alike in every cell and is left out.
     """
     if labels_N.ndim == 1:
         return {name: len(np.unique(patients_N[labels_N == label])) for label, name in enumerate(classes)}
     counts: dict[str, int] = {}
     for label, name in enumerate(classes):
         bears_N = labels_N[:, label] == 1
-        if bears_N.any():
+        if 0 < bears_N.sum() < len(bears_N):
             counts[name] = len(np.unique(patients_N[bears_N]))
             counts[f"no {name}"] = len(np.unique(patients_N[~bears_N]))
     return counts

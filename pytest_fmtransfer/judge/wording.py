@@ -8,6 +8,7 @@ from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court, Verdict
 from pytest_fmtransfer.judge.power import POWER, both_ways, patients_to_settle
 from pytest_fmtransfer.judge.reading import Reading
+from pytest_fmtransfer.metrics import absent_labels
 from pytest_fmtransfer.results import Result
 
 WIDTH = 120
@@ -85,6 +86,8 @@ def scope(result: Result) -> list[str]:
     lines = ["the verdict is about this training set and test patients like these"]
     if result.patient_unit != "patient":
         lines.append(f"assumes independent {plural(result.patient_unit)}: the dataset names no patients")
+    if result.labels_N.ndim > 1 and (absent := absent_labels(result.labels_N, result.classes)):
+        lines.append(f"counts 0.5 in every cell, because no image or every image bears it: {', '.join(absent)}")
     return lines
 
 
