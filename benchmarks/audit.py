@@ -193,6 +193,7 @@ def plant(base: Dataset, seed: int, changes: Mapping[str, Change], folder: Path)
         labels_N=np.array(labels),
         patients_N=np.array(patients),
         digests_N=np.array(ids),
+        pictures_N=np.array(ids),
         split_N=np.array(sides),
     )
     return Planting(dataset=replace(base, folder=folder, table=table), truth=truth, plants=plants)
