@@ -1,58 +1,197 @@
-"""The false-positive rate of the one-sided bound of a difference, by simulation.
+"""The judge keeps its levels on synthetic scores; small versions of `python -m benchmarks.calibration`."""
 
-Legend: N images, P patients.
-"""
-
-import math
-from collections.abc import Callable
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from scipy.stats import norm
+from numpy.random import Generator
 
-from pytest_fmtransfer.judge.bounds import combine, patient_piece
-from pytest_fmtransfer.metrics import evaluate
-from tests.helpers import labels_of, two_columns
+from benchmarks.calibration import __main__ as command
+from benchmarks.calibration.false_claims import COVERAGE, FalseClaims
+from benchmarks.calibration.noise import SHAPES
+from benchmarks.calibration.page import summary, tabulated
+from benchmarks.calibration.plan import AUC_90, AUC_97, KAPPA, MARGIN, RECALL, SCORES, SECTIONS, Section
+from benchmarks.calibration.power import Power
+from benchmarks.calibration.run import run_all, run_block
+from benchmarks.calibration.scenario import Scenario
+from benchmarks.calibration.study import Band, Figure, Study, figures
 
-TRIALS = 2_000
+FEW = 300  # trials: enough to see a rate that is twice what it should be
 
-
-def false_positives(images: int, patients_of: Callable[[NDArray[np.int64]], NDArray[np.int64]], seed: int) -> float:
-    """Share of trials in which one of two equal AUCs of .90, correlated by .8, is found to be higher.
-
-    80 positive and 120 negative patients with so many `images` each; `patients_of` maps the true patient
-    of each image to the one that the variance is told.
-    """
-    rng = np.random.default_rng(seed)
-    label_P = labels_of(120, 80)
-    patient_N = np.arange(200).repeat(images)
-    label_N, told_N = label_P[patient_N], patients_of(patient_N).astype(np.str_)
-    shift = math.sqrt(2) * norm.ppf(0.90)
-    found = 0
-    for _ in range(TRIALS):
-        common_P = math.sqrt(0.8) * rng.normal(size=200) + shift * label_P
-        score_2P = common_P + math.sqrt(0.2) * rng.normal(size=(2, 200))
-        score_2N = score_2P[:, patient_N] + (0.1 * rng.normal(size=(2, len(patient_N))) if images > 1 else 0)
-        one, other = (evaluate("roc_auc", label_N, two_columns(score_N)) for score_N in score_2N)
-        piece = patient_piece(one.influence_N - other.influence_N, one.stratum_N, told_N)
-        found += combine(one.value - other.value, [piece]).lower(0.05) > 0
-    return found / TRIALS
+SMALL_AUC = replace(AUC_90, patients=200)
 
 
-def the_patient(patient_N: NDArray[np.int64]) -> NDArray[np.int64]:
-    return patient_N
+FAIR = Band(low=0.4, high=0.6)
 
 
-def the_image(patient_N: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.arange(len(patient_N))
+def clearly_outside(figure: Figure) -> bool:
+    """Whether the whole binomial interval is."""
+    low, high = figure.interval
+    return low > figure.band.high or high < figure.band.low
 
 
-@pytest.mark.parametrize("images", [1, 4])
-def test_the_false_positive_rate_is_at_its_level(images: int) -> None:
-    assert 0.02 <= false_positives(images, the_patient, seed=images) <= 0.06
+@pytest.mark.parametrize(
+    "study",
+    [
+        FalseClaims(scenario=SMALL_AUC),
+        FalseClaims(scenario=replace(SMALL_AUC, images=3)),
+        FalseClaims(scenario=replace(SMALL_AUC, seeds=5)),
+        FalseClaims(scenario=replace(SMALL_AUC, images=3, mixed=True)),
+        FalseClaims(scenario=replace(KAPPA, patients=200)),
+        FalseClaims(scenario=replace(RECALL, patients=200, seeds=3)),
+        FalseClaims(scenario=replace(AUC_97, patients=200, effect=-MARGIN, fewest=50)),
+        FalseClaims(scenario=replace(AUC_97, patients=200, effect=MARGIN, fewest=50)),
+        Power(scenario=SMALL_AUC),
+    ],
+    ids=lambda study: f"{type(study).__name__}, {study.title}",
+)
+def test_figures_keep_their_bands(study: Study) -> None:
+    found = figures(study, run_block(study, 0, FEW)[0], FEW)
+    assert not [name for name, figure in found.items() if clearly_outside(figure)]
 
 
-def test_images_taken_for_patients_leave_the_band() -> None:
-    """The check is not blind: on four near-identical images a patient, the wrong variance is found out."""
-    assert false_positives(4, the_image, seed=4) > 0.10
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        replace(SMALL_AUC, images=3, wrong="images taken for patients"),
+        replace(RECALL, patients=200, images=3, wrong="images taken for patients"),
+        replace(KAPPA, seeds=5, wrong="seeds left out"),
+    ],
+    ids=lambda scenario: scenario.title,
+)
+def test_wrong_variants_are_found_out(scenario: Scenario) -> None:
+    study = FalseClaims(scenario=scenario)
+    found = figures(study, run_block(study, 0, FEW)[0], FEW)
+    assert clearly_outside(found["beats at .05"])
+    assert clearly_outside(found[COVERAGE])
+
+
+@pytest.mark.parametrize("effect", [0.0, MARGIN, -MARGIN])
+@pytest.mark.parametrize("score", SCORES, ids=lambda score: score.title)
+def test_a_large_sample_has_the_metric_it_was_drawn_for(score: Scenario, effect: float) -> None:
+    candidate, reference = replace(score, patients=100_000, effect=effect).draw(np.random.default_rng(0))
+    assert reference.mean == pytest.approx(score.value, abs=0.006)
+    assert candidate.mean - reference.mean == pytest.approx(effect, abs=0.004)
+
+
+@pytest.mark.parametrize("score", SCORES, ids=lambda score: score.title)
+def test_runs_spread_about_the_metric_of_their_cell(score: Scenario) -> None:
+    drawn = replace(score, patients=2_500, seeds=60).draw(np.random.default_rng(0))
+    for result in drawn:
+        assert np.std(result.by_seed) == pytest.approx(0.1 * (1 - score.value), rel=0.35)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_seed_noise_has_mean_0_and_standard_deviation_1(shape: str) -> None:
+    drawn = SHAPES[shape](np.random.default_rng(0), (1_000_000,))
+    assert np.mean(drawn) == pytest.approx(0, abs=0.01)
+    assert np.std(drawn) == pytest.approx(1, abs=0.05)
+
+
+def test_classes_are_never_smaller_than_asked_for() -> None:
+    for score in SCORES:
+        for patients in (200, 550, 2_500):
+            counts = replace(score, patients=patients).patients_by_class
+            assert counts.sum() == patients
+            assert counts.min() >= 20
+    with pytest.raises(ValueError, match="too few"):
+        _ = replace(RECALL, patients=200, fewest=50).patients_by_class
+
+
+def test_three_seeds_are_not_judged_at_the_strict_level() -> None:
+    assert FalseClaims(scenario=replace(AUC_90, seeds=3)).levels == (0.05,)
+    assert FalseClaims(scenario=replace(AUC_90, seeds=5)).levels == (0.05, 0.0025)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coin:
+    """Heads in half of the tosses."""
+
+    band: Band
+
+    @property
+    def title(self) -> str:
+        return "a coin"
+
+    @property
+    def bands(self) -> dict[str, Band]:
+        return {"heads": self.band}
+
+    def run(self, rng: Generator, trials: int) -> Counter[str]:
+        return Counter(heads=int(rng.integers(0, 2, trials).sum()))
+
+
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = tmp_path / "kept.jsonl"
+    study = FalseClaims(scenario=replace(AUC_90, patients=40))
+    whole = run_all([study], 30, 1, kept)
+    assert "1/1 blocks" in capsys.readouterr().err
+    lines = kept.read_text(encoding="utf-8")
+    assert run_all([study], 30, 1, kept) == whole
+    assert capsys.readouterr().err == ""
+    kept.write_text(lines[: len(lines) // 2], encoding="utf-8")  # the line was cut short
+    assert run_all([study], 30, 1, kept) == whole
+    assert "1/1 blocks" in capsys.readouterr().err
+
+
+def test_a_study_draws_the_same_whatever_is_run_beside_it_and_each_block_its_own() -> None:
+    first, again, second = (run_block(Coin(band=FAIR), block, 1_000)[0] for block in (0, 0, 1))
+    assert first == again != second
+
+
+def test_a_table_names_what_lies_outside() -> None:
+    narrow, wide = Coin(band=Band(high=0.1)), Coin(band=FAIR)
+    counts = {repr(coin): run_block(coin, 0, 1_000)[0] for coin in (narrow, wide)}
+
+    def outside(coin: Coin, wrong: bool) -> list[str]:
+        return tabulated(Section(heading="Coins", text="", studies=[coin], wrong=wrong), counts, 1_000).outside
+
+    assert outside(wide, wrong=False) == []
+    assert outside(narrow, wrong=False) == ["a coin: heads"]
+    assert outside(narrow, wrong=True) == []
+    assert outside(wide, wrong=True) == ["a coin: wrong on purpose, and inside every band"]
+
+
+def test_the_page_says_how_many_lie_outside() -> None:
+    narrow = Coin(band=Band(high=0.1))
+    counts = {repr(narrow): run_block(narrow, 0, 1_000)[0]}
+    table = tabulated(Section(heading="Coins", text="", studies=[narrow]), counts, 1_000)
+    assert "1 figures of 1,000 trials each, 1 outside its band" in summary([table], 1_000)
+    assert "| a coin | **." in table.markdown
+    assert "heads: ≤ .1" in table.markdown
+
+
+def test_every_row_has_a_name_of_its_own() -> None:
+    for section in SECTIONS:
+        titles = [study.title for study in section.studies]
+        assert len(set(titles)) == len(titles), section.heading
+
+
+def test_the_page_has_every_study() -> None:
+    written = command.PAGE.read_text(encoding="utf-8")
+    for section in SECTIONS:
+        _, found, rest = written.partition(f"## {section.heading}\n")
+        assert found, section.heading
+        rows = rest.partition("\n## ")[0]
+        for study in section.studies:
+            assert f"| {study.title} |" in rows
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--only", "no such study"], "no row matches"),
+        (["--write", "--only", "gate"], "leave --only and --trials out"),
+        (["--write", "--trials", "100"], "leave --only and --trials out"),
+    ],
+)
+def test_the_command_refuses_half_a_page(
+    arguments: list[str], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["calibration", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err

@@ -1,34 +1,38 @@
 """The page: what was simulated, a table a section, and what lies outside its band."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.calibration import scenario
-from benchmarks.calibration.study import Figure
+from benchmarks.calibration.plan import Section
+from benchmarks.calibration.study import Figure, figures
 
 INTRODUCTION = f"""# Is the judge calibrated?
 
-Made by `python -m benchmarks.calibration --write`.
+Made by `python -m benchmarks.calibration --write`. All data on this page are synthetic: scores drawn by chance, whose
+metric in the population is known, are judged by the code that judges measured scores. Two cells are drawn on the same
+patients, again and again. The tables tell how often a claim that is only just not true was supported, how often a 95 %
+interval held the truth, how often a true effect was found, and how often the regression gate raised an alarm.
 
-All data on this page are synthetic: scores drawn by chance, whose metric in the population is known exactly, are judged
-by the same code as measured scores. Two cells are drawn on the same patients. A table tells how often a claim that is
-just not true was supported, which must be about as rare as its one-sided level says, how often a 95 % interval held the
-truth, and how often a true effect was found.
+- `roc_auc`: the scores of two classes are normal, with equal variance. Half of the patients are positive where nothing
+  else is said.
+- `quadratic_kappa`: the model sees a grade of 0 to 4 with normal noise, and names the nearest grade. Grades are as
+  frequent as in APTOS 2019.
+- `macro_recall`: each of eight classes has a normal score, and the true one's is raised. Classes are as frequent as in
+  ISIC 2019.
+- Classes: each has at least the patients that a verdict needs, 20 for `beats` and 50 at a margin; the largest class
+  gives them up.
+- Two cells: their scores of an image correlate by {scenario.CORRELATION:g} within a class.
+- Several images a patient: a cell's scores of two of them correlate by {scenario.DEPENDENCE:g} within a class.
+- Seeds: a run's metric in the population is the cell's plus noise, whose standard deviation is
+  {scenario.SEED_SHARE:.0%} of what the metric lacks to 1 (.01 at .90). Of the score that a cell does not share with
+  the other, {scenario.INTERACTION:.0%} is drawn again at every seed: the interaction of seed and patient.
 
-- **roc_auc**: scores of two classes are normal with equal variance. Half of the patients are positive, where nothing
-  else is said. **quadratic_kappa**: the model sees a grade of 0 to 4 with normal noise and names the nearest; grades are
-  as frequent as in APTOS 2019. **macro_recall**: a normal score for each of eight classes, raised at the true one;
-  classes are as frequent as in ISIC 2019. Every class has at least as many patients as a verdict needs, 20 or 50; the
-  largest class gives them up.
-- **Two cells**: their scores of one image correlate by {scenario.CORRELATION:g}.
-- **Several images a patient**: their scores correlate by {scenario.DEPENDENCE:g}, in what the cells share and in what they do not.
-- **Seeds**: the metric of a run is its population value plus noise, with a standard deviation of {scenario.SEED_SHARE:.0%} of what
-  the value lacks to 1 (.01 at .90). Of what a cell does not share with the other, every seed draws {scenario.INTERACTION:.0%} again
-  for each image: the interaction of seed and patient.
-
-Each rate is followed by its two-sided 95 % binomial interval (Clopper and Pearson); the head of a column has the band.
-A rate at a level α may be 1.2 α at .05, and 2 α at .0025, the level of a claim in a family of twenty. Random numbers
-are seeded by the study, so that one study can be run again alone and gives the same counts.
+Each rate is followed by its binomial interval (Clopper and Pearson, 95 %), and the head of its column says the band:
+1.2 times the level at .05, twice the level at .0025, which is that of a claim in a family of twenty; .93 to .97 for
+what 95 % intervals cover, to .99 where there are several seeds. Random numbers are seeded by the study that they are
+for, so that `--only` gives the same counts as the whole page.
 """
 
 
@@ -66,6 +70,12 @@ class Table:
         return f"## {self.heading}\n\n{self.text}\n\n" + "\n".join(lines) + "\n"
 
 
+def tabulated(section: Section, counts: Mapping[str, Counter[str]], trials: int) -> Table:
+    """`counts` are by the studies' repr, of so many trials each."""
+    rows = {study.title: figures(study, counts[repr(study)], trials) for study in section.studies}
+    return Table(heading=section.heading, text=section.text, wrong=section.wrong, rows=rows)
+
+
 def cell(figure: Figure, tell_band: bool) -> str:
     rate, low, high = (f"{share:.4f}".removeprefix("0") for share in (figure.rate, *figure.interval))
     text = f"{rate} ({low} to {high})" + (f", band {figure.band}" if tell_band else "")
@@ -85,8 +95,8 @@ def summary(tables: Sequence[Table], trials: int) -> str:
     found_out = variants - sum(len(table.outside) for table in wrong)
     count = sum(len(row) for table in right for row in table.rows.values())
     lines = [
-        f"{count} figures of {trials:,} trials each, {len(outside) or 'none'} outside the band. Of {variants} variants that "
-        f"are wrong on purpose, {found_out} lie outside. Figures outside their bands are in bold.",
+        f"{count} figures of {trials:,} trials each, {len(outside) or 'none'} outside its band. "
+        f"{variants} variants that are wrong on purpose, {found_out} outside theirs.",
         *(f"- outside: {each}" for each in outside),
     ]
     return "\n".join(lines) + "\n"

@@ -116,73 +116,77 @@ def wrong() -> Iterator[Study]:
 SECTIONS = (
     Section(
         heading="No difference, a regime that does not depend on its seed",
-        text="Is a backbone that is no better found to be better? No more often than the level says, with one image a "
-        "patient or three, at any of the values. The interval is a little wide near the ceiling with few patients.",
+        text="A backbone that is no better is found to be better no more often than the level says, at every value, "
+        "with one image a patient or three.",
         studies=tuple(no_difference(1)),
     ),
     Section(
         heading="No difference, three and five seeds",
-        text="As before, for regimes that depend on their seed. The seeds' variance holds the interaction of seed and "
-        "patient, which the patients' variance holds too, so that intervals cover up to 99 %. Three seeds carry no "
-        "verdict at the strict level.",
+        text="The same holds for regimes that depend on their seed. The variance between seeds also holds the "
+        "interaction of seed and patient, which is counted twice then: intervals may cover up to 99 %. Three "
+        "seeds carry no verdict at the strict level.",
         studies=(*no_difference(3), *no_difference(5)),
     ),
     Section(
         heading="No difference, patients whose images differ in class",
-        text="Two eyes of one patient may be graded apart. A patient is then in several strata, and the bound still "
-        "holds its level.",
+        text="Two eyes of a patient may have two grades. The patient is then in two strata, and the level still holds.",
         studies=tuple(mixed()),
     ),
     Section(
-        heading="No difference, as few positive patients as `beats` judges",
-        text="One positive in ten, 20 of 200 patients at the least. Near the ceiling the bound is then on the safe side: "
-        "false claims are rarer, and intervals cover more often, than the level says. Their coverage has no upper band.",
+        heading="No difference, few positive patients",
+        text="One positive in ten, with 200 patients the 20 that `beats` needs. Near the ceiling the bound errs on "
+        "the safe side: false claims are rarer, and intervals cover more, than the level says. Here coverage has"
+        " no upper band.",
         studies=tuple(few_positives()),
     ),
     Section(
         heading="Better by exactly the margin",
-        text="The candidate is better by the margin, .02: `beats` with this margin, and `equivalent_to`, are both just "
-        "not true. At least 50 patients a class.",
+        text="The candidate is better by the margin of .02, so that neither `beats` with this margin nor "
+        "`equivalent_to` is true. At least 50 patients a class.",
         studies=tuple(at_the_margin(1)),
     ),
     Section(
         heading="Worse by exactly the margin",
-        text="The candidate is worse by the margin, .02: `not_worse_than` and `equivalent_to` are both just not true. On "
-        "an AUC the wider of the t bound and MOVER decides.",
+        text="The candidate is worse by the margin of .02, so that neither `not_worse_than` nor `equivalent_to` is "
+        "true. On an AUC the wider of the t bound and MOVER decides. At least 50 patients a class.",
         studies=tuple(at_the_margin(-1)),
     ),
     Section(
         heading="No difference, seeds that are not normal",
-        text="Heavy-tailed (Student's t with 3 degrees of freedom) and skewed (log-normal, now and then a bad seed). With "
-        "2,500 patients the seeds are most of the error.",
+        text="Heavy-tailed noise is Student's t with 3 degrees of freedom, skewed noise log-normal: now and then a "
+        "run is much worse. With 2,500 patients most of the error is the seeds'.",
         studies=tuple(uneven_seeds()),
     ),
     Section(
         heading="No difference, metrics without influence values",
-        text="Their patient variance comes from the paired, clustered bootstrap.",
+        text="The patient variance is that of a paired, clustered bootstrap. For the calibration error, a sum of "
+        "distances near 0, it is too large: false claims are rarer than the level says, and coverage has no "
+        "upper band.",
         studies=tuple(resampled()),
     ),
     Section(
         heading="Power at the smallest detectable effect",
-        text="The true effect is the smallest one that the verdict says it would find with power .8 at one-sided .05.",
+        text="The true effect is the one that a verdict says is found with power .8, `beats` at .05.",
         studies=tuple(powers()),
     ),
     Section(
-        heading="The regression gate: false alarms in a family of 120 cells",
-        text="Nothing drifted. An alarm is one cell or more, of 120, said to have drifted; s is the standard deviation "
-        "between seeds. On another machine every cell is off by exactly the tolerance, in a direction of its own.",
+        heading="Regression gate, nothing drifted",
+        text="How often one or more of 120 cells, each with ten recorded seeds, are said to have drifted. s is the "
+        "standard deviation between seeds. On another machine every cell is off by exactly the tolerance, up or "
+        "down.",
         studies=tuple(false_alarms()),
     ),
     Section(
-        heading="The regression gate: drifts that are found",
-        text="One cell that became worse by so many s.",
+        heading="Regression gate, one cell drifted",
+        text="How often a loss of so many s is found. The bands are .03 about what was stated when the gate was "
+        "designed.",
         studies=tuple(drifts()),
     ),
     Section(
         heading="Wrong on purpose",
-        text="Each of these must leave its band, or this page could not see a judge that is wrong. The first three take "
-        "every image for a patient, the next three leave the variance between seeds out, and the last takes a "
-        "bootstrap's percentiles for limits.",
+        text="Each of these must lie outside a band, or the page could not tell a wrong judge from a right one: "
+        "images taken for patients, the variance between seeds left out, and the percentiles of a bootstrap "
+        "taken for limits.",
         studies=tuple(wrong()),
         wrong=True,
     ),

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ def run_all(studies: Sequence[Study], trials: int, jobs: int, kept: Path) -> dic
                 waiting[key] = (study, block, size)
     kept.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    with ProcessPoolExecutor(jobs) as pool, kept.open("a", encoding="utf-8") as file:
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool, kept.open("a", encoding="utf-8") as file:
         futures = {pool.submit(run_block, *task): key for key, task in waiting.items()}
         for done, future in enumerate(as_completed(futures), start=1):
             key = futures[future]
