@@ -1,4 +1,4 @@
-"""Small made pictures that behave like slices of heads.
+"""Small made pictures that behave like slices of heads, and like scans with fine structure.
 
 Legend: H and W pixels.
 """
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 SIDE = 64
 
@@ -30,3 +31,17 @@ def save(pixels_HW: np.ndarray, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels_HW).save(path)
     return path
+
+
+def scan(seed: int, side: int = 128) -> np.ndarray:
+    """A picture with fine structure all over, as scans have; two seeds have none in common."""
+    noise_SS = gaussian_filter(np.random.default_rng(seed).normal(size=(side, side)), side / 64)
+    return np.clip(128 + 50 * noise_SS / noise_SS.std(), 0, 255).astype(np.uint8)
+
+
+def eye(seed: int) -> np.ndarray:
+    """A disc with a bright rim that all of its kind share, and faint structure of its own inside."""
+    y_H1, x_1W = np.ogrid[:128, :128]
+    radius_HW = np.hypot(y_H1 - 63.5, x_1W - 63.5)
+    inside_HW = 120 + (scan(seed).astype(float) - 128) * 0.05
+    return np.where(radius_HW < 56, inside_HW, np.where(radius_HW < 60, 255, 0)).astype(np.uint8)

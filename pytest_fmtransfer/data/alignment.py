@@ -45,17 +45,17 @@ def align(still_KSS: np.ndarray, moved_KSS: np.ndarray, placed_KP: np.ndarray, i
     c_S = _coordinates(side)
     rows_KSS, columns_KSS = (np.gradient(still_KSS, axis=axis) * (side / 2) for axis in (1, 2))
     slopes_KPSS = np.stack([rows_KSS, rows_KSS * c_S[:, None], columns_KSS, columns_KSS * c_S], axis=1)
-    slopes_KPX = slopes_KPSS.reshape(len(still_KSS), 4, -1)
+    slopes_KPX = slopes_KPSS.reshape(len(still_KSS), 4, side * side)
     for _ in range(iterations):
         within_KSS = _within(placed_KP, side)
         here_KSS = _centred(still_KSS, within_KSS)
         there_KSS = _centred(_laid_over(moved_KSS, placed_KP), within_KSS)
         there_KSS *= (_norm(here_KSS) / np.maximum(_norm(there_KSS), 1e-6))[:, None, None]
-        seen_KPX = slopes_KPX * within_KSS.reshape(len(still_KSS), 1, -1)
+        seen_KPX = slopes_KPX * within_KSS.reshape(len(still_KSS), 1, side * side)
         hessian_KPP = seen_KPX @ slopes_KPX.transpose(0, 2, 1)
         strength_K = np.trace(hessian_KPP, axis1=1, axis2=2) / 4
         hessian_KPP += np.eye(4, dtype=np.float32) * (_DAMPING * strength_K + 1e-9)[:, None, None]
-        wrong_KX1 = (there_KSS - here_KSS).reshape(len(still_KSS), -1, 1)
+        wrong_KX1 = (there_KSS - here_KSS).reshape(len(still_KSS), side * side, 1)
         step_KP = np.clip(np.linalg.solve(hessian_KPP, seen_KPX @ wrong_KX1)[:, :, 0], -_STEP, _STEP)
         # The step is of the still picture: its inverse goes before the placement so far.
         shift_K2, stretch_K2 = placed_KP[:, 0::2], placed_KP[:, 1::2] / (1 + step_KP[:, 1::2])

@@ -62,7 +62,7 @@ def describe(dataset: Dataset, scratch: Path) -> Descriptors:
             bar.update(1)
     coarse_VNSS = maps.pop(COARSE)
     views = 1 if np.array_equal(*coarse_VNSS) else 2  # a reader that decodes files as they are gives one view
-    coarse_VND = coarse_VNSS[:views].reshape(views, len(paths), -1).astype(np.float32)
+    coarse_VND = np.array(coarse_VNSS[:views], dtype=np.float32).reshape(views, len(paths), -1)
     coarse_VND -= coarse_VND.mean(axis=2, keepdims=True)
     coarse_VND /= np.maximum(np.linalg.norm(coarse_VND, axis=2, keepdims=True), 1e-6)
     return Descriptors(contents_N=np.unique(contents, return_inverse=True)[1], coarse_VND=coarse_VND, maps=maps)

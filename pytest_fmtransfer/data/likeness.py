@@ -20,7 +20,7 @@ CANDIDATE = 0.62  # correlation of coarse maps above which a pair is laid over
 PLAUSIBLE = 0.80  # correlation at 32 pixels, aligned, above which it is aligned more closely
 SAME = {FINE: 0.72, SECOND: 0.95}  # correlation from which two images are one picture, by size
 _DEVIATIONS = 5  # above the likeness of pairs drawn by chance: one in three million, were they normal
-_CHANCE_PAIRS = 300
+_CHANCE_PAIRS, _FEWEST_PAIRS = 300, 20  # drawn, of which no picture meets itself; fewer than 20 say nothing
 
 ORIENTATIONS = (
     "as it is",
@@ -72,13 +72,12 @@ def likeness(
 
 def limits(described: Descriptors) -> np.ndarray:
     """The correlation from which two images of this dataset are one picture, by size and view, J × V."""
-    floors_J1 = np.array(list(SAME.values()))[:, None]
-    chance = np.random.default_rng(0)
-    first_K, second_K = chance.integers(0, len(described.contents_N), (2, _CHANCE_PAIRS))
-    strangers = described.contents_N[first_K] != described.contents_N[second_K]
-    if strangers.sum() < _CHANCE_PAIRS / 2:  # there is hardly more than one picture
+    floors_J1, images = np.array(list(SAME.values()))[:, None], len(described.contents_N)
+    drawn_K2 = np.sort(np.random.default_rng(0).integers(0, images, (_CHANCE_PAIRS, 2)), axis=1)
+    first_K, second_K = np.unique(drawn_K2[np.ptp(described.contents_N[drawn_K2], axis=1) > 0], axis=0).T
+    if len(first_K) < _FEWEST_PAIRS:
         return np.broadcast_to(floors_J1, (len(SAME), len(described.coarse_VND)))
-    likeness_KJV, _ = likeness(described, first_K[strangers], second_K[strangers], every_pair=True)
+    likeness_KJV, _ = likeness(described, first_K, second_K, every_pair=True)
     # Fisher's z, and median and quartiles, which the copies that chance has paired do not move.
     z_KJV = np.arctanh(np.clip(likeness_KJV, -0.999, 0.999))
     lower_JV, middle_JV, upper_JV = np.quantile(z_KJV, [0.25, 0.5, 0.75], axis=0)
