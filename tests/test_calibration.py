@@ -37,9 +37,9 @@ def clearly_outside(figure: Figure) -> bool:
     [
         FalseClaims(scenario=SMALL_AUC),
         FalseClaims(scenario=replace(SMALL_AUC, images=3)),
-        FalseClaims(scenario=replace(SMALL_AUC, seeds=5)),
+        FalseClaims(scenario=replace(KAPPA, patients=2_500, seeds=5)),
         FalseClaims(scenario=replace(SMALL_AUC, images=3, mixed=True)),
-        FalseClaims(scenario=replace(KAPPA, patients=200)),
+        FalseClaims(scenario=replace(KAPPA, patients=200, images=3)),
         FalseClaims(scenario=replace(RECALL, patients=200, seeds=3)),
         FalseClaims(scenario=replace(AUC_97, patients=200, effect=-MARGIN, fewest=50)),
         FalseClaims(scenario=replace(AUC_97, patients=200, effect=MARGIN, fewest=50)),
