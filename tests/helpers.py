@@ -18,6 +18,8 @@ from pytest_fmtransfer.results import Cost, Question, Result
 # The same examples on every run, and none kept on disk.
 LAWS = settings(deadline=None, derandomize=True, max_examples=60)
 
+Sides = tuple[list[Result], list[Result]]
+
 CANDIDATE, REFERENCE = "new.model-data-knn", "old.model-data-knn"
 
 
@@ -123,3 +125,19 @@ def as_declared(cell_id: str, signal: float, *, seed: int = 0, **more: Any) -> R
     classes = len(dataset.classes)
     scores_SNC = np.stack([noisy_scores(labels_N, signal, seed=draw, classes=classes) for draw in draws])
     return make_result(cell_id, labels_N, scores_SNC, **fields | more)
+
+
+def pair_on(dataset: int, gain: float, *, patients: int = 60, seed: int = 0, **more: Any) -> tuple[Result, Result]:
+    """Candidate and reference on a dataset; the classes lie further apart by `gain` for the candidate."""
+    labels_N = labels_of(patients, patients)
+    common_NC, own_NC = noisy_scores(labels_N, 0.5, seed=seed), noisy_scores(labels_N, 0.0, seed=seed + 1)
+    better_NC = common_NC + 0.3 * own_NC + gain * np.eye(2)[labels_N]
+    fields: dict[str, Any] = {"dataset_fingerprint": f"{dataset:08}", **more}
+    return (
+        make_result(f"new.model-data{dataset}-knn", labels_N, better_NC, **fields),
+        make_result(f"old.model-data{dataset}-knn", labels_N, common_NC, **fields),
+    )
+
+
+def sides(*pairs: tuple[Result, Result]) -> Sides:
+    return [mine for mine, _ in pairs], [theirs for _, theirs in pairs]

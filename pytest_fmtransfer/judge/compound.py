@@ -104,14 +104,14 @@ def _whole(kind: Compound, readings: list[Reading]) -> Verdict:
 
 
 def _weakest(readings: list[Reading], outcomes: list[Outcome]) -> Reading:
-    """A part that is refuted before one that has no verdict, that before the highest p-value.
+    """A part that is refuted before one that has no verdict, that before the highest p-value; of several the lowest.
 
     A p-value above 1 − alpha is one of the opposite below alpha, so that no other part is refuted more clearly.
     """
 
-    def rank(at: int) -> tuple[bool, bool, float]:
+    def rank(at: int) -> tuple[bool, bool, float, float]:
         p = readings[at].p
-        return outcomes[at] == "refuted", p is None, 1.0 if p is None else p
+        return outcomes[at] == "refuted", p is None, 1.0 if p is None else p, -readings[at].comparison.effect
 
     return readings[max(range(len(readings)), key=rank)]
 
