@@ -76,7 +76,7 @@ def tells_backbones_apart(controls: Controls) -> Verdict:
     said = {
         "supported": "can tell backbones apart",
         "refuted": "cannot tell backbones apart",
-        "inconclusive": "not shown to tell backbones apart",
+        "inconclusive": "was not shown to tell backbones apart",
     }[outcome]
     why = ", ".join(check.name for check in failed or open_ones)
     summary = shortened(
