@@ -1,0 +1,230 @@
+"""Our result beside a published number: its error, its verdicts, what is refused. Synthetic results."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import t as student
+
+from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.judge.bounds import Piece
+from pytest_fmtransfer.judge.comparison import own_piece
+from pytest_fmtransfer.judge.court import Court, Verdict, judging
+from pytest_fmtransfer.judge.power import patients_to_settle
+from pytest_fmtransfer.judge.published import Published, above_published, consistent_with
+from pytest_fmtransfer.judge.verdicts import beats
+from pytest_fmtransfer.results import Result
+from tests.helpers import CANDIDATE, LAWS, REFERENCE, labels_of, make_result, noisy_scores, result, retrained
+from tests.strategies import levels, margins
+
+OURS = result(CANDIDATE, 1.5, counts=(100, 100))
+TABLE = "Somebody 2020, table 1"
+
+
+def number(value: float, **more: Any) -> Published:
+    return Published(value=value, source=TABLE, **more)
+
+
+def own_variance(of: Result = OURS) -> float:
+    piece = own_piece(of)
+    assert piece is not None
+    return piece.variance
+
+
+def limits_of(verdict: Verdict) -> tuple[float, float]:
+    assert verdict.lower is not None
+    assert verdict.upper is not None
+    return verdict.lower, verdict.upper
+
+
+@pytest.mark.parametrize(
+    ("printed", "variance"),
+    [
+        ({}, 0.0),
+        ({"spread": 0.02}, 0.0004),
+        ({"spread": 0.02, "runs": 5}, 0.0004),
+        ({"spread": 0.02, "spread_is": "sd", "runs": 5}, 0.00008),
+        ({"spread": 0.02, "spread_is": "se", "runs": 5}, 0.0004),
+        ({"spread": 0.0196, "spread_is": "interval", "runs": 5}, 0.0001),
+    ],
+)
+def test_the_variance_of_a_published_mean_is_read_from_its_spread(printed: dict[str, Any], variance: float) -> None:
+    assert number(0.9, **printed).seed_variance == pytest.approx(variance)
+
+
+@pytest.mark.parametrize(("patients", "theirs"), [(None, 1.0), (200, 1.0), (50, 4.0), (2000, 0.1)])
+def test_the_error_is_that_of_both_means_and_nothing_is_paired(patients: int | None, theirs: float) -> None:
+    """Without spreads the degrees of freedom are those of our own variance, of which theirs is a multiple."""
+    half = student.ppf(0.95, 99) * math.sqrt(own_variance() * (1 + theirs))
+    verdict = consistent_with(OURS, number(0.9, patients=patients))
+    effect = OURS.mean - 0.9
+    assert (verdict.effect, *limits_of(verdict)) == pytest.approx((effect, effect - half, effect + half))
+    assert limits_of(above_published(OURS, number(0.9, patients=patients))) == limits_of(verdict)
+
+
+def test_spreads_of_both_sides_add_with_satterthwaites_degrees() -> None:
+    ours = retrained(CANDIDATE, 1.0, 1.5, 2.0)
+    verdict = above_published(ours, number(0.5, spread=0.03, spread_is="sd", runs=4))
+    patients, own, theirs = 2 * own_variance(ours), float(np.var(ours.by_seed, ddof=1)) / 3, 0.03**2 / 4
+    total = patients + own + theirs
+    degrees = total**2 / (patients**2 / 59 + own**2 / 2 + theirs**2 / 3)
+    half = student.ppf(0.95, degrees) * math.sqrt(total)
+    assert limits_of(verdict) == pytest.approx((ours.mean - 0.5 - half, ours.mean - 0.5 + half))
+
+
+def test_one_published_run_has_one_degree_of_freedom() -> None:
+    """Its variance outweighs all others here, so that the bound is Student's at one degree."""
+    lower, upper = limits_of(consistent_with(OURS, number(0.9, spread=10.0)))
+    assert (upper - lower) / 2 == pytest.approx(10 * student.ppf(0.95, 1), rel=1e-3)
+
+
+@LAWS
+@given(st.floats(0.8, 1.0), st.floats(0, 0.1), st.integers(1, 10), levels, margins, margins)
+def test_the_laws_of_agreement(value: float, spread: float, runs: int, court: Court, one: float, other: float) -> None:
+    published = number(value, spread=spread, spread_is="sd", runs=runs)
+    with judging(court):
+        narrow, wide = (consistent_with(OURS, published, margin) for margin in sorted((one, other)))
+    for margin, verdict in zip(sorted((one, other)), (narrow, wide), strict=True):
+        lower, upper = limits_of(verdict)
+        assert bool(verdict) == (-margin < lower and upper < margin)
+        assert (verdict.outcome == "refuted") == (upper <= -margin or lower >= margin)
+        assert verdict.p is not None
+        assert (verdict.p < court.level) == bool(verdict) or verdict.p == pytest.approx(court.level)
+    assert wide or not narrow
+    assert narrow.outcome == "refuted" or wide.outcome != "refuted"
+
+
+@LAWS
+@given(st.floats(0.7, 1.0), st.floats(0, 0.1), st.floats(0, 0.1), levels)
+def test_the_laws_of_being_above(value: float, one: float, other: float, court: Court) -> None:
+    with judging(court):
+        sure, unsure = (above_published(OURS, number(value, spread=spread)) for spread in sorted((one, other)))
+    for verdict in (sure, unsure):
+        lower, upper = limits_of(verdict)
+        assert verdict.outcome == ("supported" if lower > 0 else "refuted" if upper <= 0 else "inconclusive")
+        assert verdict.p is not None
+        assert (verdict.p < court.level) == bool(verdict) or verdict.p == pytest.approx(court.level)
+    assert sure or not unsure
+
+
+@pytest.mark.parametrize(("value", "agrees"), [(0.93, "supported"), (0.85, "inconclusive"), (0.5, "refuted")])
+def test_the_three_outcomes(value: float, agrees: str) -> None:
+    above = {"supported": "inconclusive", "inconclusive": "supported", "refuted": "supported"}[agrees]
+    assert consistent_with(OURS, number(value), 0.08).outcome == agrees
+    assert above_published(OURS, number(value)).outcome == above
+    assert above_published(OURS, number(1.2)).outcome == "refuted"
+
+
+def test_the_default_margin_is_the_datasets() -> None:
+    ours = replace(OURS, margin=0.08)
+    assert consistent_with(ours, number(0.93)) == consistent_with(ours, number(0.93), 0.08)
+
+
+@pytest.mark.parametrize(("judge", "fewest"), [(consistent_with, 50), (above_published, 20)])
+def test_too_few_patients_settle_nothing(judge: Any, fewest: int) -> None:
+    enough, few = (judge(result(CANDIDATE, 1.5, counts=(200, count)), number(0.5)) for count in (fewest, fewest - 1))
+    assert enough.outcome == ("refuted" if judge is consistent_with else "supported")
+    assert (few.outcome, few.p) == ("inconclusive", None)
+    assert f"class 'class1' has {fewest - 1} in the test side, {judge.__name__} needs {fewest}" in few.reason
+    assert few.lower is not None
+
+
+def test_one_patient_in_a_class_has_no_interval() -> None:
+    verdict = above_published(result(CANDIDATE, 1.5, counts=(200, 1)), number(0.5))
+    assert (verdict.outcome, verdict.lower, verdict.detectable) == ("inconclusive", None, None)
+    assert "too few patients for an interval" in verdict.text
+
+
+@pytest.mark.parametrize("judge", [consistent_with, above_published])
+def test_one_seed_settles_nothing_unless_its_variance_is_on_record(judge: Any) -> None:
+    ours = retrained(CANDIDATE, 3.0)
+    verdict = judge(ours, number(0.5))
+    assert (verdict.outcome, verdict.p) == ("inconclusive", None)
+    assert verdict.reason == f"training randomness not measured: {CANDIDATE} ran at one seed"
+    with judging(Court(seed_variance=Piece(variance=1e-4, degrees=12))):
+        known = judge(ours, number(0.5))
+    assert known.outcome != "inconclusive"
+    assert known.upper - known.lower > verdict.upper - verdict.lower
+
+
+def test_a_strict_level_needs_five_seeds() -> None:
+    ours = retrained(CANDIDATE, *[3.0] * 4)
+    with judging(Court(family_size=6)):
+        assert above_published(ours, number(0.5)).reason == f"{CANDIDATE} needs 5 seeds at this level, not 4"
+
+
+def test_nothing_is_ever_beaten() -> None:
+    assert beats(OURS, result(REFERENCE, 0.5, counts=(100, 100)))
+    for verdict in (consistent_with(OURS, number(0.9)), above_published(OURS, number(0.5))):
+        assert "beat" not in verdict.text
+
+
+def test_it_is_recorded_once_and_says_where_the_number_stands() -> None:
+    recorded: list[Verdict] = []
+    with judging(Court(family_size=2, record=recorded.append)):
+        reached = [
+            consistent_with(OURS, number(0.9, spread=0.01, spread_is="sd", runs=5)),
+            above_published(OURS, number(0.9, same_images=True)),
+        ]
+    assert recorded == reached
+    assert [(each.kind, each.candidate, each.reference, each.level, each.margin) for each in recorded] == [
+        ("consistent_with", CANDIDATE, TABLE, 0.025, 0.02),
+        ("above_published", CANDIDATE, TABLE, 0.025, 0.0),
+    ]
+    assert (
+        f"roc_auc: ours {OURS.mean:.4f}, published 0.9 (spread 0.01: sd, 5 runs), other test images" in reached[0].text
+    )
+    assert "at one-sided level 0.025 lies within ±0.02" in reached[0].text
+    assert "1 runs), the same test images" in reached[1].text
+    assert "lies above 0" in reached[1].text
+
+
+def test_what_would_settle_it_counts_our_patients_only() -> None:
+    variance = own_variance()
+    known = {"patients": 200, "patient_variance": variance, "alpha": 0.05}
+    published = number(OURS.mean, patients=20_000, spread=0.001)
+    enough = patients_to_settle(**known, seed_variance=variance / 100 + 1e-6, delta=0.02, power=0.9)
+    assert consistent_with(OURS, published).settle == (
+        f"would settle it: {enough} patients in the test side, for a true difference of 0"
+    )
+    enough = patients_to_settle(**known, seed_variance=variance / 100 + 1e-6, delta=0.02)
+    assert above_published(OURS, published).settle == (
+        f"would settle it: {enough} patients in the test side, for a true difference of 0.02"
+    )
+    unsure = consistent_with(OURS, number(OURS.mean, spread=0.05))
+    assert unsure.settle.startswith("would settle it: no number of patients, but more seeds or a published number")
+    assert unsure.settle in unsure.text
+
+
+def test_a_loss_is_compared_as_it_stands() -> None:
+    labels_N = labels_of(80, 80)
+    loss = make_result(CANDIDATE, labels_N, noisy_scores(labels_N, 1.0, seed=0), metric="log_loss")
+    assert above_published(loss, number(loss.mean - 1)).outcome == "supported"
+    assert above_published(loss, number(loss.mean + 1)).outcome == "refuted"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"value": math.nan}, "finite"),
+        ({"spread": -0.1}, "spread of 0 or more"),
+        ({"spread": math.nan}, "finite"),
+        ({"spread": math.inf}, "finite"),
+        ({"runs": 0}, "at least one run"),
+        ({"patients": 0}, "one patient"),
+        ({"spread_is": "std"}, "did you mean sd"),
+    ],
+)
+def test_numbers_that_nobody_published_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        Published(**{"value": 0.9, "source": TABLE} | wrong)
+
+
+@pytest.mark.parametrize("margin", [0.0, -0.1, math.nan, math.inf])
+def test_agreement_without_a_margin_is_refused(margin: float) -> None:
+    with pytest.raises(InvalidInput, match="consistent_with needs a margin above 0"):
+        consistent_with(OURS, number(0.9), margin)
