@@ -1,0 +1,96 @@
+"""Holm's correction against the closed test that it is short for, and what counts as a member of a family."""
+
+from itertools import combinations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_fmtransfer.judge.court import Court, judging
+from pytest_fmtransfer.judge.families import holm
+from pytest_fmtransfer.judge.verdicts import beats
+from pytest_fmtransfer.reports.rows import gather, verdict_row
+from tests.helpers import CANDIDATE, LAWS, REFERENCE, result, retrained
+
+p_values = st.lists(st.floats(0, 1) | st.sampled_from([0.0, 0.01, 0.05, 1.0]), max_size=6)
+
+
+def closed_test(values: list[float], size: int) -> list[float]:
+    """A claim's p-value is the largest over all groups of claims it is in; a group's is its smallest by its number.
+
+    Claims without a p-value are claims whose p-value is 1 (Marcus, Peritz and Gabriel, Biometrika 1976).
+    """
+    padded = values + [1.0] * (size - len(values))
+    groups = [group for count in range(1, size + 1) for group in combinations(range(size), count)]
+    return [
+        max(min(1.0, len(group) * min(padded[member] for member in group)) for group in groups if claim in group)
+        for claim in range(len(values))
+    ]
+
+
+@LAWS
+@given(p_values, st.integers(0, 3))
+def test_it_is_the_closed_test_of_bonferroni_with_the_missing_counted_as_1(values: list[float], missing: int) -> None:
+    size = len(values) + missing
+    assert holm(values, size) == pytest.approx(closed_test(values, size))
+    assert holm(values, size) == holm([*values, *[1.0] * missing], size)[: len(values)]
+
+
+@LAWS
+@given(p_values, st.integers(0, 10), st.integers(0, 10), st.permutations(range(6)))
+def test_it_never_shrinks_keeps_the_order_and_grows_with_the_family(
+    values: list[float], one: int, other: int, order: list[int]
+) -> None:
+    small, large = (holm(values, len(values) + missing) for missing in sorted((one, other)))
+    assert all(p <= adjusted <= wider <= 1 for p, adjusted, wider in zip(values, small, large, strict=True))
+    assert all(a <= b for p, a in zip(values, small, strict=True) for q, b in zip(values, small, strict=True) if p < q)
+    places = [place for place in order if place < len(values)]
+    assert holm([values[place] for place in places], len(values) + min(one, other)) == [small[i] for i in places]
+
+
+@LAWS
+@given(p_values, st.integers(0, 3), st.floats(0.001, 0.4))
+def test_rejecting_adjusted_values_is_stepping_down(values: list[float], missing: int, alpha: float) -> None:
+    """From the smallest on, each against alpha over the claims that are left, until one is not below."""
+    size = len(values) + missing
+    found = set()
+    for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        if values[place] * (size - rank) > alpha:
+            break
+        found.add(place)
+    assert {place for place, adjusted in enumerate(holm(values, size)) if adjusted <= alpha} == found
+
+
+def test_a_family_on_figures_worked_by_hand() -> None:
+    """.01 × 4, .02 × 3, and .04 × 2 is more than .03 × 3 would be for it; the fourth was skipped."""
+    assert holm([0.04, 0.01, 0.02], 4) == pytest.approx([0.08, 0.04, 0.06])
+    assert holm([0.011, 0.01], 3) == pytest.approx([0.03, 0.03])
+
+
+def test_more_claims_than_were_declared_are_refused() -> None:
+    with pytest.raises(ValueError, match="3 p-values in a family of 2"):
+        holm([0.1, 0.2, 0.3], 2)
+
+
+def row(verdict: Any, test: str, family: str | None = "sentence") -> dict[str, Any]:
+    return {
+        "file": "suite.py",
+        "test": test,
+        "claim": {},
+        "family": family,
+        "expected": None,
+        "cells": [],
+        "verdicts": [verdict_row(verdict)],
+        "telling": None,
+    }
+
+
+def test_a_verdict_that_the_data_cannot_carry_counts_as_1() -> None:
+    """One seed of a seeded regime: its difference is large, but nobody knows how far chance would carry it."""
+    with judging(Court(family_size=3)):
+        one_seed = beats(retrained(CANDIDATE, 3.0), retrained(REFERENCE, 0.3, 0.3))
+        sound = beats(result(CANDIDATE, 1.0), result(REFERENCE, 0.5))
+    assert sound.p is not None
+    told = gather([row(one_seed, "test_a"), row(sound, "test_b"), row(sound, "test_c", family=None)]).claims
+    assert [claim["p_holm"] for claim in told] == [None, pytest.approx(3 * sound.p), None]
