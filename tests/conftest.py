@@ -38,6 +38,17 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
 
 
 @pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Places:
+    """The synthetic data and weights of `tests/small.py`, with a store of their own."""
+    from tests.small import write_images, write_weights
+
+    root = tmp_path_factory.mktemp("small")
+    write_images(root / "data")
+    write_weights(root / "weights")
+    return Places(store=root / "store", weights=root / "weights", data_root=root / "data")
+
+
+@pytest.fixture(scope="session")
 def registry() -> Registry:
     return Registry()
 

@@ -12,9 +12,12 @@ from scipy.ndimage import gaussian_filter
 SIDE = 64
 
 
-def head(seed: int) -> np.ndarray:
-    """A bright disc with a coarse pattern of its own, on black: two seeds are as unlike as two brains."""
-    pattern_HW = np.random.default_rng(seed).integers(40, 256, (6, 6), dtype=np.uint8)
+def head(seed: int, *, grain: int = 6) -> np.ndarray:
+    """A bright disc with a coarse pattern of its own, on black: two seeds are as unlike as two brains.
+
+    `grain` is how many patches the pattern has along a side.
+    """
+    pattern_HW = np.random.default_rng(seed).integers(40, 256, (grain, grain), dtype=np.uint8)
     y_H1, x_1W = np.ogrid[:SIDE, :SIDE]
     disc_HW = (y_H1 - SIDE / 2) ** 2 + (x_1W - SIDE / 2) ** 2 < (SIDE / 2 - 2) ** 2
     return np.where(disc_HW, np.asarray(Image.fromarray(pattern_HW).resize((SIDE, SIDE))), 0).astype(np.uint8)
