@@ -35,7 +35,8 @@ class Scan(_Arrays):
 
     `ids_N` are paths below the folder, with '/'; `labels_N` are class indices; `patients_N` name the
     group that an image shares with its near relations; `digests_N` are over the files' bytes. `pictures_N`
-    tell which files decode to one and the same picture: a backbone sees it once.
+    tell which files decode to one and the same picture: a backbone sees it once. A reader that decodes while it
+    scans gives the pictures' digests, another may give the files'.
     """
 
     ids_N: np.ndarray
