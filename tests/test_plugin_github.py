@@ -43,6 +43,7 @@ def test_unchanged(candidate, baseline):
 
 @pytest.mark.fm_cells({CELLS}, reference="efficientnet_lite0")
 def test_something_else(candidate, reference):
+    assert candidate.not_worse_than(reference, margin=0.5)
     candidate.beats(reference)
     assert candidate.mean > 2, "a metric above 2, 100 %"
 
@@ -137,6 +138,7 @@ def test_a_failure_beside_its_verdicts_is_told_first(suite: pytest.Pytester) -> 
     message = commands(suite, "-k", "test_something_else")[f"test_something_else[{CELL}]"][2]
     assert "a metric above 2, 100 %" in message.splitlines()[0]
     assert f"\n{CELL} beats {OTHER}:\ninconclusive: " in message
+    assert "not worse than" not in message  # that one is supported
 
 
 def test_a_failure_without_a_verdict_is_told_whole(suite: pytest.Pytester) -> None:
@@ -202,12 +204,13 @@ def test_it_takes_no_file(suite: pytest.Pytester) -> None:
 def test_the_json_report_says_what_would_settle_a_claim(suite: pytest.Pytester) -> None:
     suite.runpytest("--fm-collect=out", "--fm-report=json:r.json")
     claims = json.loads((suite.path / "r.json").read_text())["claims"]
-    assert {claim["test"].partition("[")[0]: bool(claim["settle"]) for claim in claims} == dict.fromkeys(
-        ("test_beats", "test_known", "test_no_longer_known", "test_something_else", "test_unchanged"), True
-    )
+    assert len(claims) == 6
+    assert all(bool(claim["settle"]) == (claim["outcome"] != "supported") for claim in claims)
 
 
-texts = st.text(st.sampled_from("%:,\r\n 0123456789ACDabc=Δ"), max_size=20) | st.text(max_size=20)
+# Also what an escape looks like already.
+pieces = st.sampled_from(["%", "%25", "%0A", "%0D", "%3A", "%2C", ":", ",", "\r", "\n", "=", "Δ", "a"])
+texts = st.lists(pieces, max_size=8).map("".join) | st.text(max_size=20)
 
 
 @LAWS
@@ -223,7 +226,7 @@ def test_a_command_is_one_line_that_reads_back(file: str, title: str, message: s
 
 
 @LAWS
-@given(st.lists(st.text(st.sampled_from("aΔ|"), max_size=40)), st.integers(0, 400))
+@given(st.lists(st.text(st.sampled_from("aΔ|"), max_size=40), min_size=10, max_size=40), st.integers(0, 600))
 def test_a_report_is_cut_at_a_line_and_says_so(lines: list[str], room: int) -> None:
     report = "\n".join(lines)
     shown = fitting(report, room)
