@@ -9,6 +9,7 @@ Legend: T images of the test side.
 import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -66,6 +67,8 @@ class Planner:
     def _foresee(self, kind: str, candidate: Cell, reference: Cell, court: Court, power: float) -> Foresight:
         ours, theirs = self._result(candidate), self._result(reference)
         if ours is not None and theirs is not None:
+            # A margin is declared, not recorded: a baseline may be older than it.
+            ours = replace(ours, margin=self._registry.dataset(candidate.dataset).margin)
             with suppress(InvalidInput):  # recorded on other images, or under another profile
                 return from_pair(kind, ours, theirs, court, power=power)
         dataset = self._openable(candidate)

@@ -55,7 +55,7 @@ def test_what_is_no_datasets_control_is_unknown(name: str) -> None:
 
 
 def test_nobody_registers_it() -> None:
-    with pytest.raises(InvalidInput, match="'.shuffled' is the control that every dataset has"):
+    with pytest.raises(InvalidInput, match=r"'\.shuffled' is the control that every dataset has"):
         Registry().register(replace(DATASET, name="stripes.shuffled"))
 
 
