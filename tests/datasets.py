@@ -33,6 +33,7 @@ def table_of(rows: Iterable[Row]) -> Table:
         labels_N=np.array([row.label for row in rows], dtype=np.int64),
         patients_N=np.array([row.patient or row.name for row in rows]),
         digests_N=np.array([row.name for row in rows]),
+        pictures_N=np.array([row.name for row in rows]),
         split_N=np.array([row.side for row in rows]),
     )
 

@@ -1,7 +1,7 @@
 """An audit is made once, and a dataset with a severe finding is used only where its row says why."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -79,9 +79,7 @@ def test_every_planted_defect_is_found(made: Dataset, own: Places) -> None:
 
 def test_severe_findings_come_first(made: Dataset, own: Places) -> None:
     table = made.table
-    few = Table(
-        **{name: getattr(table, name)[:30] for name in ("ids_N", "labels_N", "patients_N", "digests_N", "split_N")}
-    )
+    few = Table(**{field.name: getattr(table, field.name)[:30] for field in fields(Table)})
     beside = with_rows(replace(made, table=few), {Row("copy.png", TEST, 0): np.fliplr(scan(8, 64)).copy()})
     assert [finding.severity for finding in audit(beside, own).findings] == ["severe", "note"]
 
