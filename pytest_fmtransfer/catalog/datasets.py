@@ -30,8 +30,8 @@ BR35H = DatasetSpec(
     acknowledged={
         "near_copies_across_sides": (
             "the reader links mirrored copies, but neither those that lie upside down nor those with a contrast of "
-            "their own, so that 84 of the 205 test images have a near copy in training or validation: scores are higher "
-            "than on the others (docs/audit.md) and not independent. Kept because recorded baselines are of this split"
+            "their own, so that 84 of the 205 test images have a near copy in training or validation: scores are "
+            "higher on all than on the others (docs/audit.md). Kept because recorded baselines are of this split"
         )
     },
 )
