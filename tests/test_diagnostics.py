@@ -89,8 +89,7 @@ def test_they_know_neither_seeds_nor_clusters_nor_several_labels() -> None:
     assert told(*several) == []
 
 
-def test_they_stand_in_the_text_and_decide_nothing() -> None:
-    """McNemar's p is a coin's here, whichever way the verdict goes."""
+def test_they_stand_in_the_text() -> None:
     verdict = beats(result(CANDIDATE, 1.0), result(REFERENCE, 0.5, seed=1))
     assert "for comparison, deciding nothing: DeLong's test: z " in verdict.text
     assert "; McNemar's exact test: " in verdict.text

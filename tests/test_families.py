@@ -63,7 +63,7 @@ def test_rejecting_adjusted_values_is_stepping_down(values: list[float], missing
 
 
 def test_a_family_on_figures_worked_by_hand() -> None:
-    """.01 × 4, .02 × 3, and .04 × 2 is more than .03 × 3 would be for it; the fourth was skipped."""
+    """.01 × 4, .02 × 3, .04 × 2; the fourth claim was skipped. Then .011 × 2 is below .01 × 3, which holds for both."""
     assert holm([0.04, 0.01, 0.02], 4) == pytest.approx([0.08, 0.04, 0.06])
     assert holm([0.011, 0.01], 3) == pytest.approx([0.03, 0.03])
 
