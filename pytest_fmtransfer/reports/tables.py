@@ -11,6 +11,8 @@ from pytest_fmtransfer.reports.effort import compared
 from pytest_fmtransfer.reports.rows import Report, Row
 from pytest_fmtransfer.reports.sentences import in_words
 
+MOST_SEEDS = 5  # beyond, a table does not list each seed's value
+
 
 def terminal(report: Report) -> str:
     return _sections(report, heading=lambda text: text, layout="simple")
@@ -70,7 +72,7 @@ def _cell_line(cell: Row) -> Row:
     return {
         "cell": cell["cell"],
         "metric": cell["metric"],
-        "by seed": " ".join(f"{value:.3f}" for value in cell["by_seed"]),
+        "by seed": _by_seed(cell["by_seed"]),
         "mean [interval]": _with_interval(cell),
         "reference": versus.get("reference", ""),
         "Δ [interval]": _delta(versus),
@@ -80,6 +82,13 @@ def _cell_line(cell: Row) -> Row:
         "images/s": _number(cell["images_per_second"], ".0f"),
         "from": cell["origin"],
     }
+
+
+def _by_seed(values: list[float]) -> str:
+    """Each value; of many only how they spread."""
+    if len(values) <= MOST_SEEDS:
+        return " ".join(f"{value:.3f}" for value in values)
+    return f"{len(values)} seeds, {min(values):.3f} to {max(values):.3f}"
 
 
 def _claim_line(claim: Row) -> Row:
