@@ -8,9 +8,10 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from pytest_fmtransfer.judge.bounds import Piece
+if TYPE_CHECKING:  # collecting a suite reads this module, and imports no numpy
+    from pytest_fmtransfer.judge.bounds import Piece
 
 Outcome = Literal["supported", "refuted", "inconclusive"]
 
@@ -73,7 +74,7 @@ class Court:
     family_size: int = 1
     record: Callable[[Verdict], None] = _forget
     telling: Verdict | None = None
-    seed_variance: Piece | None = None
+    seed_variance: "Piece | None" = None
 
     @property
     def level(self) -> float:
