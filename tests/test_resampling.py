@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pytest_fmtransfer.judge import resampling
 from pytest_fmtransfer.judge.bounds import Piece
 from pytest_fmtransfer.judge.comparison import Comparison, own_piece
-from pytest_fmtransfer.judge.resampling import REPLICATES, bootstrap_piece, draws, strata_of
+from pytest_fmtransfer.judge.resampling import REPLICATES, bootstrap_piece, draws, strata_for_draws
 from pytest_fmtransfer.results import Result
 from tests.helpers import CANDIDATE, LAWS, REFERENCE, labels_of, make_result, noisy_scores
 
@@ -24,7 +24,7 @@ FEW = settings(LAWS, max_examples=20)
 
 def drawn(result: Result) -> NDArray[np.int64]:
     """All replicates, N × B."""
-    return np.concatenate(list(draws(result, strata_of(result))), axis=1)
+    return np.concatenate(list(draws(result, strata_for_draws(result))), axis=1)
 
 
 def pair(metric: str, *counts: int, **more: Any) -> tuple[Result, Result]:
@@ -136,7 +136,7 @@ def test_patients_with_images_in_two_classes_are_drawn_from_one_stratum() -> Non
     """Replicates that lose a class are undefined and left out."""
     labels_N, patients_N = labels_of(30, 3), np.array(["shared", *map(str, range(30)), "shared", "shared"])
     result = make_result(CANDIDATE, labels_N, noisy_scores(labels_N, 1.0, seed=0), patients_N)
-    assert (strata_of(result) == 0).all()
+    assert (strata_for_draws(result) == 0).all()
     counts_NB = drawn(result)
     assert (counts_NB[labels_N == 1].sum(axis=0) == 0).any()
     piece = bootstrap_piece([(1, result)])
@@ -157,7 +157,7 @@ def test_memory_is_bounded_and_the_number_of_replicates_is_not_changed(
 ) -> None:
     monkeypatch.setattr(resampling, "_COUNTS_AT_ONCE", at_once)
     result = pair("accuracy", 20, 20)[0]
-    chunks = [counts_NB.shape for counts_NB in draws(result, strata_of(result))]
+    chunks = [counts_NB.shape for counts_NB in draws(result, strata_for_draws(result))]
     assert sum(replicates for _, replicates in chunks) == REPLICATES
     assert all(images == 40 and (replicates == 1 or images * replicates <= at_once) for images, replicates in chunks)
     assert variance(bootstrap_piece([(1, result)])) == pytest.approx(variance(own_piece(result)), rel=0.12)
