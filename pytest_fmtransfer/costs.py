@@ -27,7 +27,7 @@ DECODED = 24  # images decoded to see how long one takes
 # folded. Seen in a cold run of suites/pocket on two cores of an AMD EPYC: 7.2 s, and 0.2 to 1.2 s.
 TORCH_SECONDS, NETWORK_SECONDS = 6.0, 0.5
 
-AUDIT_BYTES = 4096  # of what an audit found, with a few examples of each
+AUDIT_BYTES = 2048  # of what an audit found, with a few examples of each
 
 # Of a stored result: its record and its entry's list of files; of each test image, a score and the rest.
 RECORD_BYTES, BYTES_OF_A_SCORE, BYTES_OF_A_ROW = 2048, 4, 8
