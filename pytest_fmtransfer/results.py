@@ -132,6 +132,11 @@ class Result:
         """The headline metric of each seed."""
         return tuple(evaluate(self.question.metric, self.labels_N, scores_NC) for scores_NC in self.scores_SNC)
 
+    @cached_property
+    def patients(self) -> int:
+        """How many patients the test images are of."""
+        return len(np.unique(self.patients_N))
+
     @property
     def by_seed(self) -> tuple[float, ...]:
         return tuple(estimate.value for estimate in self.estimates)
@@ -173,7 +178,7 @@ class Result:
             "margin": self.margin,
             "chosen": [dict(choice) for choice in self.chosen],
             "images": len(self.ids_N),
-            "patients": len(np.unique(self.patients_N)),
+            "patients": self.patients,
             "cost": asdict(self.cost),
             "recorded": asdict(self.recorded) if self.recorded else None,
             "scores": scores_checksum(self.ids_N, self.patients_N, self.labels_N, self.scores_SNC),

@@ -125,16 +125,17 @@ def test_what_is_not_there_is_skipped_with_the_remedy(suite: pytest.Pytester, ex
 
 def test_what_cannot_be_judged_fails_in_one_sentence(suite: pytest.Pytester, exported: Path) -> None:
     (exported / f"{CELL}.npz").write_bytes(b"")
-    result = suite.runpytest(f"--fm-collect={exported}", "-k", "unchanged")
+    # Nothing is asserted there, and what a whole run has imported before cannot be rewritten without a warning.
+    result = suite.runpytest(f"--fm-collect={exported}", "-k", "unchanged", "--assert=plain")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
         [
             "*ERROR at setup of test_unchanged*",
             f"the exported result of {CELL} in {exported} cannot be used: *; export it again: *--fm-export=DIR *",
+            "*short test summary*",
         ],
         consecutive=True,
     )
-    result.stdout.no_fnmatch_line("*Traceback*")
 
 
 def test_on_ci_one_that_is_not_there_and_has_a_baseline_is_an_error(

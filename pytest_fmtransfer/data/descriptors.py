@@ -6,17 +6,15 @@ content takes off the border that tells a copy from its original; the whole pict
 Legend: N images, V views, S the square side in pixels, D = S² of the coarsest maps.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from pytest_fmtransfer.data.alignment import local_contrast
 from pytest_fmtransfer.data.dataset import Dataset
-from pytest_fmtransfer.data.decoding import in_parallel, open_image, resize
+from pytest_fmtransfer.data.decoding import in_parallel, open_image, picture_digest, resize
 from pytest_fmtransfer.progress import progress
 
 # Side of a map in pixels: the two scales of its local contrast, in those pixels. Chosen on Br35H: docs/audit.md.
@@ -45,7 +43,9 @@ def describe(dataset: Dataset, scratch: Path) -> Descriptors:
     def one(path: Path) -> tuple[str, list[np.ndarray]]:
         image = open_image(path)
         views = (np.asarray(image.convert("L")), dataset.reader.decode(path))
-        return _content(image), _maps(np.stack([resize(view_HW, FINE) for view_HW in views]))
+        return picture_digest(np.asarray(image.convert("RGB"))), _maps(
+            np.stack([resize(view_HW, FINE) for view_HW in views])
+        )
 
     maps = {
         side: np.lib.format.open_memmap(
@@ -66,12 +66,6 @@ def describe(dataset: Dataset, scratch: Path) -> Descriptors:
     coarse_VND -= coarse_VND.mean(axis=2, keepdims=True)
     coarse_VND /= np.maximum(np.linalg.norm(coarse_VND, axis=2, keepdims=True), 1e-6)
     return Descriptors(contents_N=np.unique(contents, return_inverse=True)[1], coarse_VND=coarse_VND, maps=maps)
-
-
-def _content(image: Image.Image) -> str:
-    """Equal for equal decoded pixels, whatever the format and mode of the file."""
-    pixels = image.convert("RGB")
-    return hashlib.blake2b(repr(pixels.size).encode() + pixels.tobytes(), digest_size=16).hexdigest()
 
 
 def _maps(pixels_VSS: np.ndarray) -> list[np.ndarray]:

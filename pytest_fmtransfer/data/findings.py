@@ -15,13 +15,14 @@ from pytest_fmtransfer.catalog.specs import FindingKind
 from pytest_fmtransfer.data.copies import Copy
 from pytest_fmtransfer.data.table import TEST, TRAIN, Table
 
-# Fewest test patients of a class for `beats`, and for `not_worse_than`, to be settled: judge/verdicts.py.
+# Fewest test patients of a class for `beats`, and for `not_worse_than`, to be settled: judge/reading.py.
 TOO_FEW, FEW = 20, 50
 
 # A limit of likeness that only a recompressed copy would pass.
 ALL_ALIKE = 0.99
 
 Degree = Literal["exact", "near"]
+Severity = Literal["severe", "note"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ class Finding:
     """
 
     kind: FindingKind
-    severity: Literal["severe", "note"]
+    severity: Severity
     count: int
     sentence: str
     remedy: str
@@ -128,43 +129,42 @@ def small_classes(table: Table, classes: tuple[str, ...]) -> list[Finding]:
             absent.append(counted)
         elif patients < FEW:
             (too_few if patients < TOO_FEW else few).append(counted)
-    findings: list[Finding] = []
-    if absent:
-        findings.append(
-            Finding(
-                kind="class_absent",
-                severity="severe",
-                count=len(absent),
-                sentence=f"{len(absent)} of {len(classes)} classes are absent from training or testing: {absent[0]}",
-                remedy="split within each class, or leave the class out of the dataset's row",
-                examples=tuple(absent),
-            )
+    hold_out = "hold out more patients for testing, or join classes"
+    groups: list[tuple[FindingKind, Severity, list[str], str, str]] = [
+        (
+            "class_absent",
+            "severe",
+            absent,
+            "are absent from training or testing",
+            "split within each class, or leave the class out of the dataset's row",
+        ),
+        (
+            "class_too_small",
+            "severe",
+            too_few,
+            f"have fewer than {TOO_FEW} test patients, so that every verdict is inconclusive",
+            hold_out,
+        ),
+        (
+            "class_small",
+            "note",
+            few,
+            f"have fewer than {FEW} test patients, so that `not_worse_than` is inconclusive",
+            hold_out,
+        ),
+    ]
+    return [
+        Finding(
+            kind=kind,
+            severity=severity,
+            count=len(named),
+            sentence=f"{len(named)} of {len(classes)} classes {what}: {named[0]}",
+            remedy=remedy,
+            examples=tuple(named),
         )
-    if too_few:
-        findings.append(
-            Finding(
-                kind="class_too_small",
-                severity="severe",
-                count=len(too_few),
-                sentence=f"{len(too_few)} of {len(classes)} classes have fewer than {TOO_FEW} test patients, so "
-                f"that every verdict is inconclusive: {too_few[0]}",
-                remedy="hold out more patients for testing, or join classes",
-                examples=tuple(too_few),
-            )
-        )
-    if few:
-        findings.append(
-            Finding(
-                kind="class_small",
-                severity="note",
-                count=len(few),
-                sentence=f"{len(few)} of {len(classes)} classes have fewer than {FEW} test patients, so that "
-                f"`not_worse_than` is inconclusive: {few[0]}",
-                remedy="hold out more patients for testing, or join classes",
-                examples=tuple(few),
-            )
-        )
-    return findings
+        for kind, severity, named, what, remedy in groups
+        if named
+    ]
 
 
 def lookalikes(table: Table, limit: float) -> Finding | None:

@@ -12,7 +12,7 @@ from pytest_fmtransfer.judge.comparison import Comparison
 def diagnostics(comparison: Comparison) -> list[str]:
     """DeLong's test of two ROC-AUCs, McNemar's exact test of two accuracies; empty where they do not apply."""
     candidate, reference = comparison.candidate, comparison.reference
-    one_image_each = len(np.unique(candidate.patients_N)) == len(candidate.ids_N)
+    one_image_each = candidate.patients == len(candidate.ids_N)
     if len(candidate.seeds) > 1 or len(reference.seeds) > 1 or not one_image_each or candidate.labels_N.ndim > 1:
         return []
     told: list[str] = []

@@ -20,9 +20,10 @@ from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.judge.bounds import Floats, Piece, combine
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court
-from pytest_fmtransfer.judge.power import ASSUMED_CORRELATION, POWER, patients_to_settle, smallest_detectable
+from pytest_fmtransfer.judge.power import ASSUMED_CORRELATION, POWER, both_ways, patients_to_settle, smallest_detectable
 from pytest_fmtransfer.judge.reading import Reading, too_few_patients
 from pytest_fmtransfer.judge.wording import plural
+from pytest_fmtransfer.metrics import Estimate, evaluate
 from pytest_fmtransfer.metrics.estimate import Ints
 from pytest_fmtransfer.results import Result
 
@@ -70,7 +71,7 @@ def from_pair(kind: str, candidate: Result, reference: Result, court: Court, *, 
     sample = Sample(
         metric=candidate.question.metric,
         margin=candidate.margin,
-        patients=len(set(candidate.patients_N.tolist())),
+        patients=candidate.patients,
         by_class=pair.patients_by_class,
         patient_unit=candidate.patient_unit,
     )
@@ -119,7 +120,7 @@ def _foresee(
     if piece is None:
         return Foresight(detectable=None, settled=False, answer=reason, source=source)
     if kind == "equivalent_to":  # both of its tests must succeed
-        power = 1 - (1 - power) / 2
+        power = both_ways(power)
     detectable = smallest_detectable(combine(0.0, [piece, *seeds]), court.level, power)
     if reason or detectable <= sample.margin:
         answer = reason or "can be settled"
@@ -171,24 +172,13 @@ def _quadratic_kappa(sample: Sample, value: float, correlation: float) -> float:
     def grades_of(latent_M: Floats) -> Ints:
         return np.asarray(np.searchsorted(cuts, latent_M), dtype=np.int64)
 
-    def graded(noise_M: Floats, spread: float) -> tuple[float, Floats]:
+    def graded(noise_M: Floats, spread: float) -> Estimate:
         grade_M = grades_of((truth_M + spread * noise_M) / math.hypot(1, spread))
-        return _kappa(grades_of(truth_M), grade_M, len(counts))
+        return evaluate("quadratic_kappa", grades_of(truth_M), np.eye(len(counts))[grade_M])
 
-    spread = float(brentq(lambda spread: graded(noise_2M[0], spread)[0] - value, 1e-3, 30.0, xtol=1e-3))
-    influence_2M = [graded(noise_M, spread)[1] for noise_M in noise_2M]
-    return float(np.var(influence_2M[1] - influence_2M[0])) / sample.patients
-
-
-def _kappa(label_M: Ints, grade_M: Ints, classes: int) -> tuple[float, Floats]:
-    """Quadratic kappa, and each image's influence on it times their number."""
-    shares = [np.bincount(column_M, minlength=classes) / len(label_M) for column_M in (label_M, grade_M)]
-    apart_CC = np.subtract.outer(np.arange(classes), np.arange(classes)) ** 2.0
-    by_label, by_grade = apart_CC @ shares[1], apart_CC @ shares[0]
-    found_M = apart_CC[label_M, grade_M]
-    found, expected = float(found_M.mean()), float(by_label @ shares[0])
-    moved_M = found / expected * (by_label[label_M] + by_grade[grade_M] - 2 * expected) - (found_M - found)
-    return 1 - found / expected, moved_M / expected
+    spread = float(brentq(lambda spread: graded(noise_2M[0], spread).value - value, 1e-3, 30.0, xtol=1e-3))
+    influence_2M = np.array([graded(noise_M, spread).influence_N for noise_M in noise_2M], dtype=np.float64)
+    return float(np.var(DRAWS * (influence_2M[1] - influence_2M[0]))) / sample.patients
 
 
 def _both(probability: float, correlation: float) -> float:

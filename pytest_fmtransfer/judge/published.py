@@ -4,8 +4,6 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-import numpy as np
-
 from pytest_fmtransfer.errors import InvalidInput, nearest
 from pytest_fmtransfer.judge.bounds import Bound, Piece, combine
 from pytest_fmtransfer.judge.comparison import own_piece, patients_by_class, seed_piece_of
@@ -134,7 +132,7 @@ def _bound(result: Result, published: Published) -> Bound | None:
 
 def _patients_to_theirs(result: Result, published: Published) -> float:
     """Our patients by theirs; 1 where the publication does not say."""
-    ours = len(np.unique(result.patients_N))
+    ours = result.patients
     return ours / (published.patients or ours)
 
 
@@ -151,7 +149,7 @@ def _what_would_settle_it(result: Result, published: Published, margin: float, r
         return f"would settle it: what is named above ({reason})"
     fixed = own.variance * _patients_to_theirs(result, published)
     enough = patients_to_settle(
-        patients=len(np.unique(result.patients_N)),
+        patients=result.patients,
         patient_variance=own.variance,
         seed_variance=fixed + sum(piece.variance for piece in _seed_pieces(result, published)),
         delta=margin or result.margin,

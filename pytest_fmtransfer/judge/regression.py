@@ -78,7 +78,7 @@ def _second_tier(candidate: Result, baseline: Result, tolerance: float) -> Verdi
     moved_N = np.abs(candidate.scores_SNC - baseline.scores_SNC).max(axis=(0, 2))
     largest, worst = relative_move(candidate.scores_SNC, baseline.scores_SNC), int(moved_N.argmax())
     metric, effect = candidate.question.metric, candidate.mean - baseline.mean
-    agreement = _rank_correlation(candidate.scores_SNC[..., -1].ravel(), baseline.scores_SNC[..., -1].ravel())
+    agreement = rank_correlation(candidate.scores_SNC, baseline.scores_SNC)
     move = f"{metric} {baseline.mean:.4f} → {candidate.mean:.4f}"
     detail = [
         "second tier: every score against the stored one, this regime depends on no seed",
@@ -140,17 +140,18 @@ def relative_move(scores_SNC: np.ndarray, stored_SNC: np.ndarray) -> float:
     return float(np.abs(scores_SNC - stored_SNC).max()) / _spread(stored_SNC)
 
 
+def rank_correlation(scores_SNC: np.ndarray, stored_SNC: np.ndarray) -> float:
+    """Spearman's, of the last column; 0 where one of the two is constant."""
+    columns = [scores_SNC[..., -1].ravel(), stored_SNC[..., -1].ravel()]
+    if min(float(np.ptp(column)) for column in columns) == 0:
+        return 0.0
+    ranks_2N: NDArray[np.float64] = np.stack([rankdata(column) for column in columns])
+    return float(np.asarray(np.corrcoef(ranks_2N))[0, 1])
+
+
 def _spread(scores_SNC: np.ndarray) -> float:
     """Standard deviation within columns; 1 where every score is the same."""
     return float(np.sqrt(np.var(scores_SNC, axis=1, dtype=np.float64).mean())) or 1.0
-
-
-def _rank_correlation(scores_N: NDArray[np.float32], stored_N: NDArray[np.float32]) -> float:
-    """Spearman's; 0 where one of the two is constant."""
-    if np.ptp(scores_N) == 0 or np.ptp(stored_N) == 0:
-        return 0.0
-    ranks_2N: NDArray[np.float64] = np.stack([rankdata(scores_N), rankdata(stored_N)])
-    return float(np.asarray(np.corrcoef(ranks_2N))[0, 1])
 
 
 def _verdict(

@@ -48,7 +48,7 @@ def strata_for_draws(result: Result) -> NDArray[np.int64]:
     """The metric's strata, or a single one where a patient has images in two."""
     stratum_N = result.estimates[0].stratum_N
     pairs = len(set(zip(result.patients_N.tolist(), stratum_N.tolist(), strict=True)))
-    return stratum_N if pairs == len(set(result.patients_N.tolist())) else np.zeros_like(stratum_N)
+    return stratum_N if pairs == result.patients else np.zeros_like(stratum_N)
 
 
 def draws(result: Result, stratum_N: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

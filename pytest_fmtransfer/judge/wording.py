@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
-
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court, Verdict
 from pytest_fmtransfer.judge.power import POWER, both_ways, patients_to_settle
@@ -57,7 +55,7 @@ def what_would_settle_it(verdict: Verdict, reading: Reading, power: float = POWE
     if reading.ceiling is not None:
         margin, true_effect, power = reading.ceiling, 0.0, both_ways(power)
     enough = patients_to_settle(
-        patients=len(np.unique(comparison.candidate.patients_N)),
+        patients=comparison.candidate.patients,
         patient_variance=comparison.patient_piece.variance,
         seed_variance=sum(piece.variance for piece in comparison.seed_pieces),
         delta=margin,
@@ -70,7 +68,7 @@ def what_would_settle_it(verdict: Verdict, reading: Reading, power: float = POWE
 def it_takes(result: Result, enough: int | None, true_effect: float, *, otherwise: str) -> str:
     """'would settle it: …' so many patients, or what else where no number of them is enough."""
     what = otherwise if enough is None else f"{enough} {plural(result.patient_unit)} in the test side"
-    if enough is not None and enough <= len(np.unique(result.patients_N)):
+    if enough is not None and enough <= result.patients:
         what += ", no more than it has"
     return f"would settle it: {what}, for a true difference of {round(true_effect, 9):g}"
 
@@ -102,7 +100,7 @@ def _full_text(verdict: Verdict, reading: Reading, court: Court, diagnostics: li
     """Both metrics, patients, seeds, level and family, the rule that decided, and what would settle it."""
     comparison = reading.comparison
     candidate = comparison.candidate
-    patients = f"{len(np.unique(candidate.patients_N))} {plural(candidate.patient_unit)}"
+    patients = f"{candidate.patients} {plural(candidate.patient_unit)}"
     classes = ", ".join(f"{name} {count}" for name, count in comparison.patients_by_class.items())
     lines = [
         f"{verdict.candidate} {verdict.kind.replace('_', ' ')} {verdict.reference}: {verdict.summary}",

@@ -116,6 +116,4 @@ def cells_of(item: pytest.Item) -> tuple[Cell, ...]:
 def controls_of(item: pytest.Item, case: Case) -> tuple[Cell, ...]:
     """The control cells that are run with an item, and the one they are held against."""
     settings = settings_of(item.config)
-    if not {TELLING, "controls"} & set(fixtures_of(item)) or not wants_controls(item, case, settings):
-        return ()
-    return control_cells(case, settings.registry)
+    return control_cells(case, settings.registry) if wants_controls(item, case, settings) else ()

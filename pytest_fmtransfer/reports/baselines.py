@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from pytest_fmtransfer.judge.causes import question_changes, subject_changes
 from pytest_fmtransfer.judge.intervals import interval
-from pytest_fmtransfer.judge.regression import relative_move
+from pytest_fmtransfer.judge.regression import rank_correlation, relative_move
 from pytest_fmtransfer.judge.wording import plural
 from pytest_fmtransfer.results import Result
 
@@ -26,7 +25,7 @@ def line(result: Result, *, waits: bool) -> tuple[str, ...]:
         result.question.metric,
         f"{result.mean:.4f}",
         str(len(result.ids_N)),
-        str(_patients(result)),
+        str(result.patients),
         result.question.profile,
         result.recorded.date if result.recorded else "",
         "waits" if waits else "",
@@ -50,7 +49,7 @@ def in_full(result: Result) -> str:
     lines = [
         f"{result.cell}: {question.metric} {result.mean:.4f}{limits}",
         f"  by seed: {by_seed} ({seeds})",
-        f"  test side: {len(result.ids_N)} images of {_patients(result)} {plural(result.patient_unit)}; "
+        f"  test side: {len(result.ids_N)} images of {result.patients} {plural(result.patient_unit)}; "
         f"classes: {', '.join(result.classes)}; margin {result.margin:g}",
         f"  chosen: {'; '.join(_plain(choice) for choice in result.chosen)}",
         f"  question {question.fingerprint}",
@@ -95,20 +94,10 @@ def _moves(obtained: Result, baseline: Result) -> Iterator[str]:
     yield (
         f"largest score change: {relative_move(new_SNC, old_SNC):.2g} standard deviations, at {obtained.ids_N[worst]}"
     )
-    yield f"rank correlation: {_rank_correlation(new_SNC, old_SNC):.4f}"
+    yield f"rank correlation: {rank_correlation(new_SNC, old_SNC):.4f}"
     if obtained.labels_N.ndim == 1:  # an image of several labels has no predicted class
         other_SN = new_SNC.argmax(axis=2) != old_SNC.argmax(axis=2)
         yield f"predictions that changed class: {int(other_SN.sum())} of {other_SN.size}"
-
-
-def _rank_correlation(new_SNC: np.ndarray, old_SNC: np.ndarray) -> float:
-    """Spearman's, of the last column; 0 where one of the two is constant."""
-    new, old = new_SNC[..., -1].ravel(), old_SNC[..., -1].ravel()
-    return float(spearmanr(new, old).statistic) if np.ptp(new) and np.ptp(old) else 0.0
-
-
-def _patients(result: Result) -> int:
-    return len(np.unique(result.patients_N))
 
 
 def _when(result: Result) -> str:

@@ -51,7 +51,7 @@ def cell_row(result: Result) -> Row:
         "lower": lower,
         "upper": upper,
         "images": len(result.ids_N),
-        "patients": len(set(result.patients_N.tolist())),
+        "patients": result.patients,
         "profile": result.question.profile,
         "chosen": [dict(choice) for choice in result.chosen],
         "forward_passes": result.cost.forward_passes,
