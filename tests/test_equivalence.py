@@ -14,7 +14,7 @@ from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court, Verdict, judging
 from pytest_fmtransfer.judge.power import both_ways, patients_to_settle, smallest_detectable
 from pytest_fmtransfer.judge.reading import Reading
-from pytest_fmtransfer.judge.verdicts import equivalent_to, not_worse_than
+from pytest_fmtransfer.judge.verdicts import beats, equivalent_to, not_worse_than
 from pytest_fmtransfer.results import Result
 from tests.helpers import CANDIDATE, LAWS, REFERENCE, labels_of, make_result, noisy_scores, result, retrained
 from tests.strategies import levels, margins, pairs
@@ -132,6 +132,21 @@ def test_an_auc_is_judged_by_the_wider_of_both_bounds() -> None:
     assert (verdict.outcome, limits_of(verdict)) == ("inconclusive", pytest.approx((-hidden, hidden)))
     plain = replace(one.question, metric="accuracy")
     assert limits_of(equivalent_to(replace(one, question=plain), replace(other, question=plain))) == (0.0, 0.0)
+
+
+def test_a_backbone_that_beats_by_a_margin_is_judged_so_too() -> None:
+    """Near the ceiling, plain limits lie inside those at a margin."""
+    labels_N = labels_of(60, 60)
+    scores_NC = np.eye(2)[labels_N]
+    scores_NC[0] = scores_NC[0, ::-1]
+    pair = make_result(CANDIDATE, labels_N, np.eye(2)[labels_N]), make_result(REFERENCE, labels_N, scores_NC)
+    comparison = Comparison(candidate=pair[0], reference=pair[1])
+    assert comparison.bound is not None
+    assert comparison.mover is not None
+    with_margin, without = (limits_of(beats(*pair, margin)) for margin in (0.001, 0.0))
+    assert without == (comparison.bound.lower(0.05), comparison.bound.upper(0.05))
+    assert with_margin == (min(without[0], comparison.mover.lower(0.05)), max(without[1], comparison.mover.upper(0.05)))
+    assert with_margin != without
 
 
 @pytest.mark.parametrize("signals", [(1.5, 0.3), (0.3, 1.5), (1.2, 1.1)])

@@ -42,6 +42,13 @@ class Reading:
         )
 
     @property
+    def at_a_margin(self) -> bool:
+        """Whether the threshold is not 0. An AUC's limits are then the wider of the t bound's and MOVER's, because near
+        the ceiling plain bounds are too narrow there.
+        """
+        return self.threshold != 0
+
+    @property
     def outcome(self) -> Outcome:
         """What the limits say, unless there is a reason against it."""
         return "inconclusive" if self.reason else self.outcome_at(self.level)
@@ -98,8 +105,7 @@ class Reading:
 
     @cached_property
     def _bounds(self) -> list[Bound | Mover]:
-        """On an AUC at a margin, the wider of the t bound and MOVER: near the ceiling plain bounds are too narrow."""
-        bounds = [self.comparison.bound, self.comparison.mover if self.kind != "beats" else None]
+        bounds = [self.comparison.bound, self.comparison.mover if self.at_a_margin else None]
         return [each for each in bounds if each is not None]
 
 

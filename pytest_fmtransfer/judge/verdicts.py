@@ -12,7 +12,10 @@ from pytest_fmtransfer.results import Result
 
 
 def beats(candidate: Result, reference: Result, margin: float = 0.0) -> Verdict:
-    """Is the candidate's metric better by more than `margin`? Raises InvalidInput for a margin below 0."""
+    """Is the candidate's metric better by more than `margin`?
+
+    On an AUC, and with a margin, bounds are those of `not_worse_than`. Raises InvalidInput for a margin below 0.
+    """
     if not 0 <= margin < math.inf:
         raise InvalidInput(f"beats needs a margin of 0 or more, not {margin}; not_worse_than() allows for a loss")
     court = current()

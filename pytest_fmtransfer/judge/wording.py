@@ -125,9 +125,7 @@ def _rule(verdict: Verdict, reading: Reading, court: Court) -> list[str]:
     bound = reading.comparison.bound
     if bound is None:
         return []
-    wider = (
-        ", or MOVER on logit(AUC) where that is wider" if reading.comparison.mover and reading.kind != "beats" else ""
-    )
+    wider = ", or MOVER on logit(AUC) where that is wider" if reading.comparison.mover and reading.at_a_margin else ""
     ceiling = "" if reading.ceiling is None else f" and the upper one below {reading.ceiling:g}"
     return [
         f"bound: t{wider} at one-sided level {court.level:.4g} ({court.alpha:g} over {court.family_size} declared "
