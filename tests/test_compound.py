@@ -175,7 +175,8 @@ def test_what_would_settle_it_is_about_the_part_that_is_open() -> None:
         patients=40, patient_variance=piece.variance, seed_variance=0, delta=0.02, alpha=0.05, power=POWER**0.5
     )
     assert whole.settle == (
-        f"would settle it: {enough} patients in the test side, for a true difference of 0.02, on new.model-data1-knn"
+        f"would settle it: {enough} patients in the test side (it has 40), for a true difference of 0.02, "
+        "on new.model-data1-knn"
     )
 
 

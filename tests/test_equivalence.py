@@ -194,7 +194,7 @@ def test_what_would_settle_it_is_enough_for_both_tests_at_its_own_margin() -> No
         patients=400, patient_variance=piece.variance, seed_variance=0.0, delta=0.004, alpha=0.05, power=0.9
     )
     assert equivalent_to(one, other, 0.004).settle == (
-        f"would settle it: {enough} patients in the test side, for a true difference of 0"
+        f"would settle it: {enough} patients in the test side (it has 400), for a true difference of 0"
     )
 
 

@@ -56,16 +56,16 @@ def test_one_pass_per_distinct_image(
     ours.register(small)
     for regime in ("knn", "linear_probe", "knn"):
         transfer(Cell("small", "br35h", regime), registry=ours, places=own)
-    assert len(seen) == 511
+    assert len(seen) == 318
     assert set(seen.values()) == {1}
-    # The naive split holds the same 511 pictures, 2,489 more, and exact copies among them.
+    # The naive split holds the same 318 pictures, 2,682 more, and exact copies among them.
     naive = load_features(open_dataset(ours.dataset("br35h.naive"), own), small, "float32", own)
     files = np.unique(open_dataset(ours.dataset("br35h.naive"), own).table.digests_N)
-    assert len(seen) == 511 + naive.forward_passes
+    assert len(seen) == 318 + naive.forward_passes
     assert len(seen) <= len(files) < 3000
     assert set(seen.values()) == {1}
     few = load_features(open_dataset(ours.dataset("br35h"), own), small, "float32", own)
-    assert few.forward_passes == 511
+    assert few.forward_passes == 318
     assert set(seen.values()) == {1}
 
 
@@ -98,7 +98,7 @@ def test_whatever_moves_a_feature_is_in_its_key(
         load_features(dataset, replace(tiny, weights=registry.backbone("mobilenetv2.random").weights), "float32", own),
     ]
     for other in others:
-        assert other.forward_passes == 511
+        assert other.forward_passes == 318
         assert not np.allclose(other.pooled_ND, usual, rtol=1e-3)
 
 
@@ -116,7 +116,7 @@ def test_a_corrupt_entry_is_computed_again_with_one_warning(
     with pytest.warns(UserWarning, match="is corrupt; it is computed again") as told:
         second = load_features(dataset, tiny, "float32", own).pooled_ND
     assert len(told) == 1
-    assert len(seen) == 511
+    assert len(seen) == 318
     assert set(seen.values()) == {2}
     np.testing.assert_array_equal(first, second)
 
@@ -176,7 +176,7 @@ def test_killed_during_extraction_it_finishes_with_the_same_scores(places: Place
     assert not list((killed.store / "features").rglob("entry.json"))
     again, never_killed = (start(folder.store).communicate()[0].split() for folder in (killed, whole))
     assert again == never_killed
-    assert again[1:] == ["511", "computed"]
+    assert again[1:] == ["318", "computed"]
     assert not list((killed.store / "features").glob("*/.*"))
 
 

@@ -189,11 +189,11 @@ def test_what_would_settle_it_counts_our_patients_only() -> None:
     published = number(OURS.mean, patients=20_000, spread=0.001)
     enough = patients_to_settle(**known, seed_variance=variance / 100 + 1e-6, delta=0.02, power=0.9)
     assert consistent_with(OURS, published).settle == (
-        f"would settle it: {enough} patients in the test side, for a true difference of 0"
+        f"would settle it: {enough} patients in the test side (it has 200), for a true difference of 0"
     )
     enough = patients_to_settle(**known, seed_variance=variance / 100 + 1e-6, delta=0.02)
     assert above_published(OURS, published).settle == (
-        f"would settle it: {enough} patients in the test side, for a true difference of 0.02"
+        f"would settle it: {enough} patients in the test side (it has 200), for a true difference of 0.02"
     )
     unsure = consistent_with(OURS, number(OURS.mean, spread=0.05))
     assert unsure.settle.startswith("would settle it: no number of patients, but more seeds or a published number")

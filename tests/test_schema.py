@@ -49,7 +49,7 @@ def test_every_baseline_follows_it_and_can_be_loaded(path: Path, tmp_path: Path)
 
 def test_what_is_measured_follows_it(places: Places) -> None:
     measured = transfer(Cell("shortcut.metadata", "br35h", "knn"), places=places)
-    assert measured.cost.feature_bytes == 511 * 3247 * 4  # the probe's width, in float32
+    assert measured.cost.feature_bytes == 318 * 3247 * 4  # the probe's width, in float32
     record = json.loads(json.dumps(measured.record()))
     VALIDATOR.validate(record)
     assert record["recorded"] is None

@@ -67,10 +67,12 @@ def what_would_settle_it(verdict: Verdict, reading: Reading, power: float = POWE
 
 def it_takes(result: Result, enough: int | None, true_effect: float, *, otherwise: str) -> str:
     """'would settle it: …' so many patients, or what else where no number of them is enough."""
-    what = otherwise if enough is None else f"{enough} {plural(result.patient_unit)} in the test side"
-    if enough is not None and enough <= result.patients:
-        what += ", no more than it has"
-    return f"would settle it: {what}, for a true difference of {round(true_effect, 9):g}"
+    what = otherwise
+    if enough is not None:
+        what = f"{enough} {plural(result.patient_unit)} in the test side (it has {result.patients})"
+    told = f"would settle it: {what}, for a true difference of {round(true_effect, 9):g}"
+    is_enough = enough is not None and enough <= result.patients
+    return f"{told}, which is therefore probably not the true one" if is_enough else told
 
 
 def plural(unit: str) -> str:

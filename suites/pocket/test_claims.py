@@ -1,9 +1,9 @@
-"""What packaged ImageNet weights are worth on 511 brain MRI slices.
+"""What packaged ImageNet weights are worth on 318 brain MRI slices.
 
 The dataset is small and confounded, and the suite says so: several claims are known to be inconclusive, because
-205 test images cannot show a small difference. Every known exception below is what the first run of the suite
-found, at the margin that holds now. The scores of lite0 and of the shortcut probe were not unseen by then: see
-`test_shortcut_is_not_worse`.
+128 test images cannot show a small difference. Every known exception below is what the first run on these images
+found, at the margin that was fixed before it. Until then the suite had 511 images, some of which were copies of one
+another on two sides. The scores of lite0 and of the shortcut probe were not unseen: see `test_shortcut_is_not_worse`.
 """
 
 import pytest
@@ -31,9 +31,10 @@ def test_beats_random_weights(candidate, reference):
     where="pocket suite",
     family_size=2,
     expected={
-        "efficientnet_lite1-br35h-knn": ("inconclusive", "found +.002, and 205 images can show .052"),
-        "efficientnet_lite2-br35h-knn": ("inconclusive", "found -.007, and 205 images can show .048"),
-        "efficientnet_lite2-br35h-linear_probe": ("inconclusive", "found +.007, and 205 images can show .043"),
+        "efficientnet_lite1-br35h-knn": ("inconclusive", "found +.036, and 128 images can show .081"),
+        "efficientnet_lite1-br35h-linear_probe": ("inconclusive", "found +.026, and 128 images can show .075"),
+        "efficientnet_lite2-br35h-knn": ("inconclusive", "found +.022, and 128 images can show .080"),
+        "efficientnet_lite2-br35h-linear_probe": ("inconclusive", "found -.012, and 128 images can show .077"),
     },
 )
 def test_larger_beats_lite0(candidate, reference):
@@ -49,10 +50,10 @@ def test_larger_beats_lite0(candidate, reference):
     where="pocket suite",
     family_size=4,
     expected={
-        "efficientnet_lite0-br35h-linear_probe": ("inconclusive", "found +.011, and 205 images can show .056"),
-        "efficientnet_lite1-br35h-linear_probe": ("inconclusive", "found +.037, and 205 images can show .051"),
-        "efficientnet_lite2-br35h-linear_probe": ("inconclusive", "found +.026, and 205 images can show .046"),
-        "mobilenetv2-br35h-linear_probe": ("inconclusive", "found +.034, and 205 images can show .055"),
+        "efficientnet_lite0-br35h-linear_probe": ("inconclusive", "found +.049, and 128 images can show .104"),
+        "efficientnet_lite1-br35h-linear_probe": ("inconclusive", "found +.039, and 128 images can show .077"),
+        "efficientnet_lite2-br35h-linear_probe": ("inconclusive", "found +.015, and 128 images can show .095"),
+        "mobilenetv2-br35h-linear_probe": ("inconclusive", "found +.044, and 128 images can show .063"),
     },
 )
 def test_linear_probe_beats_knn(candidate, reference):
@@ -66,12 +67,11 @@ def test_linear_probe_beats_knn(candidate, reference):
     where="pocket suite",
     family_size=4,
     expected={
-        "efficientnet_lite2-br35h-knn": ("inconclusive", "found +.071, and 205 images can show .100"),
-        "mobilenetv2-br35h-knn": ("inconclusive", "found +.063, and 205 images can show .104"),
+        "efficientnet_lite0-br35h-knn": ("inconclusive", "found +.119, and 128 images can show .172"),
     },
 )
 def test_beats_the_shortcut(candidate, reference):
-    """With near copies removed, the picture tells more than the file's size, shape and grey levels."""
+    """With copies removed, the picture tells more than the file's size, shape and grey levels."""
     assert candidate.beats(reference)
 
 
@@ -81,10 +81,10 @@ def test_beats_the_shortcut(candidate, reference):
     where="pocket suite",
     family_size=1,
     expected={
-        "efficientnet_lite0-br35h.naive-knn": ("inconclusive", "the shortcut comes within .024, and the margin is .02"),
+        "efficientnet_lite0-br35h.naive-knn": ("inconclusive", "the shortcut comes within .029, and the margin is .02"),
         "efficientnet_lite0-br35h.naive-linear_probe": (
             "inconclusive",
-            "the shortcut comes within .034, and the margin is .02",
+            "the shortcut comes within .037, and the margin is .02",
         ),
     },
 )
