@@ -74,3 +74,17 @@ def test_the_smallest_detectable_effect_is_supported_with_power_80_percent() -> 
     effect_T = np.random.default_rng(0).normal(smallest_detectable(bound, 0.05), 0.01, size=20_000)
     power = np.mean(effect_T - bound.quantile(0.95) * 0.01 > 0)
     assert power == pytest.approx(0.8, abs=0.01)
+
+
+@pytest.mark.parametrize("degrees", [2, 4, 12])
+@pytest.mark.parametrize("alpha", [0.05, 0.0025])
+def test_the_effect_stated_on_average_is_supported_with_power_80_percent(degrees: int, alpha: float) -> None:
+    """Standard errors are estimated with few degrees of freedom, and so are the effects that are stated."""
+    rng, trials = np.random.default_rng(1), 40_000
+    errors_T = np.sqrt(rng.chisquare(degrees, trials) / degrees)
+    one = smallest_detectable(Bound(effect=0.0, standard_error=1.0, degrees=degrees), alpha)
+    effects_T = rng.normal(one * errors_T.mean(), 1, trials)
+    supported = np.mean(
+        effects_T > Bound(effect=0.0, standard_error=1.0, degrees=degrees).quantile(1 - alpha) * errors_T
+    )
+    assert supported == pytest.approx(0.8, abs=0.007)
