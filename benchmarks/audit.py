@@ -2,14 +2,12 @@
 
     python benchmarks/audit.py planted [--seeds N]
     python benchmarks/audit.py limits [--seeds N]
-    python benchmarks/audit.py effect
 
-`planted`: the ground are the images of br35h, one of each group of copies that the audit itself finds among them;
-every pair by which an image was left out was looked at, and all were copies. Each seed draws a split of its own
-and, for every way of copying, 0.5 % of the images; half of the copies are put on another side than the original and
-half on the same. As many patients are put on two sides, and as many copies are given the other label. What is
-flagged is then held against what was planted, image by image. `limits`: the same with copies that are worse and
-worse. `effect`: what the copies in br35h do to its recorded baselines.
+`planted`: copies are planted among the images of br35h, of which no two are one scan (benchmarks/br35h_groups.py).
+Each seed draws a split of its own and, for every way of copying, 0.5 % of the images; half of the copies are put on
+another side than the original and half on the same. As many patients are put on two sides, and as many copies are
+given the other label. What is flagged is then held against what was planted, image by image. `limits`: the same with
+copies that are worse and worse.
 """
 
 import argparse
@@ -24,25 +22,19 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 from scipy.stats import binomtest
 
-from pytest_fmtransfer.baselines import Baselines
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.data.copies import Copy, exact_copies
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.descriptors import describe
 from pytest_fmtransfer.data.findings import patients_on_two_sides, small_classes
 from pytest_fmtransfer.data.likeness import limits
-from pytest_fmtransfer.data.near_copies import CANDIDATES, near_copies
+from pytest_fmtransfer.data.near_copies import near_copies
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table, stratified_split
-from pytest_fmtransfer.metrics import evaluate
 from pytest_fmtransfer.places import Places
 
 PREVALENCE = 0.005
-CANDIDATES_OF_GROUND = 64  # the ground is searched harder than the audit searches, so that it holds no copy
 SIDES = (TRAIN, VALIDATION, TEST)
 KINDS = (
     *(f"{degree} {kind}" for degree in ("exact", "near") for kind in ("across", "beside", "conflict")),
@@ -123,27 +115,11 @@ class Score:
         self.planted += len(planted)
 
 
-def ground(places: Places) -> Dataset:
-    """br35h without copies: of each group that the audit finds one image is kept, until it finds no more."""
-    dataset = open_dataset(Registry().dataset("br35h"), places)
-    while copies := pairs_of(dataset, CANDIDATES_OF_GROUND):
-        for copy in copies:
-            one, other = (dataset.table.ids_N[row] for row in (copy.first, copy.second))
-            print(f"copies in br35h: {one} and {other}, {copy.orientation}, likeness {copy.likeness}")
-        pairs = ([copy.first for copy in copies], [copy.second for copy in copies])
-        images = len(dataset.table.ids_N)
-        linked_NN = csr_array((np.ones(len(copies)), pairs), shape=(images, images))
-        groups_N = connected_components(linked_NN, directed=False)[1]
-        dataset = replace(dataset, table=rows_of(dataset.table, np.sort(np.unique(groups_N, return_index=True)[1])))
-    print(f"{len(dataset.table.ids_N)} images of br35h without copies")
-    return dataset
-
-
-def pairs_of(dataset: Dataset, candidates: int = CANDIDATES) -> list[Copy]:
+def pairs_of(dataset: Dataset) -> list[Copy]:
     """Every exact and near copy that the audit finds."""
     with tempfile.TemporaryDirectory() as scratch:
         described = describe(dataset, Path(scratch))
-        near = near_copies(described, dataset.table, limits(described), candidates)
+        near = near_copies(described, dataset.table, limits(described))
         return exact_copies(described.contents_N, dataset.table) + near
 
 
@@ -242,7 +218,7 @@ def share(right: int, of: int) -> str:
 
 
 def planted_and_found(changes: Mapping[str, Change], seeds: int) -> None:
-    base = ground(Places.from_environment())
+    base = open_dataset(Registry().dataset("br35h"), Places.from_environment())
     scores: dict[str, Score] = {}
     planted: Counter[str] = Counter()
     found_by_way: Counter[str] = Counter()
@@ -267,32 +243,12 @@ def planted_and_found(changes: Mapping[str, Change], seeds: int) -> None:
         print(f"{how:30}{share(found_by_way[how], number)}")
 
 
-def effect() -> None:
-    """ROC-AUC of the recorded baselines on all test images, and on those without a copy on another side."""
-    dataset = open_dataset(Registry().dataset("br35h"), Places.from_environment())
-    table = dataset.table
-    across = [copy for copy in pairs_of(dataset) if table.split_N[copy.first] != table.split_N[copy.second]]
-    copied = table.ids_N[sorted({row for copy in across for row in (copy.first, copy.second)})]
-    baselines = Baselines(folder=Path(__file__).parents[1] / "suites" / "baselines")
-    for path in sorted(baselines.folder.glob("*-br35h-*.json")):
-        result = baselines.load(Cell.parse(path.stem))
-        alone = ~np.isin(result.ids_N, copied)
-        whole, part = (
-            evaluate("roc_auc", result.labels_N[rows], result.scores_SNC[0][rows]).value
-            for rows in (np.ones(len(alone), dtype=bool), alone)
-        )
-        print(f"{path.stem:50} {len(alone)} test images {whole:.3f}, {alone.sum()} without a copy {part:.3f}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("figures", choices=("planted", "limits", "effect"))
+    parser.add_argument("figures", choices=("planted", "limits"))
     parser.add_argument("--seeds", type=int, default=20)
     arguments = parser.parse_args()
-    if arguments.figures == "effect":
-        effect()
-    else:
-        planted_and_found(CHANGES if arguments.figures == "planted" else LIMITS, arguments.seeds)
+    planted_and_found(CHANGES if arguments.figures == "planted" else LIMITS, arguments.seeds)
 
 
 if __name__ == "__main__":
