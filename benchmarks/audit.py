@@ -18,6 +18,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -137,7 +138,9 @@ def plant(base: Dataset, seed: int, changes: Mapping[str, Change], folder: Path)
     patients = [f"patient{row}" for row in range(len(ids))]
     truth: dict[str, set[int]] = {kind: set() for kind in KINDS}
     plants: list[tuple[str, int, int]] = []
-    originals = iter(chance.sample(range(len(ids)), count * (len(ways) + 4)))
+    drawn = chance.sample(range(len(ids)), count * (len(ways) + 4))
+    # The rest are for patients, whose second image must be on another side.
+    originals = chain(drawn, sorted(set(range(len(ids))) - set(drawn)))
     (folder / "planted").mkdir()
     for path, name in zip(base.paths, ids.copy(), strict=True):
         (folder / name).parent.mkdir(exist_ok=True)
