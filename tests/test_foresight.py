@@ -4,6 +4,7 @@ Legend: P patients, S simulated samples, C classes.
 """
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -16,12 +17,13 @@ from sklearn.metrics import cohen_kappa_score
 
 from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.judge.bounds import Piece, combine, patient_piece
+from pytest_fmtransfer.judge.compound import consistently_better
 from pytest_fmtransfer.judge.court import Court, judging
 from pytest_fmtransfer.judge.foresight import Foresight, Sample, assumed_piece, from_assumption, from_pair, weakest
-from pytest_fmtransfer.judge.power import POWER
-from pytest_fmtransfer.judge.verdicts import beats
+from pytest_fmtransfer.judge.power import POWER, shared_power
+from pytest_fmtransfer.judge.verdicts import beats, equivalent_to
 from pytest_fmtransfer.metrics import evaluate
-from tests.helpers import CANDIDATE, LAWS, REFERENCE, labels_of, result, retrained, two_columns
+from tests.helpers import CANDIDATE, LAWS, REFERENCE, labels_of, pair_on, result, retrained, sides, two_columns
 
 METRICS = ("roc_auc", "accuracy", "balanced_accuracy", "macro_recall", "quadratic_kappa")
 
@@ -196,6 +198,36 @@ def test_equivalence_needs_both_of_its_tests() -> None:
     one, both = (from_assumption(kind, sample(400, 400), Court()) for kind in ("not_worse_than", "equivalent_to"))
     assert both.detectable == pytest.approx(detectable(sample(400, 400), power=0.9))
     assert both.detectable > one.detectable
+
+
+def test_what_would_settle_it_counts_the_power_that_the_claim_needs() -> None:
+    """AUC .85 in both: with V patients' variance, P V (z(.95) + z(power))² / .03² of them."""
+    few = sample(79, 126)
+    piece = assumed_piece(few, 0.85, 0.8)
+    assert piece is not None
+    for kind, asked, needed in (("beats", 0.8, 0.8), ("beats", 0.8**0.5, 0.8**0.5), ("equivalent_to", 0.8, 0.9)):
+        quantiles = norm.ppf(0.95) + norm.ppf(needed)
+        enough = math.ceil(205 * piece.variance * (quantiles / 0.03) ** 2)
+        found = from_assumption(kind, few, Court(), power=asked)
+        assert found.answer == f"underpowered: {enough} patients would settle 0.03"
+
+
+def test_a_pair_foretells_the_patients_that_its_verdict_asks_for() -> None:
+    """Of equivalence within the dataset's margin, and of each part of a claim over two datasets."""
+    one, other = (pair_on(at, 0.05, patients=100, seed=10 * at) for at in (1, 2))
+    same = equivalent_to(*one)
+    assert same.outcome == "inconclusive"
+    assert patients_in(from_pair("equivalent_to", *one, Court()).answer) == patients_in(same.settle)
+    both = consistently_better(*sides(one, other))
+    parts = [from_pair("beats", *pair, Court(), power=shared_power(2)) for pair in (one, other)]
+    assert both.outcome == "inconclusive"
+    assert patients_in(both.settle) in [patients_in(part.answer) for part in parts]
+
+
+def patients_in(told: str) -> int:
+    found = re.search(r"(\d+) patients", told)
+    assert found is not None
+    return int(found[1])
 
 
 def test_the_weakest_part_speaks_for_the_whole() -> None:

@@ -131,6 +131,7 @@ def _foresee(
         seed_variance=sum(each.variance for each in seeds),
         delta=sample.margin,
         alpha=court.level,
+        power=power,
     )
     what = "more seeds, not more patients," if enough is None else f"{enough} {plural(sample.patient_unit)}"
     answer = f"underpowered: {what} would settle {sample.margin:g}"
