@@ -199,6 +199,16 @@ def test_without_a_chance_level_the_shuffles_are_only_to_be_beaten() -> None:
         Controls(**{name: of(getattr(sound, name)) for name in ("reference", "twin", "shortcut", "shuffled")})
     )
     assert (bool(verdict), outcomes_of(verdict)) == (True, ["supported"] * 4)
+    assert (
+        "not checked: whether shuffled labels are at chance, because what chance is in accuracy depends on the scores; "
+        "a leak is not ruled out"
+    ) in verdict.text
+    assert "not checked" not in tells_backbones_apart(sound).text
+
+
+def test_one_shuffle_says_that_chance_was_not_checked() -> None:
+    text = tells_backbones_apart(controls(shuffled=shuffled(shuffles=1))).text
+    assert "not checked: whether shuffled labels are at chance, because one shuffle has no interval" in text
 
 
 NUMBER = Published(value=0.9168, source="table 1")

@@ -179,7 +179,7 @@ def test_a_seeded_pair_at_one_seed_is_not_settled_unless_its_variance_is_on_reco
     found = from_pair("beats", *pair, Court())
     assert found.answer.startswith("training randomness not measured")
     assert not found.settled
-    recorded = from_pair("beats", *pair, Court(seed_variance=Piece(variance=1e-4, degrees=9)))
+    recorded = from_pair("beats", *pair, Court(seed_variances={("data", "knn"): Piece(variance=1e-4, degrees=9)}))
     assert recorded.answer.startswith("underpowered")
     assert recorded.detectable > found.detectable
 

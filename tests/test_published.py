@@ -145,7 +145,7 @@ def test_one_seed_settles_nothing_unless_its_variance_is_on_record(judge: Any) -
     verdict = judge(ours, number(0.5))
     assert (verdict.outcome, verdict.p) == ("inconclusive", None)
     assert verdict.reason == f"training randomness not measured: {CANDIDATE} ran at one seed"
-    with judging(Court(seed_variance=Piece(variance=1e-4, degrees=12))):
+    with judging(Court(seed_variances={("data", "knn"): Piece(variance=1e-4, degrees=12)})):
         known = judge(ours, number(0.5))
     assert known.outcome != "inconclusive"
     assert known.upper - known.lower > verdict.upper - verdict.lower

@@ -7,12 +7,14 @@ tested at the family's level without correction, because all must hold.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from pytest_fmtransfer.judge.bounds import combine, seed_piece
-from pytest_fmtransfer.judge.comparison import Comparison, own_piece, seed_piece_of
+from pytest_fmtransfer.judge.bounds import Piece, combine, seed_piece
+from pytest_fmtransfer.judge.comparison import Comparison, auc_of, own_piece, seed_piece_of
 from pytest_fmtransfer.judge.court import ALPHA, Outcome, Verdict, current
+from pytest_fmtransfer.judge.mover import Mover
 from pytest_fmtransfer.judge.power import ASSUMED_CORRELATION, against_an_equal, smallest_detectable
-from pytest_fmtransfer.judge.reading import Reading
+from pytest_fmtransfer.judge.reading import Reading, too_few_seeds
 from pytest_fmtransfer.judge.wording import scope, shortened
 from pytest_fmtransfer.metrics import metric_named
 from pytest_fmtransfer.results import Result
@@ -40,13 +42,15 @@ class Controls:
     """A learnt backbone and three cells on the same test side that should fail to learn.
 
     `twin` has random weights, `shortcut` sees what the files tell, `shuffled` is the reference trained on
-    shuffled labels, one shuffle a seed.
+    shuffled labels, one shuffle a seed. `recorded` is a variance of a single run that was recorded for the dataset
+    and regime beforehand: it stands in for what the seeds of all but the shuffles tell.
     """
 
     reference: Result
     twin: Result
     shortcut: Result
     shuffled: Result
+    recorded: Piece | None = None
 
     def tell_backbones_apart(self) -> Verdict:
         """Supported where all checks hold, refuted where one fails, inconclusive where one is not settled."""
@@ -57,18 +61,19 @@ class Controls:
 
 def tells_backbones_apart(controls: Controls) -> Verdict:
     """The verdict, not recorded by the court."""
-    reference = controls.reference
+    reference, at_chance = controls.reference, _at_chance(controls.shuffled)
     checks = [
         *(
-            _is_better(reference, control, name)
-            for name, control in (
-                ("random weights", controls.twin),
-                ("shortcut", controls.shortcut),
-                ("shuffled labels", controls.shuffled),
-            )
+            _is_better(Comparison(candidate=reference, reference=control, recorded=controls.recorded), name)
+            for name, control in (("random weights", controls.twin), ("shortcut", controls.shortcut))
         ),
-        *_at_chance(controls.shuffled),
-        _headroom(reference),
+        _is_better(
+            _AgainstShuffles(candidate=reference, reference=controls.shuffled, recorded=controls.recorded),
+            "shuffled labels",
+            lack=too_few_seeds(controls.shuffled, ALPHA),
+        ),
+        *([] if isinstance(at_chance, str) else [at_chance]),
+        _headroom(reference, controls.recorded),
     ]
     failed = [check for check in checks if check.outcome == "refuted"]
     open_ones = [check for check in checks if check.outcome == "inconclusive"]
@@ -85,6 +90,7 @@ def tells_backbones_apart(controls: Controls) -> Verdict:
     lines = [
         f"{reference.cell} tells backbones apart: {summary}",
         *(f"{check.outcome}: {check.sentence}" for check in checks),
+        *([at_chance] if isinstance(at_chance, str) else []),
         f"each at one-sided level {ALPHA:g}, margin {reference.margin:g}; all must hold",
         *scope(reference),
     ]
@@ -102,8 +108,22 @@ def tells_backbones_apart(controls: Controls) -> Verdict:
     )
 
 
-def _is_better(reference: Result, control: Result, name: str) -> Check:
-    comparison = Comparison(candidate=reference, reference=control)
+class _AgainstShuffles(Comparison):
+    """A variance on record is one of training again, not of shuffling again: the shuffles tell their own."""
+
+    @cached_property
+    def seed_pieces(self) -> tuple[Piece, ...]:
+        pieces = (seed_piece_of(self.candidate, self.recorded), seed_piece_of(self.reference))
+        return tuple(piece for piece in pieces if piece is not None)
+
+    @cached_property
+    def mover(self) -> Mover | None:
+        found = super().mover
+        return None if found is None else replace(found, reference=auc_of(self.reference))
+
+
+def _is_better(comparison: Comparison, name: str, lack: str = "") -> Check:
+    reference, control = comparison.candidate, comparison.reference
     reading = Reading(kind="beats", comparison=comparison, level=ALPHA, threshold=reference.margin)
     figures = (
         f"[{reading.limits[0]:+.4f}, {reading.limits[1]:+.4f}]"
@@ -114,32 +134,37 @@ def _is_better(reference: Result, control: Result, name: str) -> Check:
         f"{reference.cell} {reference.mean:.4f} against {name} ({control.cell}) {control.mean:.4f}: "
         f"Δ {comparison.effect:+.4f} {figures}, to lie above {reference.margin:g}"
     )
+    reason = reading.reason or lack
+    outcome: Outcome = "inconclusive" if lack else reading.outcome
     return Check(
-        name=f"not better than {name}" if reading.outcome == "refuted" else f"{name} not settled",
-        outcome=reading.outcome,
-        sentence=f"{sentence} ({reading.reason})" if reading.reason else sentence,
+        name=f"not better than {name}" if outcome == "refuted" else f"{name} not settled",
+        outcome=outcome,
+        sentence=f"{sentence} ({reason})" if reason else sentence,
     )
 
 
-def _at_chance(shuffled: Result) -> list[Check]:
-    """Whether chance lies in the t interval of the mean over shuffles; nothing for a metric without a chance level."""
+def _at_chance(shuffled: Result) -> Check | str:
+    """Whether chance lies in the t interval of the mean over shuffles; or why that was not checked."""
     chance = chance_level(shuffled)
     piece = seed_piece(shuffled.by_seed)
-    if chance is None or piece is None:
-        return []
+    if chance is None:
+        return (
+            f"not checked: whether shuffled labels are at chance, because what chance is in {shuffled.question.metric} "
+            "depends on the scores; a leak is not ruled out"
+        )
+    if piece is None:
+        return "not checked: whether shuffled labels are at chance, because one shuffle has no interval"
     bound = combine(shuffled.mean, [piece])
     lower, upper = (limit((1 - CHANCE_CONFIDENCE) / 2) for limit in (bound.lower, bound.upper))
-    return [
-        Check(
-            name="leak suspected: shuffled labels are not at chance",
-            outcome="supported" if lower - ROUNDING <= chance <= upper + ROUNDING else "refuted",
-            sentence=f"{len(shuffled.seeds)} shuffles have mean {shuffled.mean:.4f} [{lower:.4f}, {upper:.4f}], "
-            f"to hold chance, {chance:g}, at {100 * CHANCE_CONFIDENCE:g} %",
-        )
-    ]
+    return Check(
+        name="leak suspected: shuffled labels are not at chance",
+        outcome="supported" if lower - ROUNDING <= chance <= upper + ROUNDING else "refuted",
+        sentence=f"{len(shuffled.seeds)} shuffles have mean {shuffled.mean:.4f} [{lower:.4f}, {upper:.4f}], "
+        f"to hold chance, {chance:g}, at {100 * CHANCE_CONFIDENCE:g} %",
+    )
 
 
-def _headroom(reference: Result) -> Check:
+def _headroom(reference: Result, recorded: Piece | None) -> Check:
     """Room above the reference for the smallest difference to another backbone that could be shown."""
     piece = own_piece(reference)
     best = metric_named(reference.question.metric).best
@@ -149,7 +174,7 @@ def _headroom(reference: Result) -> Check:
             name="headroom not known", outcome="inconclusive", sentence="too few patients to know the headroom"
         )
     pieces = [against_an_equal(piece)]
-    if (seeds := seed_piece_of(reference)) is not None:
+    if (seeds := seed_piece_of(reference, recorded)) is not None:
         pieces.append(replace(seeds, variance=2 * seeds.variance))
     detectable = smallest_detectable(combine(0.0, pieces), ALPHA)
     return Check(

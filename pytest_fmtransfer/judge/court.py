@@ -4,14 +4,15 @@ A test's verdicts belong to a family whose size the suite declares; the plugin e
 test, so that `candidate.beats(reference)` inside it knows its level. Outside, the family is the claim alone.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # collecting a suite reads this module, and imports no numpy
     from pytest_fmtransfer.judge.bounds import Piece
+    from pytest_fmtransfer.results import Result
 
 Outcome = Literal["supported", "refuted", "inconclusive"]
 
@@ -66,20 +67,28 @@ class Court:
     """`alpha` is the one-sided level of the family in (0, .5), `family_size` the claims declared in it.
 
     `telling` is the verdict on whether the dataset and regime in question can tell backbones apart, None where
-    the controls have not been run. `seed_variance` is that of a single run, recorded beforehand for the dataset
-    and regime with its degrees of freedom.
+    the controls have not been run. `seed_variances` are those of a single run, recorded beforehand with their degrees
+    of freedom, by dataset and regime.
     """
 
     alpha: float = ALPHA
     family_size: int = 1
     record: Callable[[Verdict], None] = _forget
     telling: Verdict | None = None
-    seed_variance: "Piece | None" = None
+    seed_variances: "Mapping[tuple[str, str], Piece]" = field(default_factory=dict)
 
     @property
     def level(self) -> float:
         """The one-sided level of a single claim (Bonferroni)."""
         return self.alpha / self.family_size
+
+    def seed_variance(self, *results: "Result") -> "Piece | None":
+        """What is on record for those of the results that depend on their seed.
+
+        None where nothing is, or where they are of several datasets or regimes, which have no variance in common.
+        """
+        seeded = {(result.cell.dataset, result.cell.regime) for result in results if result.seeded}
+        return self.seed_variances.get(seeded.pop()) if len(seeded) == 1 else None
 
 
 _ALONE = Court()

@@ -67,7 +67,8 @@ def from_pair(kind: str, candidate: Result, reference: Result, court: Court, *, 
 
     Raises InvalidInput when they do not score the same images alike.
     """
-    pair = Comparison(candidate=candidate, reference=reference, recorded=court.seed_variance)
+    recorded = court.seed_variance(candidate, reference)
+    pair = Comparison(candidate=candidate, reference=reference, recorded=recorded)
     sample = Sample(
         metric=candidate.question.metric,
         margin=candidate.margin,

@@ -74,7 +74,7 @@ def _judge(kind: str, result: Result, published: Published, margin: float) -> Ve
     """The difference is ours minus theirs as it stands, also for a loss. With a margin it must lie on both sides."""
     court = current()
     reason = too_few_patients(kind, patients_by_class(result))
-    if not reason and court.seed_variance is None:
+    if not reason and court.seed_variance(result) is None:
         reason = too_few_seeds(result, court.level)
     uninformed, mark = uninformative(kind, court)
     reason = reason or uninformed
@@ -139,7 +139,7 @@ def _patients_to_theirs(result: Result, published: Published) -> float:
 def _seed_pieces(result: Result, published: Published) -> list[Piece]:
     """Theirs, of which only a spread is known, with a degree of freedom less than runs but at least one, and ours."""
     theirs = Piece(variance=published.seed_variance, degrees=max(1, published.runs - 1))
-    ours = seed_piece_of(result, current().seed_variance)
+    ours = seed_piece_of(result, current().seed_variance(result))
     return [theirs] if ours is None else [theirs, ours]
 
 

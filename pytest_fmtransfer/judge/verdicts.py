@@ -46,8 +46,9 @@ def equivalent_to(candidate: Result, reference: Result, margin: float | None = N
 
 
 def compare(candidate: Result, reference: Result) -> Comparison:
-    """A comparison that knows the seed variance the court has on record."""
-    return Comparison(candidate=candidate, reference=reference, recorded=current().seed_variance)
+    """A comparison that knows the seed variance the court has on record for the dataset and regime."""
+    recorded = current().seed_variance(candidate, reference)
+    return Comparison(candidate=candidate, reference=reference, recorded=recorded)
 
 
 def margin_of(candidate: Result, margin: float | None, kind: str) -> float:

@@ -9,6 +9,7 @@ from pytest_fmtransfer.catalog.specs import RANDOM, SHUFFLED
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.plugin.marks import Case, claim_of
+from pytest_fmtransfer.plugin.on_record import seed_variances
 from pytest_fmtransfer.plugin.options import Settings, settings_of
 
 if TYPE_CHECKING:
@@ -65,9 +66,12 @@ def measure_controls(item: pytest.Item, case: Case) -> "Controls":
     from pytest_fmtransfer.judge.controls import Controls
     from pytest_fmtransfer.plugin.measuring import measure
 
-    cells = control_cells(case, settings_of(item.config).registry)
+    registry = settings_of(item.config).registry
+    cells = control_cells(case, registry)
+    own = cells[0]
+    recorded = seed_variances([own], registry).get((own.dataset, own.regime))
     reference, twin, shortcut, shuffled = (measure(item, cell) for cell in cells)
-    return Controls(reference=reference, twin=twin, shortcut=shortcut, shuffled=shuffled)
+    return Controls(reference=reference, twin=twin, shortcut=shortcut, shuffled=shuffled, recorded=recorded)
 
 
 def tell(item: pytest.Item, case: Case) -> "Verdict":

@@ -2,22 +2,19 @@
 
 import json
 from collections.abc import Generator
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import pytest
 
 from pytest_fmtransfer.availability import Missing
-from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.plugin.collection import TELLING, cells_of
 from pytest_fmtransfer.plugin.families import family_of
 from pytest_fmtransfer.plugin.fixtures import baselines_of
-from pytest_fmtransfer.plugin.marks import Case, case_of, claim_of
+from pytest_fmtransfer.plugin.marks import case_of, claim_of
 from pytest_fmtransfer.plugin.measuring import MEASURED, available
 from pytest_fmtransfer.plugin.obtained import keep_obtained
+from pytest_fmtransfer.plugin.on_record import seed_variances
 from pytest_fmtransfer.plugin.options import settings_of
-
-if TYPE_CHECKING:
-    from pytest_fmtransfer.judge.bounds import Piece
 
 PROPERTY = "fmtransfer"  # the name under which an item's row travels in user_properties
 
@@ -66,7 +63,7 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
             family_size=claim.family_size,
             record=reached.append,
             telling=telling,
-            seed_variance=recorded_seed_variance(case, settings_of(item.config).registry),
+            seed_variances=seed_variances((*case.cells, *case.references), settings_of(item.config).registry),
         )
         with judging(court):
             outcome = yield
@@ -102,14 +99,3 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
         "look into it, then correct fm_claim(expected=...)",
         pytrace=False,
     )
-
-
-def recorded_seed_variance(case: Case, registry: Registry) -> "Piece | None":
-    """Of a single run, where the regime's row has one for the case's dataset."""
-    from pytest_fmtransfer.judge.bounds import Piece
-
-    datasets = {cell.dataset for cell in case.cells}
-    recorded = registry.regime(case.cells[0].regime).seed_variances
-    if len(datasets) > 1 or (known := recorded.get(case.cells[0].dataset)) is None:
-        return None
-    return Piece(variance=known.variance, degrees=known.degrees)

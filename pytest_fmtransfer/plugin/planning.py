@@ -21,9 +21,9 @@ from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import BaselineError
 from pytest_fmtransfer.plugin.collection import cells_of, controls_of, fixtures_of
 from pytest_fmtransfer.plugin.fixtures import baselines_of
-from pytest_fmtransfer.plugin.judging import recorded_seed_variance
 from pytest_fmtransfer.plugin.marks import Case, case_of, claim_of
 from pytest_fmtransfer.plugin.measuring import available
+from pytest_fmtransfer.plugin.on_record import seed_variances
 from pytest_fmtransfer.plugin.options import settings_of
 from pytest_fmtransfer.work import Tally, counting
 
@@ -222,7 +222,7 @@ def _foreseen(item: pytest.Item, planner: "Planner") -> "PlannedClaim | None":
         return None
     size = claim_of(item).family_size
     registry = settings_of(item.config).registry
-    court = Court(family_size=size, seed_variance=recorded_seed_variance(case, registry))
+    court = Court(family_size=size, seed_variances=seed_variances((*case.cells, *case.references), registry))
     return PlannedClaim(
         test=f"{getattr(item, 'originalname', item.name)}[{case.id}]",
         family_size=size,
