@@ -26,7 +26,7 @@ from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.cell_result import CellResult, tolerance_of
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
-from pytest_fmtransfer.errors import Unavailable
+from pytest_fmtransfer.errors import InvalidInput, Unavailable
 from pytest_fmtransfer.features import FeatureKey, feature_key, load_features, subject_of
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.results import Cost, Question, Result
@@ -45,11 +45,13 @@ def transfer(
 
     `seeds` are by default 0 to 19 on shuffled labels, one shuffle a seed, and 0 elsewhere. `registry` is the
     catalogue to look names up in, by default our own and that of entry points; `places` are by default what the
-    environment says. Raises UnknownName for a name nobody registered, Unavailable with the remedy when weights,
-    data or the regime are not here, UnreadableImage, CheckpointMismatch or DatasetError for files that are not as
-    they should be, and DatasetError for a dataset in which an audit finds something severe that its row does not
-    acknowledge.
+    environment says. Raises InvalidInput for no seed at all, UnknownName for a name nobody registered, Unavailable
+    with the remedy when weights, data or the regime are not here, UnreadableImage, CheckpointMismatch or DatasetError
+    for files that are not as they should be, and DatasetError for a dataset in which an audit finds something severe
+    that its row does not acknowledge.
     """
+    if seeds is not None and not seeds:
+        raise InvalidInput("seeds=() asks for no run; give at least one, seeds=(0,), or leave `seeds` out")
     registry = registry or Registry()
     places = places or Places.from_environment()
     state = ready(cell, registry, places)
@@ -149,7 +151,8 @@ def ask(
         forward_dtype=registry.profile(profile).forward_dtype,
     )
     seeded = regime.seeded or dataset.spec.shuffled
-    chosen_seeds = seeds or (tuple(range(SHUFFLES)) if dataset.spec.shuffled else (0,))
+    default = tuple(range(SHUFFLES)) if dataset.spec.shuffled else (0,)
+    chosen_seeds = default if seeds is None else seeds
     subject = _subject(spec, dtype, places)
     features = feature_key(dataset, spec, dtype, places)
     metrics = sorted(f"metrics/{file.name}" for file in (Path(__file__).parent / "metrics").glob("*.py"))

@@ -108,6 +108,20 @@ class Baselines:
             _write(self.pair(result.cell), dated)
             _remove(self.obtained(result.cell))
 
+    def check_seeds(self, result: Result) -> None:
+        """Raises BaselineError where a result ran at fewer seeds than its cell's baseline has: writing it would lose
+        what tells drift from training randomness.
+        """
+        try:
+            recorded = len(self.load(result.cell).seeds)
+        except BaselineError:  # none, or one that is lost already
+            return
+        if len(result.seeds) < recorded:
+            raise BaselineError(
+                f"{result.cell} ran at {len(result.seeds)} of the {recorded} seeds that its baseline has; record all "
+                "of them again, where it can be run: its test with --fm-update=changed"
+            )
+
     def keep_obtained(self, result: Result) -> None:
         """Let a result wait beside its cell's baseline."""
         dated = self._dated(result)

@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_fmtransfer.baselines import Baselines
 from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.catalog.specs import SHUFFLES
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.cell_result import CellResult, tolerance_of
 from pytest_fmtransfer.errors import BaselineError
@@ -23,7 +24,8 @@ def collect(cell: Cell, folder: Path, *, profile: str, registry: Registry) -> Ce
     """The exported result of a cell in a folder of one profile.
 
     Raises BaselineError, with the remedy, for a result that is absent or damaged, or that is of another cell,
-    another profile or another declaration than `registry` has. Raises UnknownName for a name that it has not.
+    another profile or another declaration than `registry` has, or of too few shuffles.
+    Raises UnknownName for a name that it has not.
     """
     exports = Baselines(folder=folder)
     if not exports.has(cell):
@@ -42,6 +44,11 @@ def collect(cell: Cell, folder: Path, *, profile: str, registry: Registry) -> Ce
         raise BaselineError(
             f"the exported result of {cell} in {folder} is about something else than is declared here: "
             f"{'; '.join(differences)}; {AGAIN}, from this version of the project"
+        )
+    if registry.dataset(cell.dataset).shuffled and len(stored.seeds) < SHUFFLES:
+        raise BaselineError(
+            f"the exported result of {cell} in {folder} is of {len(stored.seeds)} shuffled labellings, and what chance "
+            f"is cannot be told from fewer than {SHUFFLES}; {AGAIN}"
         )
     kept: dict[str, Any] = {field.name: getattr(stored, field.name) for field in fields(Result)}
     kept |= {"origin": "collected", "margin": registry.dataset(cell.dataset).margin}

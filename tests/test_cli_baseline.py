@@ -206,6 +206,21 @@ def test_one_that_cannot_be_used_leaves_all_as_they_are(stored: Baselines, capsy
     assert {path: path.read_bytes() for path in stored.folder.iterdir()} == before
 
 
+def test_one_seed_never_replaces_ten(stored: Baselines, capsys: pytest.CaptureFixture[str]) -> None:
+    stored.write(retrained(CELL, *[1.0] * 10))
+    for cell, obtained in ((CELL, retrained(CELL, 2.0)), (OTHER, result(OTHER, 2.0))):
+        assert obtained.cell.id == cell
+        stored.keep_obtained(obtained)
+    before = {path: path.read_bytes() for path in stored.folder.iterdir()}
+    said = complaint(capsys, "accept", OTHER, CELL)
+    assert f"{CELL} ran at 1 of the 10 seeds that its baseline has" in said
+    assert "record all of them again, where it can be run: its test with --fm-update=changed" in said
+    assert {path: path.read_bytes() for path in stored.folder.iterdir()} == before
+    stored.keep_obtained(retrained(CELL, *[2.0] * 10))
+    assert "accepted" in told(capsys, "accept", CELL)
+    assert len(stored.load(Cell.parse(CELL)).seeds) == 10
+
+
 def test_nothing_is_accepted_on_ci(
     stored: Baselines, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,17 @@ def test_the_tolerance_is_the_regimes(folder: Path, registry: Registry) -> None:
     assert collected(folder, PROBE).tolerance == tolerance_of(registry.regime("linear_probe"))
 
 
+def test_too_few_shuffles_are_refused(tmp_path: Path) -> None:
+    shuffled = Cell("mobilenetv2", "br35h.shuffled", "knn")
+    whole = as_declared(shuffled.id, 0.0)
+    few = replace(whole, scores_SNC=whole.scores_SNC[:19], seeds=whole.seeds[:19], chosen=whole.chosen[:19])
+    Baselines(folder=tmp_path).write(few)
+    said = refused(tmp_path, cell=shuffled)
+    assert "is of 19 shuffled labellings, and what chance is cannot be told from fewer than 20" in said
+    Baselines(folder=tmp_path).write(whole)
+    assert len(collected(tmp_path, shuffled).seeds) == 20
+
+
 def test_every_verb_works(folder: Path) -> None:
     better, worse = collected(folder, PROBE), collected(folder)
     assert better.beats(worse)

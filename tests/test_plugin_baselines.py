@@ -1,8 +1,10 @@
 """Baselines through the plugin: recorded, held against, stale, accepted; never pruned, never recorded on CI."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pytest_fmtransfer import Cell, Places, transfer
@@ -28,6 +30,39 @@ def recorded(suite: pytest.Pytester, places: Places) -> Path:
     stored = Baselines(folder=suite.path / "baselines", locks=places.store / "locks")
     stored.write(transfer(Cell.parse(CELL), places=places))
     return stored.pair(Cell.parse(CELL)).record
+
+
+TUNED = """
+from pytest_fmtransfer.catalog.specs import KnnSettings, RegimeSpec
+
+
+def pytest_fmtransfer_register(registry):
+    registry.register(
+        RegimeSpec(
+            name="tuned", settings=KnnSettings(), seeded=True, tolerance=1e-3, metric_tolerance=1e-6, summary=""
+        )
+    )
+"""
+
+
+def test_a_regime_that_depends_on_its_seed_is_recorded_at_ten_or_as_many_as_before(
+    suite: pytest.Pytester, places: Places
+) -> None:
+    suite.makeconftest(TUNED)
+    source = suite.path / "test_suite.py"
+    source.write_text(source.read_text().replace("'knn'", "'tuned'"))
+    stored = Baselines(folder=suite.path / "baselines", locks=places.store / "locks")
+    cell = Cell.parse("shortcut.metadata-br35h-tuned")
+    suite.runpytest("--fm-update=new").assert_outcomes(passed=1)
+    ten = stored.load(cell)
+    assert ten.seeds == tuple(range(10))
+    moved_SNC = np.concatenate([ten.scores_SNC, ten.scores_SNC[:2]])[..., ::-1]
+    stored.write(replace(ten, scores_SNC=moved_SNC, seeds=tuple(range(12)), chosen=ten.chosen + ten.chosen[:2]))
+    suite.runpytest().assert_outcomes(failed=1)
+    suite.runpytest("--fm-update=changed").assert_outcomes(passed=1)
+    again = stored.load(cell)
+    assert again.seeds == tuple(range(12))
+    assert again.by_seed[0] == ten.by_seed[0]
 
 
 def edit(record: Path, *path: str, value: object, sealed: bool = False) -> None:

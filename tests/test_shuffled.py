@@ -104,6 +104,11 @@ def test_a_seed_has_the_same_scores_alone_as_among_the_twenty(small: Places, tmp
     np.testing.assert_array_equal(alone.scores_SNC, twenty.scores_SNC[[3]])
 
 
+def test_no_seed_at_all_is_no_default(small: Places) -> None:
+    with pytest.raises(InvalidInput, match=r"give at least one, seeds=\(0,\), or leave `seeds` out"):
+        transfer(SHUFFLED, seeds=(), registry=REGISTRY, places=small)
+
+
 def test_a_further_seed_is_a_further_shuffle(small: Places) -> None:
     further = transfer(SHUFFLED, seeds=(20,), registry=REGISTRY, places=small)
     twenty = transfer(SHUFFLED, registry=REGISTRY, places=small)

@@ -89,7 +89,10 @@ def _accept(arguments: argparse.Namespace, stored: Baselines) -> int:
     waiting, none = stored.waiting(), f"no obtained result waits in {stored.folder}"
     cells = waiting if arguments.all else [_known(name, waiting, none) for name in arguments.cells]
     # All are read before any is written: one that cannot be used leaves the others as they are.
-    for obtained in [stored.load_obtained(cell) for cell in dict.fromkeys(cells)]:
+    found_there = [stored.load_obtained(cell) for cell in dict.fromkeys(cells)]
+    for obtained in found_there:
+        stored.check_seeds(obtained)
+    for obtained in found_there:
         stored.write(obtained)
         found = f"{obtained.question.metric} {obtained.mean:.4f}"
         print(f"accepted {obtained.cell}: {found}; commit {stored.pair(obtained.cell).record} and .npz")

@@ -84,9 +84,29 @@ def _baseline(request: pytest.FixtureRequest, cell: Cell, candidate: "CellResult
     stored = baselines_of(request.node)
     update = settings_of(request.config).update
     if update == "all" or (update and not stored.has(cell)) or (update == "changed" and _moved(stored, candidate)):
-        stored.write(candidate)
+        recorded = _at_enough_seeds(stored, candidate)
+        stored.check_seeds(recorded)
+        stored.write(recorded)
     request.node.stash[HELD] = (stored, candidate)
     return stored.load(cell)
+
+
+def _at_enough_seeds(stored: "Baselines", candidate: "CellResult") -> "Result":
+    """What is recorded of a regime that depends on its seed: all seeds of its baseline, and no fewer than drift takes.
+
+    A result that cannot be run again is recorded as it is.
+    """
+    from pytest_fmtransfer.errors import BaselineError
+    from pytest_fmtransfer.judge.drift import FEWEST_RECORDED
+
+    if not candidate.seeded or candidate.rerun is None:
+        return candidate
+    try:
+        recorded = stored.load(candidate.cell).seeds
+    except BaselineError:  # none yet, or one that is damaged
+        recorded = ()
+    seeds = recorded if len(recorded) >= FEWEST_RECORDED else tuple(range(FEWEST_RECORDED))
+    return candidate if len(candidate.seeds) >= len(seeds) else candidate.rerun(seeds)
 
 
 def baselines_of(item: pytest.Item) -> "Baselines":

@@ -46,6 +46,8 @@ class Estimate:
 def compared(effort: Mapping[str, Any]) -> str:
     """Estimated against actual, of a report's `effort`."""
     estimated, actual = effort["estimated"], effort["actual"]
+    if not (estimated["cells"] or actual["forward_passes"] or actual["seconds"]):
+        return "Nothing had to be computed: every result was in the store."
     told = roughly(duration(estimated["seconds"]), estimated["seconds_at_least"])
     return (
         f"Estimated {told} and {estimated['forward_passes']:,} forward passes; took {duration(actual['seconds'])} and "
