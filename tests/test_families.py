@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_fmtransfer.judge.court import Court, judging
 from pytest_fmtransfer.judge.families import holm
+from pytest_fmtransfer.judge.power import shared_power
 from pytest_fmtransfer.judge.verdicts import beats
 from pytest_fmtransfer.reports.rows import gather, verdict_row
 from tests.helpers import CANDIDATE, LAWS, REFERENCE, result, retrained
@@ -66,6 +67,30 @@ def test_a_family_on_figures_worked_by_hand() -> None:
     """.01 × 4, .02 × 3, .04 × 2; the fourth claim was skipped. Then .011 × 2 is below .01 × 3, which holds for both."""
     assert holm([0.04, 0.01, 0.02], 4) == pytest.approx([0.08, 0.04, 0.06])
     assert holm([0.011, 0.01], 3) == pytest.approx([0.03, 0.03])
+
+
+@pytest.mark.parametrize(
+    ("values", "size", "adjusted"),
+    [
+        # .005 × 5, .01 × 4, .0103 × 3, which is below that, .03 × 2, and .04 × 1, which is below that.
+        ([0.01, 0.04, 0.03, 0.005, 0.0103], 5, [0.04, 0.06, 0.06, 0.025, 0.04]),
+        ([0.005, 0.01, 0.0103, 0.03, 0.04], 5, [0.025, 0.04, 0.04, 0.06, 0.06]),
+        ([0.5, 0.9], 2, [1.0, 1.0]),
+        ([0.02, 0.02, 0.02], 3, [0.06, 0.06, 0.06]),
+        ([0.03], 1, [0.03]),
+        # Of six declared, two gave a p-value: times 6 and 5.
+        ([0.03, 0.001], 6, [0.15, 0.006]),
+        ([], 4, []),
+    ],
+)
+def test_holms_table(values: list[float], size: int, adjusted: list[float]) -> None:
+    assert holm(values, size) == pytest.approx(adjusted)
+
+
+@pytest.mark.parametrize(("claims", "each"), [(1, 0.8), (2, 0.894427191), (3, 0.928317767), (7, 0.968625151)])
+def test_claims_that_must_all_hold_share_the_power(claims: int, each: float) -> None:
+    assert shared_power(claims) == pytest.approx(each)
+    assert shared_power(claims) ** claims == pytest.approx(0.8)
 
 
 def test_more_claims_than_were_declared_are_refused() -> None:
