@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from pytest_fmtransfer.baselines import Baselines
+from tests.helpers import as_declared
+
 SHORTCUT = 'backbones=["shortcut.metadata"], datasets=["br35h"], regimes=["knn", "linear_probe"]'
 
 
@@ -127,3 +130,19 @@ def test_two_workers_write_the_same_report_as_none(pytester: pytest.Pytester) ->
         pytester.runpytest_subprocess("-n", workers, *reports).assert_outcomes(passed=2)
     for kind in kinds:
         assert (pytester.path / f"{kind}0").read_bytes() == (pytester.path / f"{kind}2").read_bytes()
+
+
+def test_a_dataset_used_in_spite_of_an_audit_says_so_in_its_verdicts(pytester: pytest.Pytester) -> None:
+    """Synthetic scores under the name of a dataset whose row acknowledges what an audit found."""
+    cells = 'backbones=["shortcut.metadata"], datasets=["br35h.naive"], regimes=["linear_probe"]'
+    suite(pytester, "", "assert not candidate.beats(reference)", cells=cells)
+    source = pytester.path / "test_suite.py"
+    source.write_text(source.read_text().replace("metadata-br35h-knn", "metadata-br35h.naive-knn"))
+    for regime, signal in (("linear_probe", 3.0), ("knn", 0.5)):
+        made = as_declared(f"shortcut.metadata-br35h.naive-{regime}", signal)
+        Baselines(folder=pytester.path / "out").write(made)
+    result = pytester.runpytest("--fm-collect=out")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*an audit found exact copies across sides, and the dataset's row acknowledges it: a demonstration of what*"]
+    )

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_fmtransfer.judge.compound import ranks_above
 from pytest_fmtransfer.judge.court import Court, judging
+from pytest_fmtransfer.judge.published import Published, consistent_with
 from pytest_fmtransfer.judge.verdicts import beats
 from tests.helpers import CANDIDATE, LAWS, REFERENCE, result, retrained
 
@@ -79,6 +81,19 @@ def test_a_unit_that_is_not_the_patient_is_an_assumption(unit: str, assumed: str
     verdict = beats(one, one)
     assert f"120 images of 120 {assumed}" in verdict.text
     assert f"assumes independent {assumed}" in verdict.text
+
+
+def test_what_an_audit_found_and_a_row_acknowledges_stands_in_every_text() -> None:
+    found = {"patients_on_two_sides": "the publisher's own split"}
+    line = "an audit found patients on two sides, and the dataset's row acknowledges it: the publisher's own split"
+    one, other = result(CANDIDATE, 2.0), result(REFERENCE, 0.3)
+    number = Published(value=0.9, source="table 1")
+    with judging(Court(acknowledged={"data": found, "other": {"class_small": "no more is there"}})):
+        texts = [each.text for each in (beats(one, other), ranks_above(one, other), consistent_with(one, number, 0.1))]
+    for text in texts:
+        assert text.count(line) == 1
+        assert "no more is there" not in text
+    assert "an audit found" not in beats(one, other).text
 
 
 def test_a_reason_does_not_hide_the_figures_and_says_what_is_needed() -> None:

@@ -68,7 +68,8 @@ class Court:
 
     `telling` is the verdict on whether the dataset and regime in question can tell backbones apart, None where
     the controls have not been run. `seed_variances` are those of a single run, recorded beforehand with their degrees
-    of freedom, by dataset and regime.
+    of freedom, by dataset and regime. `acknowledged` are, by dataset, the severe findings of an audit that it is used
+    in spite of, each with the reason: every verdict on it says so.
     """
 
     alpha: float = ALPHA
@@ -76,6 +77,7 @@ class Court:
     record: Callable[[Verdict], None] = _forget
     telling: Verdict | None = None
     seed_variances: "Mapping[tuple[str, str], Piece]" = field(default_factory=dict)
+    acknowledged: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def level(self) -> float:

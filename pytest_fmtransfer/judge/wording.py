@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pytest_fmtransfer.judge.comparison import Comparison
-from pytest_fmtransfer.judge.court import Court, Verdict
+from pytest_fmtransfer.judge.court import Court, Verdict, current
 from pytest_fmtransfer.judge.power import POWER, both_ways, patients_to_settle
 from pytest_fmtransfer.judge.reading import Reading
 from pytest_fmtransfer.metrics import absent_labels
@@ -88,6 +88,8 @@ def scope(result: Result) -> list[str]:
         lines.append(f"assumes independent {plural(result.patient_unit)}: the dataset names no patients")
     if result.labels_N.ndim > 1 and (absent := absent_labels(result.labels_N, result.classes)):
         lines.append(f"counts 0.5 in every cell, because no image or every image bears it: {', '.join(absent)}")
+    for finding, reason in current().acknowledged.get(result.cell.dataset, {}).items():
+        lines.append(f"an audit found {finding.replace('_', ' ')}, and the dataset's row acknowledges it: {reason}")
     return lines
 
 

@@ -59,11 +59,13 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
     outcome: object = None
     failure: AssertionError | None = None
     try:
+        registry = settings_of(item.config).registry
         court = Court(
             family_size=claim.family_size,
             record=reached.append,
             telling=telling,
-            seed_variances=seed_variances((*case.cells, *case.references), settings_of(item.config).registry),
+            seed_variances=seed_variances((*case.cells, *case.references), registry),
+            acknowledged={cell.dataset: registry.dataset(cell.dataset).acknowledged for cell in case.cells},
         )
         with judging(court):
             outcome = yield
