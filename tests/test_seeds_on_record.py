@@ -15,7 +15,7 @@ from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import KnnSettings, RegimeSpec, SeedVariance
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.judge.bounds import Piece, combine
-from pytest_fmtransfer.judge.comparison import Comparison, auc_of
+from pytest_fmtransfer.judge.comparison import Comparison, auc_of, own_piece, seed_piece_of
 from pytest_fmtransfer.judge.compound import consistently_better
 from pytest_fmtransfer.judge.controls import Controls, tells_backbones_apart
 from pytest_fmtransfer.judge.court import Court, judging
@@ -52,6 +52,23 @@ def test_runs_of_both_sides_share_one_recorded_piece() -> None:
     assert pair.seed_pieces == (Piece(variance=pytest.approx(1.5e-4), degrees=9),)
     unseeded = Comparison(candidate=one, reference=result(REFERENCE, 0.5), recorded=RECORDED)
     assert unseeded.seed_pieces == (Piece(variance=pytest.approx(1e-4), degrees=9),)
+
+
+def test_a_result_of_several_runs_has_its_share_of_the_record() -> None:
+    """Of four runs the mean varies by a quarter of 1e-4; a regime without a seed by nothing."""
+    four = retrained(CANDIDATE, 1.0, 1.1, 1.2, 1.3)
+    assert seed_piece_of(four, RECORDED) == Piece(variance=pytest.approx(2.5e-5), degrees=9)
+    assert seed_piece_of(result(CANDIDATE, 1.0), RECORDED) is None
+    patients = own_piece(four)
+    assert patients is not None
+    assert auc_of(four, RECORDED).variance == pytest.approx(patients.variance + 2.5e-5)
+
+
+def test_the_limit_of_a_perfect_auc_is_that_of_the_smaller_class() -> None:
+    labels_N = labels_of(60, 25)
+    perfect = make_result(CANDIDATE, labels_N, 3 * np.eye(2)[labels_N])
+    assert auc_of(perfect).fewest == 25
+    assert auc_of(perfect).limits(0.05)[0] == pytest.approx(0.05 ** (1 / 25))
 
 
 def test_a_verdict_on_one_seed_has_the_degrees_of_both_pieces() -> None:
