@@ -4,6 +4,7 @@ What is judged is synthetic.
 """
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from pytest_fmtransfer.judge.comparison import Comparison, auc_of, own_piece, se
 from pytest_fmtransfer.judge.compound import consistently_better
 from pytest_fmtransfer.judge.controls import Controls, tells_backbones_apart
 from pytest_fmtransfer.judge.court import Court, judging
+from pytest_fmtransfer.judge.power import smallest_detectable
 from pytest_fmtransfer.judge.verdicts import beats
 from pytest_fmtransfer.plugin.on_record import seed_variances
 from pytest_fmtransfer.results import Result
@@ -162,6 +164,26 @@ def test_the_record_says_nothing_of_how_shuffles_vary(metric: str) -> None:
         lower = min(lower, replace(mover, candidate=auc_of(reference, recorded)).lower(0.05))
     [line] = [line for line in told.text.splitlines() if "against shuffled labels" in line]
     assert f"[{lower:+.4f}, " in line
+
+
+def test_headroom_counts_the_seeds_of_both_backbones() -> None:
+    """Another backbone as good has as much variance from its seeds as the reference."""
+    record = Piece(variance=1e-4, degrees=9)
+    told = tells_backbones_apart(controls(recorded=record))
+    patients = own_piece(controls().reference)
+    assert patients is not None
+    pieces = [Piece(variance=0.4 * patients.variance, degrees=149), Piece(variance=2e-4, degrees=9)]
+    assert f"more than the {smallest_detectable(combine(0.0, pieces), 0.05):.4f} that could be shown" in told.text
+
+
+def test_chance_is_looked_for_in_the_99_percent_interval_of_the_shuffles() -> None:
+    values = controls().shuffled.by_seed
+    half = 2.8609 * float(np.std(values, ddof=1)) / math.sqrt(20)  # t(.995, 19)
+    mean = float(np.mean(values))
+    assert (
+        f"[{mean - half:.4f}, {mean + half:.4f}], to hold chance, 0.5, at 99 %"
+        in tells_backbones_apart(controls()).text
+    )
 
 
 def test_one_shuffle_is_too_few_whatever_is_on_record() -> None:

@@ -76,8 +76,8 @@ class Court:
     family_size: int = 1
     record: Callable[[Verdict], None] = _forget
     telling: Verdict | None = None
-    seed_variances: "Mapping[tuple[str, str], Piece]" = field(default_factory=dict)
-    acknowledged: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    seed_variances: "Mapping[tuple[str, str], Piece]" = field(default_factory=dict[tuple[str, str], "Piece"])
+    acknowledged: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
 
     @property
     def level(self) -> float:

@@ -65,7 +65,7 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
             record=reached.append,
             telling=telling,
             seed_variances=seed_variances((*case.cells, *case.references), registry),
-            acknowledged={cell.dataset: registry.dataset(cell.dataset).acknowledged for cell in case.cells},
+            acknowledged={cell.dataset: {**registry.dataset(cell.dataset).acknowledged} for cell in case.cells},
         )
         with judging(court):
             outcome = yield
