@@ -195,6 +195,8 @@ def test_what_would_settle_it_counts_our_patients_only() -> None:
     assert above_published(OURS, published).settle == (
         f"would settle it: {enough} patients in the test side (it has 200), for a true difference of 0.02"
     )
+    enough = patients_to_settle(**known, seed_variance=variance / 100 + 1e-6, delta=0.015, power=0.9)
+    assert consistent_with(OURS, published, 0.015).settle.startswith(f"would settle it: {enough} patients")
     unsure = consistent_with(OURS, number(OURS.mean, spread=0.05))
     assert unsure.settle.startswith("would settle it: no number of patients, but more seeds or a published number")
     assert unsure.settle in unsure.text
