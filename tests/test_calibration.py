@@ -158,7 +158,7 @@ def test_the_page_says_how_many_lie_outside() -> None:
     narrow = Coin(band=Band(high=0.1))
     counts = {repr(narrow): run_block(narrow, 0, 1_000)[0]}
     table = tabulated(Section(heading="Coins", text="", studies=[narrow]), counts, 1_000)
-    assert "1 figures of 1,000 trials each, 1 outside its band" in summary([table], 1_000)
+    assert "1 figures of 1,000 trials or more, 1 outside its band" in summary([table], 1_000)
     assert "| a coin | **." in table.markdown
     assert "heads: ≤ .1" in table.markdown
 

@@ -11,6 +11,7 @@ import argparse
 import os
 import re
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,9 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--only", default="", metavar="PATTERN", help="a regular expression, found in 'heading: row'")
-    parser.add_argument("--trials", type=int, default=TRIALS, help=f"of each study (default {TRIALS:,})")
+    parser.add_argument(
+        "--trials", type=int, default=TRIALS, help=f"of each study (default {TRIALS:,}; of some several times as many)"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (default: one a core)")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     arguments = parser.parse_args()
@@ -47,8 +50,11 @@ def main() -> int:
         parser.error(
             f"no row matches {arguments.only!r}; --only is found in a table's heading and a row's first column"
         )
-    counts = run_all([study for section in sections for study in section.studies], trials, arguments.jobs, KEPT)
-    tables = [tabulated(section, counts, trials) for section in sections]
+    counts: dict[str, Counter[str]] = {}
+    for times in sorted({section.times for section in sections}):
+        studies = [study for section in sections if section.times == times for study in section.studies]
+        counts |= run_all(studies, times * trials, arguments.jobs, KEPT)
+    tables = [tabulated(section, counts, section.times * trials) for section in sections]
     if arguments.write:
         PAGE.write_text(page(tables, trials), encoding="utf-8")
     else:

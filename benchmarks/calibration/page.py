@@ -95,7 +95,7 @@ def summary(tables: Sequence[Table], trials: int) -> str:
     found_out = variants - sum(len(table.outside) for table in wrong)
     count = sum(len(row) for table in right for row in table.rows.values())
     lines = [
-        f"{count} figures of {trials:,} trials each, {len(outside) or 'none'} outside its band. "
+        f"{count} figures of {trials:,} trials or more, {len(outside) or 'none'} outside its band. "
         f"{variants} variants that are wrong on purpose, {found_out} outside theirs.",
         *(f"- outside: {each}" for each in outside),
     ]
