@@ -171,8 +171,8 @@ SECTIONS = (
     ),
     Section(
         heading="Power at the smallest detectable effect",
-        text="The true effect is the one that a verdict says is found with power .8, `beats` at .05. The band begins at "
-        "what is meant, so that these have five times the trials.",
+        text="The true effect is the one that a verdict says is found with power .8, `beats` at .05. The band begins "
+        "at what is meant, so that these have five times the trials.",
         studies=tuple(powers()),
         times=5,
     ),

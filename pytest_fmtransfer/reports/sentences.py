@@ -23,6 +23,8 @@ def in_words(claim: Mapping[str, Any]) -> str:
 def _cannot_tell(claim: Mapping[str, Any]) -> str:
     found = f"found {claim['effect']:+.3f}, could be anything from {claim['lower']:+.3f} to {claim['upper']:+.3f}"
     settle = str(claim["settle"]).removeprefix("would settle it: ")
+    if claim["kind"] == "not_worse_than" and claim["upper"] < 0:
+        found = f"it is worse, but whether by less than {claim['margin']:g} is open; {found}"
     what = f"cannot tell: {claim['reason']}; {found}" if claim["reason"] else f"cannot tell: {found}"
     return what if claim["reason"] or not settle else f"{what}; it takes {settle}"
 

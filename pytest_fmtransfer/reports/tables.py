@@ -42,6 +42,16 @@ RENDERERS: dict[str, Callable[[Report], str]] = {
 }
 
 
+_HOW_CLAIMS_READ = (
+    "The interval decides, not p: it is two-sided at 1 − 2 × .05/m, for the m claims that the family declares. p is "
+    "one-sided, corrected by Holm for m; it can be below .05 where the interval does not decide. Differences are "
+    "candidate minus what it is held against. What it takes to tell is for a true difference that lies beyond the "
+    "claim by the dataset's margin, not for the one found. `expected` is what the suite said beforehand. `.random` is "
+    "the same network with random weights, `shortcut.metadata` sees of a file its size, shape and grey levels alone; "
+    "that a dataset tells backbones apart means that these, and shuffled labels, fail on it where a backbone succeeds."
+)
+
+
 def _sections(report: Report, heading: Callable[[str], str], layout: str) -> str:
     def table(rows: list[Row]) -> str:
         return tabulate(rows, headers="keys", tablefmt=layout, disable_numparse=True)
@@ -55,7 +65,7 @@ def _sections(report: Report, heading: Callable[[str], str], layout: str) -> str
         "level of the claim's family. Seconds and images/s are of the computation, also where it came from the store.",
         heading("Claims"),
         table([_claim_line(claim) for claim in report.claims]) if report.claims else "no claim was judged",
-        "p is one-sided, corrected by Holm for the m claims that the family declares.",
+        _HOW_CLAIMS_READ,
         heading("Can the datasets tell backbones apart?"),
         table([_telling_line(telling) for telling in report.tellings])
         if report.tellings
@@ -95,7 +105,7 @@ def _claim_line(claim: Row) -> Row:
     expected: dict[str, Any] | None = claim["expected"]
     return {
         "test": claim["test"],
-        "claim": _claim(claim),
+        "claim tested": _claim(claim),
         "verdict": claim["outcome"],
         "in words": in_words(claim),
         "expected": f"{expected['outcome']}: {expected['reason']}" if expected else "supported",
