@@ -135,8 +135,8 @@ def test_one_that_is_open_says_what_it_could_be_and_what_it_takes(kind: str) -> 
 
 def test_a_loss_that_is_sure_and_perhaps_small_enough_is_told_as_that() -> None:
     assert said("not_worse_than", "inconclusive", effect=-0.015, lower=-0.029, upper=-0.003, margin=0.02) == (
-        "cannot tell: it is worse, but whether by less than 0.02 is open; found -0.015, could be anything from -0.029 to "
-        "-0.003"
+        "cannot tell: it is worse, but whether by less than 0.02 is open; "
+        "found -0.015, could be anything from -0.029 to -0.003"
     )
 
 
