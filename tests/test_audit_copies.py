@@ -167,7 +167,7 @@ def test_rows_compared_at_a_time_change_nothing(tmp_path: Path, monkeypatch: pyt
     described = describe(dataset, tmp_path)
     whole = near_copies(described, dataset.table, limits(described))
     monkeypatch.setattr(search, "_BLOCK", 3 * len(dataset.table.ids_N))
-    monkeypatch.setattr(search, "_BATCH", 1)
+    monkeypatch.setattr(search, "BATCH", 1)
     assert near_copies(described, dataset.table, limits(described)) == whole != []
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -13,11 +14,13 @@ from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import FINDING_KINDS, DataRoot
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.costs import CellPlan, Plan
+from pytest_fmtransfer.data.readers import br35h
 from pytest_fmtransfer.judge.court import Court
 from pytest_fmtransfer.judge.foresight import Foresight
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.planning import Planner
 from pytest_fmtransfer.results import Result
+from pytest_fmtransfer.store import file_digest
 from pytest_fmtransfer.work import Tally, counting
 from tests.pictures import head, noisy, save
 
@@ -25,8 +28,8 @@ EACH = 30  # heads of each class
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Heads, a near copy of one, and a second file of the same picture."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Heads, a near copy of one, and a second file of the same picture; both are listed."""
     root = tmp_path_factory.mktemp("data") / "MRI"
     for number in range(EACH):
         save(head(number), root / "no" / f"{number:02}.png")
@@ -35,7 +38,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.rename(path.with_suffix(".jpg"))  # the decoder looks at the bytes
     save(noisy(head(0)), root / "no" / "noisy.jpg")
     (root / "no" / "same.jpg").write_bytes((root / "no" / "05.jpg").read_bytes() + b"a trailer that no decoder reads")
-    return root.parent
+    copies = {"no/noisy.jpg": "no/00.jpg", "no/same.jpg": "no/05.jpg"}
+    lines = [f"{name},{file_digest(root / name)},{group}\n" for name, group in copies.items()]
+    (root.parent / "groups.csv").write_text("image,digest,group\n" + "".join(lines))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(br35h, "GROUPS", root.parent / "groups.csv")
+        yield root.parent
 
 
 @pytest.fixture
