@@ -34,7 +34,7 @@ def main() -> None:
                 for size in SIZES:
                     started = time.perf_counter()
                     for start in range(0, IMAGES, size):
-                        backbone(pixels[start : start + size])
+                        backbone(backbone.normalise(pixels[start : start + size]))
                     seconds[size].append(time.perf_counter() - started)
         speed = {size: IMAGES / statistics.median(times) for size, times in seconds.items()}
         print(name, *(f"{size}: {rate:.0f}/s ({rate / speed[1]:.2f}×)" for size, rate in speed.items()), sep="  ")

@@ -11,6 +11,7 @@ the labels, the move of the AUC: the largest is what a metric's tolerance has to
 """
 
 import argparse
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -21,7 +22,8 @@ from pytest_fmtransfer._transfer import sides_of
 from pytest_fmtransfer.adapt import knn, linear_probe
 from pytest_fmtransfer.adapt.sides import Sides, shuffle_labels
 from pytest_fmtransfer.availability import weights_file
-from pytest_fmtransfer.backbones.timm import TimmBackbone, build, build_network
+from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.backbones.timm import build, build_network
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import SHUFFLES
 from pytest_fmtransfer.data.dataset import open_dataset
@@ -52,7 +54,7 @@ def main() -> None:
         pixels = np.array(load_images(dataset, spec.image_size, places))
         path = weights_file(spec, places)
         usual = forward(build(spec, path), pixels, 4)
-        plain = Unfolded(build(spec, path), build_network(spec, path))
+        plain = Unfolded(spec, build_network(spec, path))
         others = {
             "rounding": forward(plain, pixels, 32),
         }
@@ -86,23 +88,27 @@ def auc(method: Any, settings: Any, labels: np.ndarray, sides: Sides, seed: int)
     return evaluate("roc_auc", labels, scores.scores_TC).value
 
 
-class Unfolded(torch.nn.Module):
+class Unfolded(Backbone):
     """The same backbone with batch normalisation on its own and the default memory format."""
 
-    def __init__(self, folded: TimmBackbone, network: torch.nn.Module) -> None:
-        super().__init__()
-        self.folded, self.network = folded, network
+    @property
+    def blocks(self) -> Sequence[torch.nn.Module]:
+        return ()
 
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        images = self.folded.normalise(pixels)
+    def embed(self, images_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         network = cast(Any, self.network)
-        return network.forward_head(network.forward_features(images), pre_logits=True)
+        features = network.forward_features(images_NCHW)
+        return network.forward_head(features, pre_logits=True), features
+
+    def block_tokens(self, output: torch.Tensor) -> torch.Tensor:
+        return output
 
 
-def forward(module: torch.nn.Module, pixels: np.ndarray, batch: int, *, bfloat16: bool = False) -> np.ndarray:
+def forward(backbone: Backbone, pixels: np.ndarray, batch: int, *, bfloat16: bool = False) -> np.ndarray:
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
         batches = [torch.from_numpy(pixels[start : start + batch]) for start in range(0, len(pixels), batch)]
-        return np.concatenate([module(pixels_NSS).float().numpy() for pixels_NSS in batches])
+        embedded = [backbone(backbone.normalise(pixels_NSS)).pooled_ND.float().numpy() for pixels_NSS in batches]
+        return np.concatenate(embedded)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ BATCH = 4  # on 2 cores, larger batches fall out of the cache: python benchmarks
 
 
 @dataclass(frozen=True, kw_only=True)
-class Features:
+class StoredFeatures:
     """Pooled features, N × D float32, and what this entry's extraction cost when it was computed.
 
     `forward_passes` counts distinct images that went through the backbone for this entry; `seconds` is
@@ -85,6 +85,7 @@ def feature_key(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Plac
         "backbones/base.py",
         "backbones/checkpoints.py",
         "backbones/folding.py",
+        "backbones/stem.py",
         f"backbones/{spec.library}.py",
         "data/decoding.py",
         "data/images.py",
@@ -94,7 +95,7 @@ def feature_key(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Plac
     return FeatureKey(backbone=backbone, whole=fingerprint(backbone, dataset.fingerprint))
 
 
-def load_features(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Places) -> Features:
+def load_features(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Places) -> StoredFeatures:
     """Features of every image of a dataset, from the store or computed.
 
     Raises Unavailable, CheckpointMismatch and UnreadableImage as their makers do.
@@ -126,7 +127,7 @@ def load_features(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Pl
         lock=key.backbone,
     )
     cost = json.loads((entry / "cost.json").read_text())
-    return Features(pooled_ND=np.load(entry / "pooled.npy", allow_pickle=False), **cost)
+    return StoredFeatures(pooled_ND=np.load(entry / "pooled.npy", allow_pickle=False), **cost)
 
 
 def pictures_seen(store: Store, backbone_key: str) -> set[str]:
@@ -182,7 +183,8 @@ def _forward(
                 # must not be computed another way.
                 pixels_BSS = np.zeros((BATCH, *pixels_NSS.shape[1:]), dtype=np.uint8)
                 pixels_BSS[: len(batch)] = pixels_NSS[batch]
-                done.append(backbone(torch.from_numpy(pixels_BSS)).float().numpy()[: len(batch)])
+                images = backbone.normalise(torch.from_numpy(pixels_BSS))
+                done.append(backbone(images).pooled_ND.float().numpy()[: len(batch)])
                 bar.update(len(batch))
     finally:
         torch.set_num_threads(threads)

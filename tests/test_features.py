@@ -31,13 +31,13 @@ def small(registry: Registry) -> BackboneSpec:
 def seen(monkeypatch: pytest.MonkeyPatch) -> "Counter[bytes]":
     """How often each picture went through a backbone; the blanks that fill up a batch are no pictures."""
     passes: Counter[bytes] = Counter()
-    forward = TimmBackbone.forward
+    normalise = TimmBackbone.normalise
 
     def counted(self: TimmBackbone, pixels_NSS: torch.Tensor) -> torch.Tensor:
         passes.update(image.numpy().tobytes() for image in pixels_NSS if image.any())
-        return forward(self, pixels_NSS)
+        return normalise(self, pixels_NSS)
 
-    monkeypatch.setattr(TimmBackbone, "forward", counted)
+    monkeypatch.setattr(TimmBackbone, "normalise", counted)
     return passes
 
 

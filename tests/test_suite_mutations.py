@@ -16,8 +16,8 @@ NORMALISATION = """
 from pytest_fmtransfer.backbones.base import Backbone
 import torch
 init = Backbone.__init__
-def wrong(self, spec):
-    init(self, spec)
+def wrong(self, *arguments, **more):
+    init(self, *arguments, **more)
     self.mean.copy_(torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
     self.std.copy_(torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
 Backbone.__init__ = wrong

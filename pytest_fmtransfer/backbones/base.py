@@ -1,9 +1,12 @@
-"""The one interface of every backbone: uint8 pixels in, pooled embeddings out.
+"""The one interface of every backbone: images in, a pooled embedding and tokens out.
 
-Legend: N images, S the square side in pixels, D the embedding's width.
+Legend: N images, C channels, S the square side in pixels, H and W pixels, D the embedding's width, T tokens, E a
+token's width.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -11,25 +14,70 @@ from torch import Tensor, nn
 from pytest_fmtransfer.catalog.specs import BackboneSpec
 
 
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """What a backbone makes of images: an embedding each, and a token for every place of the picture.
+
+    Tokens stand row by row, without class and register tokens. `blocks` are the tokens after each block that was
+    asked for, by its number.
+    """
+
+    pooled_ND: Tensor
+    tokens_NTE: Tensor
+    blocks: Mapping[int, Tensor] = field(default_factory=dict[int, Tensor])
+
+
 class Backbone(nn.Module, ABC):
-    """Normalises grey pixels as the publisher does colour ones, and returns the network's pooled embedding."""
+    """A network in evaluation mode, and how its publisher normalises images.
+
+    `channels` is 3, or 1 for a network whose stem takes grey images (`backbones/stem.py`).
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, spec: BackboneSpec) -> None:
+    def __init__(self, spec: BackboneSpec, network: nn.Module, *, channels: int = 3) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(spec.mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(spec.std).view(1, 3, 1, 1), persistent=False)
+        self.network, self.channels = network, channels
+        for name, values in (("mean", spec.mean), ("std", spec.std)):
+            self.register_buffer(name, torch.tensor(values[:channels]).view(1, channels, 1, 1), persistent=False)
+        self.eval()
 
     def normalise(self, pixels_NSS: Tensor) -> Tensor:
-        """uint8 grey to float32 colour, N × 3 × S × S: the grey channel three times."""
+        """uint8 grey to float32 images, N × C × S × S: the grey channel as often as the network takes."""
         grey_N1SS = pixels_NSS.unsqueeze(1).to(torch.float32) / 255
         return (grey_N1SS - self.mean) / self.std
 
+    @property
     @abstractmethod
-    def pooled(self, images_N3SS: Tensor) -> Tensor:
-        """The embedding of normalised images, N × D."""
+    def blocks(self) -> Sequence[nn.Module]:
+        """The network's blocks from the input on: what may be trained from some block on, or cut off after one."""
 
-    def forward(self, pixels_NSS: Tensor) -> Tensor:
-        return self.pooled(self.normalise(pixels_NSS))
+    @abstractmethod
+    def embed(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """The pooled embedding, N × D, and the tokens, N × T × E, of normalised images."""
+
+    @abstractmethod
+    def block_tokens(self, output: Tensor) -> Tensor:
+        """What a block returned, as tokens, N × T × E."""
+
+    def forward(self, images_NCHW: Tensor, blocks: Sequence[int] = ()) -> Features:
+        """Features of normalised images of any size that the architecture allows, in one pass.
+
+        `blocks` are the numbers of those whose tokens are wanted too; negative ones count from the last.
+        """
+        tokens: dict[int, Tensor] = {}
+
+        def keep(number: int) -> torch.utils.hooks.RemovableHandle:
+            def hook(module: nn.Module, arguments: object, output: Tensor) -> None:
+                tokens[number] = self.block_tokens(output)
+
+            return self.blocks[number].register_forward_hook(hook)
+
+        hooks = [keep(number) for number in blocks]
+        try:
+            pooled_ND, tokens_NTE = self.embed(images_NCHW)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return Features(pooled_ND=pooled_ND, tokens_NTE=tokens_NTE, blocks=tokens)

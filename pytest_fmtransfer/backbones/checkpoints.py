@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,35 +17,50 @@ def load_strictly(module: nn.Module, path: Path, layout: Literal["same_order", "
     Raises CheckpointMismatch, naming the first tensor that differs.
     """
     stored = read_tensors(path)
-    expected = module.state_dict()
-    if layout == "same_keys":
-        for name in expected:
-            if name not in stored:
-                raise CheckpointMismatch(f"{path}: tensor {name!r} of the architecture is not in the file")
-        for name in stored:
-            if name not in expected:
-                raise CheckpointMismatch(f"{path}: tensor {name!r} of the file is not in the architecture")
-        pairs = [(name, stored[name], name) for name in expected]
-    else:
+    if layout == "same_order":
+        expected = module.state_dict()
         if len(stored) != len(expected):
             raise CheckpointMismatch(
                 f"{path}: {len(stored)} tensors in the file, {len(expected)} in the architecture; "
                 f"first in the file {next(iter(stored), None)!r}, in the architecture {next(iter(expected), None)!r}"
             )
-        pairs = [(theirs, stored[theirs], ours) for theirs, ours in zip(stored, expected, strict=True)]
-    for theirs, tensor, ours in pairs:
-        if tensor.shape != expected[ours].shape:
+        load_tensors(
+            module, dict(zip(expected, stored.values(), strict=True)), dict(zip(expected, stored, strict=True)), path
+        )
+    else:
+        load_tensors(module, stored, {}, path)
+
+
+def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], theirs: Mapping[str, str], path: Path) -> None:
+    """Load tensors that have the module's names, each into its place and none left over.
+
+    `theirs` are the file's names, where they are others. Raises CheckpointMismatch for the first tensor that is
+    missing, left over or of another shape, by the file's name where it has one.
+    """
+    expected = module.state_dict()
+    for name in expected:
+        if name not in tensors:
             raise CheckpointMismatch(
-                f"{path}: tensor {theirs!r} has shape {tuple(tensor.shape)}, "
-                f"the architecture's {ours!r} has {tuple(expected[ours].shape)}"
+                f"{path}: tensor {theirs.get(name, name)!r} of the architecture is not in the file"
             )
-    module.load_state_dict({ours: tensor for _, tensor, ours in pairs}, strict=True)
+    for name, tensor in tensors.items():
+        if name not in expected:
+            raise CheckpointMismatch(
+                f"{path}: tensor {theirs.get(name, name)!r} of the file is not in the architecture"
+            )
+        if tensor.shape != expected[name].shape:
+            raise CheckpointMismatch(
+                f"{path}: tensor {theirs.get(name, name)!r} has shape {tuple(tensor.shape)}, "
+                f"the architecture's {name!r} has {tuple(expected[name].shape)}"
+            )
+    module.load_state_dict(dict(tensors), strict=True)
 
 
-def read_tensors(path: Path) -> Mapping[str, Tensor]:
-    """A flat state dict in the file's order. No code in the file is run (`weights_only`).
+def read_tensors(path: Path, inside: str = "") -> Mapping[str, Tensor]:
+    """A flat state dict in the file's order; `inside` names the entry of the file that holds it.
 
-    Raises CheckpointMismatch when the file is truncated or holds more than tensors.
+    No code in the file is run (`weights_only`). Raises CheckpointMismatch when the file is truncated, holds more than
+    tensors, or has no such entry.
     """
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
@@ -54,6 +69,10 @@ def read_tensors(path: Path) -> Mapping[str, Tensor]:
             f"{path} is not a file of tensors ({type(error).__name__}); restore it, or reinstall the package "
             "that carries it"
         ) from error
+    if inside:
+        if not isinstance(stored, Mapping) or inside not in stored:
+            raise CheckpointMismatch(f"{path} has no entry {inside!r}; restore the file that its authors publish")
+        stored = cast(object, stored[inside])
     if not isinstance(stored, Mapping) or not all(isinstance(value, Tensor) for value in stored.values()):
         raise CheckpointMismatch(f"{path} does not hold a flat mapping from names to tensors")
-    return stored
+    return cast(Mapping[str, Tensor], stored)

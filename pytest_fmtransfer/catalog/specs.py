@@ -47,7 +47,9 @@ class NoWeights:
 Weights = PackagedWeights | PublishedWeights | RandomWeights | NoWeights
 
 
-Library = Literal["timm", "metadata", "not_built"]
+Library = Literal[
+    "timm", "segment_anything", "open_clip", "transformers", "focalnet", "python", "metadata", "not_built"
+]
 LIBRARIES: tuple[str, ...] = get_args(Library)
 
 
