@@ -42,7 +42,7 @@ def ready(cell: Cell, registry: Registry, places: Places) -> Ready | Missing:
     regime, backbone = registry.regime(cell.regime), registry.backbone(cell.backbone)
     dataset = registry.dataset(cell.dataset)
     lacks = [
-        *_not_built(regime, backbone, dataset, registry),
+        *_not_built(regime, dataset, registry),
         *_weights_lacks(backbone, places),
         *_data_lacks(dataset, places),
     ]
@@ -87,11 +87,10 @@ def packaged(module: str, path: str) -> Path | None:
     return Path(found.submodule_search_locations[0]) / path
 
 
-def _not_built(regime: RegimeSpec, backbone: BackboneSpec, dataset: DatasetSpec, registry: Registry) -> list[Missing]:
+def _not_built(regime: RegimeSpec, dataset: DatasetSpec, registry: Registry) -> list[Missing]:
     """What is declared for the claims that name it, and cannot run in this version whatever is on disk."""
     missing = [
         *([] if regime.is_built else [f"run regime {regime.name}"]),
-        *([f"load backbone {backbone.name}"] if backbone.library == "not_built" else []),
         *([f"read dataset {dataset.name}"] if dataset.reader is None else []),
     ]
     if not missing:

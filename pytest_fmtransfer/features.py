@@ -59,7 +59,7 @@ def subject_of(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, An
     uses_torch = not isinstance(spec.weights, NoWeights)
     return {
         "weights": weights,
-        "architecture": spec.architecture,
+        "architecture": f"{spec.architecture}, tiny" if spec.tiny else spec.architecture,
         "image_size": spec.image_size,
         "mean": list(spec.mean),
         "std": list(spec.std),
@@ -85,7 +85,10 @@ def feature_key(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Plac
         "backbones/base.py",
         "backbones/checkpoints.py",
         "backbones/folding.py",
+        "backbones/layouts.py",
+        "backbones/positions.py",
         "backbones/stem.py",
+        "backbones/timm_parts.py",
         f"backbones/{spec.library}.py",
         "data/decoding.py",
         "data/images.py",

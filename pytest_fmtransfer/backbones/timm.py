@@ -1,55 +1,85 @@
 """Backbones whose architecture is timm's.
 
-Legend: N images, C channels, S the square side in pixels, E a token's width.
+Legend: N images, C channels, S the square side in pixels, H and W pixels, E a token's width.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import timm
 import torch
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from pytest_fmtransfer.backbones import layouts
 from pytest_fmtransfer.backbones.base import Backbone
-from pytest_fmtransfer.backbones.checkpoints import load_strictly
 from pytest_fmtransfer.backbones.folding import faster
+from pytest_fmtransfer.backbones.positions import resized
 from pytest_fmtransfer.backbones.stem import take_one_channel
+from pytest_fmtransfer.backbones.timm_parts import TINY_ARGUMENTS, cut_depth, parts, tokens_of
 from pytest_fmtransfer.catalog.specs import BackboneSpec, PackagedWeights, PublishedWeights, RandomWeights
 from pytest_fmtransfer.errors import InvalidInput
 
+# Architectures whose reference resizes position embeddings otherwise than timm, and its offset (`positions.resized`).
+OFFSETS = {"deit_base_patch16_224.fb_in1k": 0.0, "vit_base_patch16_224.dino": 0.1}
+DINOV2 = re.compile(r"vit_\w+_patch14_dinov2(\..*)?")
+
 
 class TimmBackbone(Backbone):
-    """A timm network; its embedding is what its classifier would be given, its tokens what is pooled for it."""
+    """A timm network; its embedding is what its classifier would be given, its tokens what is pooled for it.
+
+    Batch normalisation is folded, so it is for inference.
+    """
 
     def __init__(self, spec: BackboneSpec, network: nn.Module, *, channels: int = 3) -> None:
-        probe_1CSS = torch.rand(
-            1, channels, spec.image_size, spec.image_size, generator=torch.Generator().manual_seed(0)
-        )
-        faster_network = faster(network.requires_grad_(False), lambda each: _embed(each, probe_1CSS)[0])
-        super().__init__(spec, faster_network.to(memory_format=torch.channels_last), channels=channels)
+        network.requires_grad_(False)
+        if any(isinstance(each, nn.BatchNorm2d) for each in network.modules()):
+            probe_1CSS = torch.rand(
+                1, channels, spec.image_size, spec.image_size, generator=torch.Generator().manual_seed(0)
+            )
+            network = faster(network, lambda each: _embed(each, probe_1CSS)[0])
+        super().__init__(spec, network.to(memory_format=torch.channels_last), channels=channels)
 
     @property
     def blocks(self) -> Sequence[nn.Module]:
-        raise NotImplementedError
+        return parts(self.network)
 
     def embed(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
         return _embed(self.network, images_NCHW.contiguous(memory_format=torch.channels_last))
 
     def block_tokens(self, output: Tensor) -> Tensor:
-        return _tokens(self.network, output)
+        return tokens_of(self.network, output)
 
 
-def _embed(network: nn.Module, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-    timm_network = cast(Any, network)  # has these two, which nn.Module does not declare
-    features = timm_network.forward_features(images_NCHW)
-    return timm_network.forward_head(features, pre_logits=True), _tokens(network, features)
+class ReferenceVit(TimmBackbone):
+    """A vision transformer that resizes its position embedding as its reference does, at any multiple of its patch.
 
+    The embedding is the class token after the last norm. Tokens are those of the patches after it too, but DINOv2's
+    before it, as the protocol of Palés Huix et al. 2024 feeds them to its DeiT head.
+    """
 
-def _tokens(network: nn.Module, features: Tensor) -> Tensor:
-    if features.ndim == 4:  # a map, N × E × H × W
-        return features.flatten(2).transpose(1, 2)
-    return features[:, cast(int, getattr(network, "num_prefix_tokens", 0)) :]
+    def __init__(
+        self, spec: BackboneSpec, network: VisionTransformer, *, offset: float, normed: bool, channels: int = 3
+    ) -> None:
+        super().__init__(spec, network, channels=channels)
+        self.offset, self.normed = offset, normed
+
+    def embed(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+        network = cast(Any, self.network)
+        side: int = network.patch_embed.patch_size[0]
+        if any(pixels % side for pixels in images_NCHW.shape[2:]):
+            height, width = images_NCHW.shape[2:]
+            raise InvalidInput(f"images of {height} × {width} pixels: give multiples of the patch, {side}")
+        patches_NHWE = network.patch_embed(images_NCHW)
+        rows, columns = patches_NHWE.shape[1:3]
+        class_token = network.cls_token.expand(len(images_NCHW), -1, -1)
+        tokens_NTE = torch.cat([class_token, patches_NHWE.flatten(1, 2)], dim=1)
+        tokens_NTE = tokens_NTE + resized(network.pos_embed, rows, columns, offset=self.offset)
+        last_NTE = network.blocks(network.norm_pre(network.pos_drop(tokens_NTE)))
+        normed_NTE = network.norm(last_NTE)
+        return normed_NTE[:, 0], (normed_NTE if self.normed else last_NTE)[:, 1:]
 
 
 def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> TimmBackbone:
@@ -57,6 +87,10 @@ def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> Tim
     network = build_network(spec, weights)
     if channels == 1:
         take_one_channel(network)
+    dinov2 = DINOV2.fullmatch(spec.architecture) is not None
+    offset = 0.1 if dinov2 else OFFSETS.get(spec.architecture)
+    if offset is not None and isinstance(network, VisionTransformer):
+        return ReferenceVit(spec, network, offset=offset, normed=not dinov2, channels=channels)
     return TimmBackbone(spec, network, channels=channels)
 
 
@@ -68,11 +102,27 @@ def build_network(spec: BackboneSpec, weights: Path | None) -> nn.Module:
     if isinstance(spec.weights, RandomWeights):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(spec.weights.seed)
-            return timm.create_model(spec.architecture, num_classes=0).eval()
+            return _create(spec, num_classes=0).eval()
     if weights is None or not isinstance(spec.weights, PackagedWeights | PublishedWeights):
         raise InvalidInput(
             f"backbone {spec.name} names no file of weights; give it PackagedWeights or PublishedWeights"
         )
-    network = timm.create_model(spec.architecture, num_classes=spec.weights.num_classes)
-    load_strictly(network, weights, spec.weights.layout)
+    network = _create(spec, num_classes=spec.weights.num_classes)
+    layouts.load(network, weights, spec.weights)
     return network.eval()
+
+
+def _create(spec: BackboneSpec, num_classes: int) -> nn.Module:
+    family = timm.model_entrypoint(spec.architecture.partition(".")[0]).__module__.rpartition(".")[2]
+    arguments: dict[str, Any] = {"dynamic_img_size": True} if family in ("vision_transformer", "deit") else {}
+    narrow = TINY_ARGUMENTS.get(family) if spec.tiny else None
+    network = timm.create_model(spec.architecture, num_classes=num_classes, **arguments, **(narrow or {}))
+    if spec.tiny:
+        cut_depth(network)
+    return network
+
+
+def _embed(network: nn.Module, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+    timm_network = cast(Any, network)  # has these two, which nn.Module does not declare
+    features = timm_network.forward_features(images_NCHW)
+    return timm_network.forward_head(features, pre_logits=True), tokens_of(network, features)

@@ -26,6 +26,24 @@ def _efficientnet_lite(variant: int, size: int, digest: str) -> BackboneSpec:
     )
 
 
+def _dinov2(letter: str, size: str) -> BackboneSpec:
+    return BackboneSpec(
+        name=f"dinov2_vit{letter}14",
+        library="timm",
+        architecture=f"vit_{size}_patch14_dinov2.lvd142m",
+        weights=PublishedWeights(
+            file=f"dinov2_vit{letter}14_pretrain.pth",
+            url=f"https://dl.fbaipublicfiles.com/dinov2/dinov2_vit{letter}14/dinov2_vit{letter}14_pretrain.pth",
+            layout="dinov2",
+        ),
+        image_size=224,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        licence="Apache-2.0",
+        source="Oquab et al., DINOv2, arXiv:2304.07193; without registers",
+    )
+
+
 BACKBONES = (
     _efficientnet_lite(0, 224, "57934424"),
     _efficientnet_lite(1, 240, "77cc7160"),
@@ -56,28 +74,16 @@ BACKBONES = (
         licence="Apache-2.0",
         source="a control: what a file tells before anyone looks at the picture",
     ),
-    # The paper's pair. Declared so that its claim can be listed and say what it needs.
-    BackboneSpec(
-        name="dinov2_vitb14",
-        library="not_built",
-        architecture="vit_base_patch14_dinov2.lvd142m",
-        weights=PublishedWeights(
-            file="dinov2_vitb14_pretrain.pth",
-            url="https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/dinov2_vitb14_pretrain.pth",
-        ),
-        image_size=224,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        licence="Apache-2.0",
-        source="Oquab et al., DINOv2, arXiv:2304.07193",
-    ),
+    # Palés Huix et al. 2024: its reference, the two other comparisons, and DINOv2.
     BackboneSpec(
         name="imagenet_deitb16",
-        library="not_built",
+        library="timm",
         architecture="deit_base_patch16_224.fb_in1k",
         weights=PublishedWeights(
             file="deit_base_patch16_224-b5f2ef4d.pth",
             url="https://dl.fbaipublicfiles.com/deit/deit_base_patch16_224-b5f2ef4d.pth",
+            inside="model",
+            num_classes=1000,
         ),
         image_size=224,
         mean=IMAGENET_MEAN,
@@ -85,4 +91,38 @@ BACKBONES = (
         licence="Apache-2.0",
         source="Touvron et al., DeiT, arXiv:2012.12877; ImageNet-1k supervised",
     ),
+    BackboneSpec(
+        name="imagenet_resnet152",
+        library="timm",
+        architecture="resnet152.tv_in1k",
+        weights=PublishedWeights(
+            file="resnet152-394f9c45.pth",
+            url="https://download.pytorch.org/models/resnet152-394f9c45.pth",
+            layout="torchvision",
+            num_classes=1000,
+        ),
+        image_size=224,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        licence="BSD-3-Clause",
+        source="He et al., ResNet, CVPR 2016; torchvision IMAGENET1K_V1, ImageNet-1k supervised",
+    ),
+    BackboneSpec(
+        name="dino_vitb16",
+        library="timm",
+        architecture="vit_base_patch16_224.dino",
+        weights=PublishedWeights(
+            file="dino_vitbase16_pretrain.pth",
+            url="https://dl.fbaipublicfiles.com/dino/dino_vitbase16_pretrain/dino_vitbase16_pretrain.pth",
+        ),
+        image_size=224,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        licence="Apache-2.0",
+        source="Caron et al., DINO, ICCV 2021, arXiv:2104.14294; ImageNet-1k self-supervised",
+    ),
+    _dinov2("s", "small"),
+    _dinov2("b", "base"),
+    _dinov2("l", "large"),
+    _dinov2("g", "giant"),
 )

@@ -20,6 +20,7 @@ from pytest_fmtransfer.catalog.specs import (
     LIBRARIES,
     RANDOM,
     SHUFFLED,
+    TINY,
     BackboneSpec,
     DatasetSpec,
     Profile,
@@ -55,7 +56,7 @@ class Registry:
         """Add a row.
 
         Raises InvalidName when its name cannot stand in an id, DuplicateName when the name is taken,
-        and InvalidInput when it is no row at all, takes a name that is derived (`….random`), asks for a
+        and InvalidInput when it is no row at all, takes a name that is derived (`….random`, `….tiny`), asks for a
         library or a reader that there is none of, or acknowledges what no audit finds, or without a reason.
         """
         if type(spec) not in _KINDS:
@@ -67,6 +68,10 @@ class Registry:
         if isinstance(spec, BackboneSpec) and spec.name.endswith(f".{RANDOM}"):
             raise InvalidInput(
                 f"{spec.name!r}: '.{RANDOM}' is the twin that every backbone has; register the backbone itself"
+            )
+        if isinstance(spec, BackboneSpec) and spec.name.endswith(f".{TINY}"):
+            raise InvalidInput(
+                f"{spec.name!r}: '.{TINY}' is the small version that every network has; register the backbone itself"
             )
         if isinstance(spec, DatasetSpec) and spec.name.endswith(f".{SHUFFLED}"):
             raise InvalidInput(
@@ -86,13 +91,18 @@ class Registry:
         rows[spec.name] = spec
 
     def backbone(self, name: str) -> BackboneSpec:
-        """The row of a backbone, or of its random-weight twin. Raises UnknownName."""
+        """The row of a backbone, of its random-weight twin, or of its tiny version. Raises UnknownName."""
         base, dot, suffix = name.rpartition(".")
         if dot and suffix == RANDOM:
             original = self._find(BackboneSpec, base, asked=name)
             if original.is_control:
                 raise UnknownName("backbone", name, self.names(BackboneSpec))
             return replace(original, name=name, weights=RandomWeights())
+        if dot and suffix == TINY:
+            original = self._find(BackboneSpec, base, asked=name)
+            if not original.is_network:
+                raise UnknownName("backbone", name, self.names(BackboneSpec))
+            return replace(original, name=name, weights=RandomWeights(), tiny=True)
         return self._find(BackboneSpec, name)
 
     def dataset(self, name: str) -> DatasetSpec:
@@ -118,11 +128,13 @@ class Registry:
         return cell
 
     def names(self, kind: type[Spec]) -> tuple[str, ...]:
-        """Every valid name of a kind, sorted; the controls of backbones and datasets too."""
+        """Every valid name of a kind, sorted; controls and tiny versions too."""
         names = set(self._rows[kind])
         for spec in self._rows[kind].values():
             if isinstance(spec, BackboneSpec) and not spec.is_control:
                 names.add(f"{spec.name}.{RANDOM}")
+            if isinstance(spec, BackboneSpec) and spec.is_network:
+                names.add(f"{spec.name}.{TINY}")
             if isinstance(spec, DatasetSpec):
                 names.add(f"{spec.name}.{SHUFFLED}")
         return tuple(sorted(names))

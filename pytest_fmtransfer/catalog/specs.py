@@ -6,8 +6,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 RANDOM = "random"  # suffix of a backbone's random-weight twin, `<name>.random`
+TINY = "tiny"  # suffix of a backbone's small version with random weights, `<name>.tiny`
 SHUFFLED = "shuffled"  # suffix of a dataset's control, `<name>.shuffled`
 SHUFFLES = 20  # how often its labels are shuffled, one shuffle a seed
+
+
+Layout = Literal["same_order", "same_keys", "dinov2", "torchvision"]
+"""How a file's tensors meet the architecture's (`pytest_fmtransfer.backbones.layouts`): in the same order under other
+names, by name, or by a publisher's own names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,19 +23,22 @@ class PackagedWeights:
     distribution: str
     module: str
     file: str  # path below the module's folder
-    layout: Literal["same_order", "same_keys"] = "same_order"
-    """How the file's tensors meet the architecture's: in the same order under other names, or by name."""
+    layout: Layout = "same_order"
     num_classes: int = 0  # of the classifier that the file holds; 0: it holds none
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedWeights:
-    """Weights that their authors publish as a file; looked for in the weights folder."""
+    """Weights that their authors publish as a file; looked for in the weights folder.
+
+    `inside` names the entry of the file that holds the tensors, where they are not the file itself.
+    """
 
     file: str
     url: str
-    layout: Literal["same_order", "same_keys"] = "same_keys"
+    layout: Layout = "same_keys"
     num_classes: int = 0
+    inside: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +57,7 @@ Weights = PackagedWeights | PublishedWeights | RandomWeights | NoWeights
 
 
 Library = Literal[
-    "timm", "segment_anything", "open_clip", "transformers", "focalnet", "python", "metadata", "not_built"
+    "timm", "segment_anything", "open_clip", "transformers", "focalnet", "python", "metadata"
 ]
 LIBRARIES: tuple[str, ...] = get_args(Library)
 
@@ -58,7 +67,8 @@ class BackboneSpec:
     """A pretrained vision encoder and how its publisher wants its input.
 
     `image_size` is the square side in pixels; `mean` and `std` are per channel, for inputs in [0, 1].
-    `library` names the module of `pytest_fmtransfer.backbones` that builds it.
+    `library` names the module of `pytest_fmtransfer.backbones` that builds it. `tiny`: width and depth are cut, code
+    path and key names stay.
     """
 
     name: str
@@ -70,11 +80,21 @@ class BackboneSpec:
     std: tuple[float, float, float]
     licence: str
     source: str
+    tiny: bool = False
+
+    @property
+    def is_network(self) -> bool:
+        """True where one of our modules builds the network, and can build it smaller."""
+        return self.library not in ("metadata", "python")
 
     @property
     def is_control(self) -> bool:
-        """True for backbones that should fail to learn: random twins and shortcut probes."""
-        return isinstance(self.weights, RandomWeights | NoWeights)
+        """True for backbones that should fail to learn: random twins and shortcut probes.
+
+        A tiny version stands in for its backbone where a test or a trial run must cost little, so it is a candidate
+        like any other, though its weights are random too.
+        """
+        return isinstance(self.weights, RandomWeights | NoWeights) and not self.tiny
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,68 @@
+"""Publishers' files and timm's architectures: how the names of the one become those of the other.
+
+A layout takes the file's names and answers with the architecture's; every tensor of the file has its place, or the file
+is refused.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from pytest_fmtransfer.backbones.checkpoints import load_strictly, load_tensors, read_tensors
+from pytest_fmtransfer.catalog.specs import PackagedWeights, PublishedWeights
+from pytest_fmtransfer.errors import CheckpointMismatch
+
+MASK = "mask_token"
+COUNTER = "num_batches_tracked"
+_SWIGLU = (("w12", "fc1"), ("w3", "fc2"))
+
+
+def load(network: nn.Module, path: Path, weights: PackagedWeights | PublishedWeights) -> None:
+    """Load a publisher's file into a timm network, its classifier included.
+
+    Raises CheckpointMismatch, naming the first tensor that is missing, left over or of another shape.
+    """
+    if weights.layout == "same_order":
+        load_strictly(network, path, "same_order")
+        return
+    inside = weights.inside if isinstance(weights, PublishedWeights) else ""
+    tensors = read_tensors(path, inside)
+    if weights.layout == "dinov2":
+        _load_dinov2(network, tensors, path)
+    elif weights.layout == "torchvision":
+        load_tensors(network, _with_counters(network, tensors), {}, path)
+    else:
+        load_tensors(network, tensors, {}, path)
+
+
+def _load_dinov2(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """DINOv2 names the layers of SwiGLU otherwise, and keeps the token that stood for a masked patch in training."""
+    if MASK not in tensors:
+        raise CheckpointMismatch(f"{path}: tensor {MASK!r} of DINOv2 is not in the file; restore the published one")
+    theirs = {name: _in_dinov2(name) if _has_swiglu(tensors) else name for name in network.state_dict()}
+    ours = {name: own for own, name in theirs.items()}
+    load_tensors(
+        network, {ours.get(name, name): tensor for name, tensor in tensors.items() if name != MASK}, theirs, path
+    )
+
+
+def _has_swiglu(tensors: Mapping[str, Tensor]) -> bool:
+    return any(".mlp.w" in name for name in tensors)
+
+
+def _in_dinov2(name: str) -> str:
+    for theirs, ours in _SWIGLU:
+        name = re.sub(rf"(?<=\.mlp\.){ours}(?=\.)", theirs, name)
+    return name
+
+
+def _with_counters(network: nn.Module, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The file's tensors, and the batch counters that it lacks when it was written before torch kept any.
+
+    A counter moves no feature. A file that holds some of them must hold all.
+    """
+    if any(name.endswith(COUNTER) for name in tensors):
+        return tensors
+    return {**tensors, **{name: value for name, value in network.state_dict().items() if name.endswith(COUNTER)}}
