@@ -89,14 +89,32 @@ def test_a_control_has_no_random_twin(name: str) -> None:
     assert f"{name}.random" not in Registry().names(BackboneSpec)
 
 
+@pytest.mark.parametrize("row", LEARNT, ids=kind_and_name)
+def test_a_network_has_a_tiny_version_of_random_weights(row: BackboneSpec) -> None:
+    small = Registry().backbone(f"{row.name}.tiny")
+    assert small == replace(row, name=f"{row.name}.tiny", weights=RandomWeights(), tiny=True)
+    assert small.is_control
+    assert small.name in Registry().names(BackboneSpec)
+
+
+@pytest.mark.parametrize(
+    "name", ["shortcut.metadata.tiny", "mobilenetv2.tiny.random", "mobilenetv2.random.tiny", "mobilenetv2.tiny.tiny"]
+)
+def test_a_tiny_version_is_of_a_network_and_has_no_twin(name: str) -> None:
+    with pytest.raises(UnknownName):
+        Registry().backbone(name)
+    assert name not in Registry().names(BackboneSpec)
+
+
 def test_only_backbones_have_twins() -> None:
     with pytest.raises(UnknownName):
         Registry().dataset("br35h.random")
 
 
-def test_the_name_of_a_twin_cannot_be_registered() -> None:
+@pytest.mark.parametrize("suffix", ["random", "tiny"])
+def test_a_name_that_is_derived_cannot_be_registered(suffix: str) -> None:
     with pytest.raises(InvalidInput, match="register the backbone itself"):
-        Registry(rows=()).register(replace(BACKBONES[0], name="mine.random"))
+        Registry(rows=()).register(replace(BACKBONES[0], name=f"mine.{suffix}"))
 
 
 @pytest.mark.parametrize("thing", ["efficientnet_lite0", None, BackboneSpec, RandomWeights()], ids=repr)

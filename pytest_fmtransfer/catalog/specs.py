@@ -89,12 +89,11 @@ class BackboneSpec:
 
     @property
     def is_control(self) -> bool:
-        """True for backbones that should fail to learn: random twins and shortcut probes.
+        """True for backbones that should fail to learn: random twins, tiny versions and shortcut probes.
 
-        A tiny version stands in for its backbone where a test or a trial run must cost little, so it is a candidate
-        like any other, though its weights are random too.
+        A control has no random twin, and no other control is held against it.
         """
-        return isinstance(self.weights, RandomWeights | NoWeights) and not self.tiny
+        return isinstance(self.weights, RandomWeights | NoWeights)
 
 
 @dataclass(frozen=True, kw_only=True)
