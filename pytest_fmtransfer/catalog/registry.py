@@ -8,6 +8,7 @@ loaded when a name is first unknown, so that nothing is imported for those who d
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +28,7 @@ from pytest_fmtransfer.catalog.specs import (
     RandomWeights,
     RegimeSpec,
 )
+from pytest_fmtransfer.catalog.timm_names import PREFIX, check_timm
 from pytest_fmtransfer.cell import Cell, check_name
 from pytest_fmtransfer.errors import DuplicateName, InvalidInput, UnknownName, nearest
 
@@ -91,7 +93,10 @@ class Registry:
         rows[spec.name] = spec
 
     def backbone(self, name: str) -> BackboneSpec:
-        """The row of a backbone, of its random-weight twin, or of its tiny version. Raises UnknownName."""
+        """The row of a backbone, of its random-weight twin, or of its tiny version. Raises UnknownName.
+
+        `timm.<model>` is any model of timm that has no row; its row is timm's own record, for which timm is imported.
+        """
         base, dot, suffix = name.rpartition(".")
         if dot and suffix == RANDOM:
             original = self._find(BackboneSpec, base, asked=name)
@@ -121,8 +126,16 @@ class Registry:
         return self._find(Profile, name)
 
     def check(self, cell: Cell) -> Cell:
-        """Return `cell` if all its parts are registered. Raises UnknownName for the first that is not."""
-        self.backbone(cell.backbone)
+        """Return `cell` if all its parts are registered. Raises UnknownName for the first that is not.
+
+        Imports nothing heavy: collection asks this of every cell.
+        """
+        base = cell.backbone.removesuffix(f".{RANDOM}")
+        base = base.removesuffix(f".{TINY}") if base == cell.backbone else base
+        if base.startswith(PREFIX) and base not in self._rows[BackboneSpec]:
+            check_timm(base)
+        else:
+            self.backbone(cell.backbone)
         self.dataset(cell.dataset)
         self.regime(cell.regime)
         return cell
@@ -143,6 +156,9 @@ class Registry:
         if name not in self._rows[kind]:
             self._load_entry_points()
         spec = self._rows[kind].get(name)
+        if spec is None and kind is BackboneSpec and name.startswith(PREFIX):
+            # By name, as every library's module is: the catalogue stands below the modules that build its rows.
+            spec = import_module("pytest_fmtransfer.backbones.timm_row").row(check_timm(name))
         if not isinstance(spec, kind):
             raise UnknownName(_KINDS[kind], asked or name, self.names(kind))
         return spec

@@ -1,0 +1,30 @@
+"""The row of a timm model that the catalogue has none of, from timm's own record of its weights."""
+
+import timm
+
+from pytest_fmtransfer.catalog.specs import BackboneSpec, PublishedWeights
+from pytest_fmtransfer.catalog.timm_names import PREFIX
+
+
+def row(architecture: str) -> BackboneSpec:
+    """Input size, mean, standard deviation, licence and hub page as timm's default configuration has them.
+
+    The weights are a file `<architecture>.pth` in timm's names, its classifier included where timm publishes one.
+    """
+    config = timm.get_pretrained_cfg(architecture)
+    model, tag = config.architecture, config.tag
+    page = config.hf_hub_id or f"timm/{model}.{tag}"
+    page = f"{page}{model}.{tag}" if page.endswith("/") else page
+    return BackboneSpec(
+        name=f"{PREFIX}{architecture}",
+        library="timm",
+        architecture=architecture,
+        weights=PublishedWeights(
+            file=f"{architecture}.pth", url=f"https://huggingface.co/{page}", num_classes=config.num_classes
+        ),
+        image_size=config.input_size[-1],
+        mean=config.mean,
+        std=config.std,
+        licence=config.license or f"as https://huggingface.co/{page} says",
+        source=f"timm, {model}{'.' if tag else ''}{tag}",
+    )
