@@ -209,6 +209,9 @@ def hugging_face(name: str, stored: Mapping[str, Tensor], size: int, channels: i
         for kind in ("weight", "bias"):
             parts = given.pop(f"blocks.{number}.attn.qkv.{kind}").chunk(3)
             given |= {f"blocks.{number}.attn.{each}.{kind}": part for each, part in zip("qkv", parts, strict=True)}
+            if f"blocks.{number}.mlp.w12.{kind}" in given:
+                gate, up = given.pop(f"blocks.{number}.mlp.w12.{kind}").chunk(2)
+                given |= {f"blocks.{number}.mlp.gate.{kind}": gate, f"blocks.{number}.mlp.up.{kind}": up}
     renamed = {_theirs(key, state): tensor for key, tensor in given.items() if not key.startswith(("head.", "mask"))}
     if dinov2:
         renamed["embeddings.mask_token"] = stored["mask_token"]
@@ -241,8 +244,9 @@ OF_A_BLOCK = {
     "norm2": ("layernorm_after", "norm2"),
     "mlp.fc1": ("intermediate.dense", "mlp.fc1"),
     "mlp.fc2": ("output.dense", "mlp.fc2"),
-    "mlp.w12": ("mlp.weights_in",),
-    "mlp.w3": ("mlp.weights_out",),
+    "mlp.gate": ("mlp.gate_proj",),
+    "mlp.up": ("mlp.up_proj",),
+    "mlp.w3": ("mlp.down_proj",),
     "ls1.gamma": ("layer_scale1.lambda1",),
     "ls2.gamma": ("layer_scale2.lambda1",),
 }

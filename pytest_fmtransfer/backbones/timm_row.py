@@ -4,15 +4,21 @@ import timm
 
 from pytest_fmtransfer.catalog.specs import BackboneSpec, PublishedWeights
 from pytest_fmtransfer.catalog.timm_names import PREFIX
+from pytest_fmtransfer.errors import UnknownName
 
 
 def row(architecture: str) -> BackboneSpec:
     """Input size, mean, standard deviation, licence and hub page as timm's default configuration has them.
 
-    The weights are a file `<architecture>.pth` in timm's names, its classifier included where timm publishes one.
+    The weights are a file `<architecture>.pth` in timm's names, its classifier included where timm publishes one. Raises UnknownName for a model or a tag that timm has not.
     """
+    model = architecture.partition(".")[0]
+    known = {model} if timm.is_model(model) else set[str]()
+    known |= set(timm.list_pretrained(f"{model}.*"))
+    if architecture not in known:
+        raise UnknownName("backbone", f"{PREFIX}{architecture}", (PREFIX + each for each in known))
     config = timm.get_pretrained_cfg(architecture)
-    model, tag = config.architecture, config.tag
+    tag = config.tag
     page = config.hf_hub_id or f"timm/{model}.{tag}"
     page = f"{page}{model}.{tag}" if page.endswith("/") else page
     return BackboneSpec(

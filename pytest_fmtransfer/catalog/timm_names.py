@@ -12,25 +12,25 @@ from pytest_fmtransfer.errors import UnknownName
 
 PREFIX = "timm."
 _MODEL = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
-_TAGGED = re.compile(r"""^\s+['"]([a-z0-9_]+\.[a-z0-9_]+)['"]\s*:""", re.MULTILINE)
 
 
 def check_timm(name: str) -> str:
-    """The architecture that `timm.<model>` or `timm.<model>.<tag>` names. Raises UnknownName, with near names."""
+    """The architecture that `timm.<model>` or `timm.<model>.<tag>` names.
+
+    Raises UnknownName, with near names, for a model that timm has not; only timm itself knows all tags.
+    """
     architecture = name.removeprefix(PREFIX)
-    if architecture not in timm_names():
-        raise UnknownName("backbone", name, (PREFIX + each for each in timm_names()))
+    if architecture.partition(".")[0] not in timm_models():
+        raise UnknownName("backbone", name, (PREFIX + each for each in timm_models()))
     return architecture
 
 
 @cache
-def timm_names() -> frozenset[str]:
-    """Every architecture of the installed timm, and every one with the tag of its weights."""
+def timm_models() -> frozenset[str]:
+    """Every model of the installed timm, without tags; none where timm is not installed."""
     found = find_spec("timm")
     folders = found.submodule_search_locations if found else None
     if not folders:
         return frozenset()
-    texts = [path.read_text(encoding="utf-8") for path in (Path(folders[0]) / "models").glob("*.py")]
-    models = {name for text in texts for name in _MODEL.findall(text)}
-    tagged = {name for text in texts for name in _TAGGED.findall(text)}
-    return frozenset(models | {name for name in tagged if name.partition(".")[0] in models})
+    files = (Path(folders[0]) / "models").glob("*.py")
+    return frozenset(name for file in files for name in _MODEL.findall(file.read_text(encoding="utf-8")))
