@@ -56,9 +56,7 @@ class NoWeights:
 Weights = PackagedWeights | PublishedWeights | RandomWeights | NoWeights
 
 
-Library = Literal[
-    "timm", "segment_anything", "open_clip", "transformers", "focalnet", "python", "metadata"
-]
+Library = Literal["timm", "segment_anything", "open_clip", "transformers", "focalnet", "python", "metadata"]
 LIBRARIES: tuple[str, ...] = get_args(Library)
 
 

@@ -8,6 +8,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from pytest_fmtransfer.catalog.specs import RANDOM, TINY
 from pytest_fmtransfer.errors import UnknownName
 
 PREFIX = "timm."
@@ -20,7 +21,8 @@ def check_timm(name: str) -> str:
     Raises UnknownName, with near names, for a model that timm has not; only timm itself knows all tags.
     """
     architecture = name.removeprefix(PREFIX)
-    if architecture.partition(".")[0] not in timm_models():
+    model, _, tag = architecture.partition(".")
+    if model not in timm_models() or tag.rpartition(".")[2] in (RANDOM, TINY):
         raise UnknownName("backbone", name, (PREFIX + each for each in timm_models()))
     return architecture
 
