@@ -64,6 +64,19 @@ BACKBONES = (
         source="Sandler et al., MobileNetV2, CVPR 2018; ImageNet-1k supervised, without its classifier",
     ),
     BackboneSpec(
+        name="seem_focalt",
+        library="focalnet",
+        architecture="focalnet_tiny_dw",
+        weights=PublishedWeights(
+            file="seem_focalt_v0.pt", url="https://huggingface.co/xdecoder/SEEM/resolve/main/seem_focalt_v0.pt"
+        ),
+        image_size=224,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        licence="Apache-2.0",
+        source="Zou et al., SEEM, NeurIPS 2023, arXiv:2304.06718; the FocalNet-T that sees its images",
+    ),
+    BackboneSpec(
         name="shortcut.metadata",
         library="metadata",
         architecture="file size, dimensions, mode, grey histogram",
