@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from timm.layers import LayerNorm2d
+from timm.layers.norm import LayerNorm2d
 from timm.models.focalnet import Downsample, FocalNetBlock
 from torch import Tensor, nn
 
@@ -115,7 +115,8 @@ class FocalNetBackbone(Backbone):
 
     def block_tokens(self, output: Tensor) -> Tensor:
         stages = cast(Sequence[Stage], self.blocks)
-        own = next(stage for stage in stages if stage.norm.normalized_shape[0] == output.shape[1])  # no two are as wide
+        # No two stages are equally wide.
+        own = next(stage for stage in stages if stage.norm.normalized_shape[0] == output.shape[1])
         return _tokens(own.norm(output))
 
 
@@ -143,13 +144,14 @@ def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> Foc
 
 
 def _load(network: FocalNet, path: Path) -> None:
-    """Load what SEEM's file holds under `backbone.`: every tensor into its place, none missing and none left over."""
-    stored = {name: tensor for name, tensor in read_tensors(path).items() if name.startswith(PREFIX)}
+    """Load what SEEM's file holds under `backbone.`: every tensor into its place, none missing and none left over.
+
+    Everything else in the file belongs to other parts of SEEM and is not looked at.
+    """
     theirs = {name: PREFIX + _published(name) for name in network.state_dict()}
     ours = {name: own for own, name in theirs.items()}
-    load_tensors(
-        network, _as_convolutions({ours.get(name, name): stored[name] for name in stored}, network), theirs, path
-    )
+    stored = {ours.get(name, name): tensor for name, tensor in read_tensors(path).items() if name.startswith(PREFIX)}
+    load_tensors(network, _as_convolutions(stored, network), theirs, path)
 
 
 def _published(name: str) -> str:

@@ -1,0 +1,274 @@
+"""SEEM's FocalNet-T: the publisher's file loads strictly, and gives what the publisher's tensors alone give."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from timm.layers.drop import DropPath
+from torch import Tensor
+from torch.nn import functional
+
+from pytest_fmtransfer.backbones.focalnet import FocalNetBackbone, build
+from pytest_fmtransfer.catalog.backbones import BACKBONES
+from pytest_fmtransfer.catalog.specs import PackagedWeights, RandomWeights
+from pytest_fmtransfer.errors import CheckpointMismatch, InvalidInput
+
+SPEC = next(row for row in BACKBONES if row.name == "seem_focalt")
+TINY = replace(SPEC, tiny=True)
+WIDTH, DEPTHS = 16, (1, 1, 2, 1)
+
+
+def published_tensors(width: int = WIDTH, depths: tuple[int, ...] = DEPTHS) -> dict[str, Tensor]:
+    """Random tensors in the names and shapes of SEEM's file, two of its decoder among them; none at its usual value.
+
+    After UX-Decoder/Segment-Everything-Everywhere-All-At-Once, modeling/vision/backbone/focal_dw.py.
+    """
+    generator = torch.Generator().manual_seed(0)
+    tensors: dict[str, Tensor] = {}
+
+    def add(name: str, *shape: int, bias: bool = True, centre: float = 0.0) -> None:
+        fan_in = max(1, int(torch.tensor(shape[1:]).prod()))
+        tensors[f"backbone.{name}.weight"] = centre + torch.randn(shape, generator=generator) / fan_in**0.5
+        if bias:
+            tensors[f"backbone.{name}.bias"] = torch.randn(shape[0], generator=generator) / 4
+
+    add("patch_embed.proj", width, 3, 7, 7)
+    add("patch_embed.norm", width, centre=1)
+    for stage, depth in enumerate(depths):
+        wide = width * 2**stage
+        for at in range(depth):
+            block = f"layers.{stage}.blocks.{at}"
+            for gamma in ("gamma_1", "gamma_2"):
+                tensors[f"backbone.{block}.{gamma}"] = torch.randn(wide, generator=generator) / 2
+            add(f"{block}.dw1", wide, 1, 3, 3)
+            add(f"{block}.norm1", wide, centre=1)
+            add(f"{block}.modulation.f", 2 * wide + 4, wide)
+            add(f"{block}.modulation.h", wide, wide, 1, 1)
+            add(f"{block}.modulation.proj", wide, wide)
+            for level in range(3):
+                add(f"{block}.modulation.focal_layers.{level}.0", wide, 1, 3 + 2 * level, 3 + 2 * level, bias=False)
+            add(f"{block}.dw2", wide, 1, 3, 3)
+            add(f"{block}.norm2", wide, centre=1)
+            add(f"{block}.mlp.fc1", 4 * wide, wide)
+            add(f"{block}.mlp.fc2", wide, 4 * wide)
+        if stage < len(depths) - 1:
+            add(f"layers.{stage}.downsample.proj", 2 * wide, wide, 3, 3)
+            add(f"layers.{stage}.downsample.norm", 2 * wide, centre=1)
+    for stage in range(len(depths)):
+        add(f"norm{stage}", width * 2**stage, centre=1)
+    return tensors | {
+        "sem_seg_head.predictor.query_embed.weight": torch.zeros(101, 512),
+        "criterion.empty_weight": torch.zeros(134),
+    }
+
+
+def levels(tensors: Mapping[str, Tensor], images_NCHW: Tensor) -> list[Tensor]:
+    """`res2` to `res5`, N × T × E, from the file's tensors and names alone, with the channels last.
+
+    After Yang et al., Focal Modulation Networks, NeurIPS 2022, section 3, and SEEM's config focalt_unicl_lang_v0.yaml.
+    """
+
+    def of(name: str) -> tuple[Tensor, Tensor | None]:
+        return tensors[f"backbone.{name}.weight"], tensors.get(f"backbone.{name}.bias")
+
+    def norm(x: Tensor, name: str) -> Tensor:
+        centred = x - x.mean(dim=-1, keepdim=True)
+        weight, bias = of(name)
+        return centred * (centred.square().mean(dim=-1, keepdim=True) + 1e-5).rsqrt() * weight + bias
+
+    def linear(x: Tensor, name: str) -> Tensor:
+        weight, bias = of(name)
+        return x @ weight.flatten(1).T + bias
+
+    def convolve(x: Tensor, name: str, stride: int = 1) -> Tensor:
+        weight, bias = of(name)
+        groups = x.shape[-1] // weight.shape[1]
+        padding = weight.shape[-1] // 2
+        return functional.conv2d(x.movedim(-1, 1), weight, bias, stride, padding, groups=groups).movedim(1, -1)
+
+    def modulate(x: Tensor, name: str) -> Tensor:
+        width = x.shape[-1]
+        query, context, gates = linear(x, f"{name}.f").split([width, width, 4], dim=-1)
+        summed = torch.zeros_like(query)
+        for level in range(3):
+            context = functional.gelu(convolve(context, f"{name}.focal_layers.{level}.0"))
+            summed = summed + context * gates[..., level, None]
+        summed = summed + functional.gelu(context.mean(dim=(1, 2), keepdim=True)) * gates[..., 3, None]
+        return linear(query * linear(summed / 4, f"{name}.h"), f"{name}.proj")
+
+    def mlp(x: Tensor, name: str) -> Tensor:
+        return linear(functional.gelu(linear(x, f"{name}.fc1")), f"{name}.fc2")
+
+    x = norm(convolve(images_NCHW.movedim(1, -1), "patch_embed.proj", stride=4), "patch_embed.norm")
+    found: list[Tensor] = []
+    for stage in range(4):
+        if stage:
+            step = f"layers.{stage - 1}.downsample"
+            x = norm(convolve(x, f"{step}.proj", stride=2), f"{step}.norm")
+        at = 0
+        while f"backbone.{(block := f'layers.{stage}.blocks.{at}')}.gamma_1" in tensors:
+            x = x + convolve(x, f"{block}.dw1")
+            halfway = x + tensors[f"backbone.{block}.gamma_1"] * modulate(x, f"{block}.modulation")
+            x = norm(halfway, f"{block}.norm1")
+            x = x + convolve(x, f"{block}.dw2")
+            x = norm(x + tensors[f"backbone.{block}.gamma_2"] * mlp(x, f"{block}.mlp"), f"{block}.norm2")
+            at += 1
+        found.append(norm(x, f"norm{stage}").flatten(1, 2))
+    return found
+
+
+def saved(tensors: Mapping[str, Tensor], folder: Path) -> Path:
+    torch.save(dict(tensors), folder / "seem_focalt_v0.pt")
+    return folder / "seem_focalt_v0.pt"
+
+
+def noise(height: int, width: int, *, images: int = 2, channels: int = 3) -> Tensor:
+    return torch.randn(images, channels, height, width, generator=torch.Generator().manual_seed(1))
+
+
+def relative(found: Tensor, expected: Tensor) -> float:
+    return float((found - expected).norm() / expected.norm())
+
+
+@pytest.fixture
+def backbone(tmp_path: Path) -> FocalNetBackbone:
+    return build(TINY, saved(published_tensors(), tmp_path))
+
+
+@pytest.mark.parametrize(("height", "width"), [(224, 224), (128, 160), (99, 66)])
+def test_features_equal_a_second_implementation(height: int, width: int, backbone: FocalNetBackbone) -> None:
+    """Odd sides too: SEEM fills them up with zeros before it steps down, which is what padding does."""
+    images = noise(height, width)
+    expected = levels(published_tensors(), images)[-1]
+    with torch.inference_mode():
+        found = backbone(images)
+    assert found.tokens_NTE.shape == (2, -(-height // 32) * -(-width // 32), 8 * WIDTH)
+    assert relative(found.tokens_NTE, expected) < 2e-5
+    assert relative(found.pooled_ND, expected.mean(dim=1)) < 2e-5
+
+
+def test_one_channel_keeps_the_kernel_of_the_first(tmp_path: Path) -> None:
+    tensors = published_tensors()
+    grey = noise(96, 96, channels=1)
+    with torch.inference_mode():
+        found = build(TINY, saved(tensors, tmp_path), channels=1)(grey)
+    expected = levels(tensors, torch.cat([grey, torch.zeros(2, 2, 96, 96)], dim=1))[-1]
+    assert relative(found.tokens_NTE, expected) < 2e-5
+    assert relative(found.pooled_ND, expected.mean(dim=1)) < 2e-5
+
+
+def test_a_block_is_a_stage_and_its_tokens_are_the_level_that_seem_has_there(backbone: FocalNetBackbone) -> None:
+    images = noise(64, 96)
+    expected = levels(published_tensors(), images)
+    with torch.inference_mode():
+        found = backbone(images, blocks=[0, 1, 2, -1])
+    assert len(backbone.blocks) == 4
+    for stage, number in enumerate([0, 1, 2, -1]):
+        assert found.blocks[number].shape[2] == WIDTH * 2**stage
+        assert relative(found.blocks[number], expected[stage]) < 2e-5
+    assert torch.equal(found.blocks[-1], found.tokens_NTE)
+
+
+@pytest.mark.parametrize("last", [0, 1, 2])
+def test_without_its_later_stages_the_network_gives_the_level_of_its_last(
+    last: int, backbone: FocalNetBackbone
+) -> None:
+    images = noise(64, 64)
+    backbone.network.layers = backbone.network.layers[: last + 1]
+    with torch.inference_mode():
+        found = backbone(images)
+    expected = levels(published_tensors(), images)[last]
+    assert relative(found.tokens_NTE, expected) < 2e-5
+    assert relative(found.pooled_ND, expected.mean(dim=1)) < 2e-5
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "backbone.patch_embed.proj.bias",
+        "backbone.layers.2.blocks.1.dw2.weight",
+        "backbone.layers.0.blocks.0.gamma_1",
+        "backbone.layers.0.downsample.proj.weight",
+        "backbone.layers.3.blocks.0.modulation.f.weight",
+        "backbone.norm0.weight",
+    ],
+)
+@pytest.mark.parametrize("fault", ["missing", "wrong shape"])
+def test_a_tensor_that_does_not_fit_is_told_by_the_publishers_name(name: str, fault: str, tmp_path: Path) -> None:
+    tensors = published_tensors()
+    if fault == "missing":
+        del tensors[name]
+        told = f"tensor {name!r} of the architecture is not in the file"
+    else:
+        tensors[name] = torch.cat([tensors[name], tensors[name]])
+        told = f"tensor {name!r} has shape {tuple(tensors[name].shape)}, the architecture's"
+    with pytest.raises(CheckpointMismatch, match=re.escape(told)):
+        build(TINY, saved(tensors, tmp_path))
+
+
+def test_a_tensor_too_many_under_backbone_is_told(tmp_path: Path) -> None:
+    extra = {"backbone.layers.3.downsample.proj.weight": torch.zeros(1)}
+    with pytest.raises(
+        CheckpointMismatch, match=r"'backbone\.layers\.3\.downsample\.proj\.weight' of the file is not in"
+    ):
+        build(TINY, saved(published_tensors() | extra, tmp_path))
+
+
+def test_a_file_without_a_backbone_of_seem_is_told(tmp_path: Path) -> None:
+    bare = {name.removeprefix("backbone."): tensor for name, tensor in published_tensors().items()}
+    with pytest.raises(
+        CheckpointMismatch, match=r"'backbone\.patch_embed\.proj\.weight' of the architecture is not in"
+    ):
+        build(TINY, saved(bare, tmp_path))
+
+
+def test_the_paper_s_size() -> None:
+    """29.92 million parameters and 49 tokens of 768: the protocol, and what the publisher's class counts."""
+    backbone = build(replace(SPEC, weights=RandomWeights()), None)
+    with torch.inference_mode():
+        found = backbone(noise(224, 224, images=1))
+    assert sum(each.numel() for each in backbone.parameters()) == 29_922_288
+    assert found.pooled_ND.shape == (1, 768)
+    assert found.tokens_NTE.shape == (1, 49, 768)
+    names = {name for name in published_tensors(96, (2, 2, 6, 2)) if name.startswith("backbone.")}
+    assert len(backbone.network.state_dict()) == len(names)
+
+
+def test_random_weights_are_seeded_and_leave_the_generator_alone() -> None:
+    random = replace(TINY, weights=RandomWeights())
+    images = noise(64, 64)
+    with torch.inference_mode():
+        before = torch.get_rng_state()
+        first, second = (build(random, None)(images).pooled_ND for _ in range(2))
+        other = build(replace(random, weights=RandomWeights(seed=1)), None)(images).pooled_ND
+        assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first, second)
+    assert relative(other, first) > 0.1
+
+
+def test_a_picture_alone_is_seen_as_it_is_in_a_batch(backbone: FocalNetBackbone) -> None:
+    images = noise(64, 64, images=32)
+    with torch.inference_mode():
+        batch, alone = backbone(images), [backbone(images[at : at + 1]) for at in (0, 31)]
+    for at, found in zip((0, 31), alone, strict=True):
+        assert relative(found.pooled_ND[0], batch.pooled_ND[at]) < 1e-5
+        assert relative(found.tokens_NTE[0], batch.tokens_NTE[at]) < 1e-5
+
+
+def test_it_is_frozen_and_in_evaluation_mode_and_drops_paths_at_the_published_rate(backbone: FocalNetBackbone) -> None:
+    assert not any(each.requires_grad for each in backbone.parameters())
+    assert not any(module.training for module in backbone.modules())
+    rates = [module.drop_prob for module in backbone.modules() if isinstance(module, DropPath)]
+    assert rates == pytest.approx([rate for rate in (0.075, 0.15, 0.225, 0.3) for _half in range(2)])
+
+
+def test_a_row_that_names_another_network_or_no_file_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="write 'focalnet_tiny_dw'"):
+        build(replace(SPEC, architecture="focalnet_tiny_srf"), None)
+    packaged = PackagedWeights(distribution="seem", module="seem", file="seem.pt")
+    for row in (SPEC, replace(SPEC, weights=packaged)):
+        with pytest.raises(InvalidInput, match="names no file of weights"):
+            build(replace(row, tiny=True), None)
