@@ -71,22 +71,17 @@ def levels(tensors: Mapping[str, Tensor], images_NCHW: Tensor) -> list[Tensor]:
     After Yang et al., Focal Modulation Networks, NeurIPS 2022, section 3, and SEEM's config focalt_unicl_lang_v0.yaml.
     """
 
-    def of(name: str) -> tuple[Tensor, Tensor | None]:
-        return tensors[f"backbone.{name}.weight"], tensors.get(f"backbone.{name}.bias")
-
     def norm(x: Tensor, name: str) -> Tensor:
         centred = x - x.mean(dim=-1, keepdim=True)
-        weight, bias = of(name)
-        return centred * (centred.square().mean(dim=-1, keepdim=True) + 1e-5).rsqrt() * weight + bias
+        scaled = centred * (centred.square().mean(dim=-1, keepdim=True) + 1e-5).rsqrt()
+        return scaled * tensors[f"backbone.{name}.weight"] + tensors[f"backbone.{name}.bias"]
 
     def linear(x: Tensor, name: str) -> Tensor:
-        weight, bias = of(name)
-        return x @ weight.flatten(1).T + bias
+        return x @ tensors[f"backbone.{name}.weight"].flatten(1).T + tensors[f"backbone.{name}.bias"]
 
     def convolve(x: Tensor, name: str, stride: int = 1) -> Tensor:
-        weight, bias = of(name)
-        groups = x.shape[-1] // weight.shape[1]
-        padding = weight.shape[-1] // 2
+        weight, bias = tensors[f"backbone.{name}.weight"], tensors.get(f"backbone.{name}.bias")
+        groups, padding = x.shape[-1] // weight.shape[1], weight.shape[-1] // 2
         return functional.conv2d(x.movedim(-1, 1), weight, bias, stride, padding, groups=groups).movedim(1, -1)
 
     def modulate(x: Tensor, name: str) -> Tensor:
