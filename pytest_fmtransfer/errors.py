@@ -7,6 +7,7 @@ FmTransferError
 │   └── DuplicateName       registered twice
 ├── Unavailable             weights, data or a regime are not there to run
 ├── CheckpointMismatch      a file of weights does not fit its architecture
+│   └── LegacyPickle        it holds more than tensors; `fmtransfer convert` keeps those
 ├── UnreadableImage         an image file that cannot be decoded
 ├── DatasetError            a dataset's folder contradicts its declaration
 └── BaselineError           a stored baseline is missing or was edited by hand
@@ -48,6 +49,10 @@ class Unavailable(FmTransferError):
 
 class CheckpointMismatch(FmTransferError):
     """A checkpoint's tensors do not fit the architecture; names the first that differs."""
+
+
+class LegacyPickle(CheckpointMismatch):
+    """A file that holds objects which only running it could restore; the message says how to keep its tensors."""
 
 
 class UnreadableImage(FmTransferError):

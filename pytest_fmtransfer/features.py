@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from pytest_fmtransfer.availability import weights_file
+from pytest_fmtransfer.backbones.fingerprints import weights_fingerprint
 from pytest_fmtransfer.backbones.precision import Dtype, processor
 from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.catalog.specs import BackboneSpec, NoWeights, RandomWeights
@@ -27,7 +28,7 @@ from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.progress import progress
-from pytest_fmtransfer.store import Store, code_digest, fingerprint, remembered_digest
+from pytest_fmtransfer.store import Store, code_digest, fingerprint
 from pytest_fmtransfer.work import count_passes
 
 BATCH = 4  # on 2 cores, larger batches fall out of the cache: python benchmarks/batch_size.py
@@ -53,7 +54,7 @@ def subject_of(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, An
     """
     path = weights_file(spec, places)
     if path is not None:
-        weights = remembered_digest(path)
+        weights = weights_fingerprint(path, Store(root=places.store))
     else:
         weights = f"random, seed {spec.weights.seed}" if isinstance(spec.weights, RandomWeights) else "none"
     uses_torch = not isinstance(spec.weights, NoWeights)
@@ -87,7 +88,9 @@ def feature_key(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Plac
         "backbones/folding.py",
         "backbones/layouts.py",
         "backbones/positions.py",
+        "backbones/shards.py",
         "backbones/stem.py",
+        "backbones/tensor_files.py",
         "backbones/timm_parts.py",
         f"backbones/{spec.library}.py",
         "data/decoding.py",

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, cast
 
-import torch
 from torch import Tensor, nn
 
+from pytest_fmtransfer.backbones.tensor_files import load_file
 from pytest_fmtransfer.errors import CheckpointMismatch
 
 
@@ -57,19 +57,14 @@ def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], theirs: Mappi
 
 
 def read_tensors(path: Path, inside: str = "") -> Mapping[str, Tensor]:
-    """A flat state dict in the file's order; `inside` names the entry of the file that holds it.
+    """A flat state dict in the file's order, of any format in `backbones/tensor_files.py`.
 
-    No code in the file is run (`weights_only`). Raises CheckpointMismatch when the file is truncated, holds more than
-    tensors, or has no such entry.
+    `inside` names the entry of the file that holds it; formats that are flat hold nothing but that entry. No code in
+    the file is run. Raises CheckpointMismatch when the file is truncated or has no such entry, and LegacyPickle, one
+    of its kind, when it holds more than tensors and plain values.
     """
-    try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises half a dozen unrelated types on broken files
-        raise CheckpointMismatch(
-            f"{path} is not a file of tensors ({type(error).__name__}); restore it, or reinstall the package "
-            "that carries it"
-        ) from error
-    if inside:
+    stored, flat = load_file(path)
+    if inside and not flat:
         if not isinstance(stored, Mapping) or inside not in stored:
             raise CheckpointMismatch(f"{path} has no entry {inside!r}; restore the file that its authors publish")
         stored = cast(object, stored[inside])

@@ -17,6 +17,7 @@ from pytest_fmtransfer.errors import FmTransferError
 # Name of the verb and of its module: what it does, for `fmtransfer --help`.
 VERBS = {
     "audit": "look for copies, patients on two sides, conflicting labels and small classes in a dataset",
+    "convert": "keep the tensors of an old checkpoint as .safetensors, running nothing in it",
     "baseline": "list, show, diff, accept or prune baselines",
 }
 

@@ -1,0 +1,50 @@
+"""Which files hold the tensors of a checkpoint: one, or the shards of a folder that transformers saved."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from pytest_fmtransfer.errors import CheckpointMismatch
+
+# What transformers saves a model as, in the order in which it looks for it.
+_IN_A_FOLDER = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
+
+
+def checkpoint_file(path: Path) -> Path:
+    """The file that stands for a checkpoint: itself, or that in a folder which transformers saved.
+
+    Raises CheckpointMismatch for a folder without one.
+    """
+    if not path.is_dir():
+        return path
+    for name in _IN_A_FOLDER:
+        if (path / name).is_file():
+            return path / name
+    raise CheckpointMismatch(f"{path} holds no weights; looked for {', '.join(_IN_A_FOLDER)}")
+
+
+def shards_of(path: Path) -> Mapping[Path, frozenset[str] | None]:
+    """The files that hold tensors, each with the names that an index says are in it, None without an index.
+
+    Raises CheckpointMismatch for a broken index, one that points out of its folder, or a shard that is not there.
+    """
+    file = checkpoint_file(path)
+    if not file.name.endswith(".index.json"):
+        return {file: None}
+    try:
+        places = cast(dict[str, str], json.loads(file.read_text(encoding="utf-8"))["weight_map"])
+        shards = {name: frozenset(each for each in places if places[each] == name) for name in places.values()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointMismatch(f"{file} is not an index of shards ({type(error).__name__})") from error
+    for name in shards:
+        if Path(name).name != name:
+            raise CheckpointMismatch(f"{file} names a shard outside its folder: {name}")
+        if not (file.parent / name).is_file():
+            raise CheckpointMismatch(f"{file} names the shard {name}, which is not beside it; download it too")
+    return {file.parent / name: tensors for name, tensors in shards.items()}
