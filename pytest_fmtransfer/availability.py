@@ -14,8 +14,10 @@ from pytest_fmtransfer.catalog.specs import (
     RegimeSpec,
 )
 from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.download import download, terms
 from pytest_fmtransfer.errors import Unavailable
 from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.weights_places import download_url, find_weights, hub_cache, torch_cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ def ready(cell: Cell, registry: Registry, places: Places) -> Ready | Missing:
 
 
 def weights_file(spec: BackboneSpec, places: Places) -> Path | None:
-    """The file that holds a backbone's weights, None for one that needs no file.
+    """The file that holds a backbone's weights, None for one that needs no file; downloaded where `places` allows it.
 
     Raises Unavailable, with the remedy, when the file is not here.
     """
@@ -63,10 +65,12 @@ def weights_file(spec: BackboneSpec, places: Places) -> Path | None:
     if isinstance(weights, PackagedWeights):
         path = packaged(weights.module, weights.file)
     elif isinstance(weights, PublishedWeights):
-        path = places.weights / weights.file if places.weights else None
+        path = find_weights(spec, weights, places)
+        if path is None and places.download and download_url(weights):
+            return download(spec, weights, places)
     else:
         return None
-    if path is None or not path.is_file():
+    if path is None or not path.exists():
         raise Unavailable("; ".join(map(str, _weights_lacks(spec, places))))
     return path
 
@@ -116,15 +120,22 @@ def _weights_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
                     "pip install 'pytest-fmtransfer[pocket]'",
                 )
             ]
-    if isinstance(weights, PublishedWeights) and not (places.weights and (places.weights / weights.file).is_file()):
-        where = places.weights or "a folder of yours, named with --fm-weights=DIR,"
-        return [
-            Missing(
-                reason=f"no weights of {spec.name}",
-                remedy=f"put {weights.file} into {where} from {weights.url}",
-            )
-        ]
+    if isinstance(weights, PublishedWeights) and find_weights(spec, weights, places) is None:
+        if places.download and download_url(weights):
+            return []
+        return [Missing(reason=f"no weights of {spec.name}", remedy=_ways_to(spec, weights, places))]
     return []
+
+
+def _ways_to(spec: BackboneSpec, weights: PublishedWeights, places: Places) -> str:
+    """Every way to published weights, in a phrase."""
+    where = places.weights or "a folder of yours, named with --fm-weights=DIR,"
+    ways = [f"put {weights.file} into {where} from {weights.url}", f"or into torch.hub's {torch_cache()}"]
+    if weights.hub:
+        ways.append(f"or have {weights.hub} in Hugging Face's {hub_cache()}")
+    if download_url(weights):
+        ways.append(f"or add --fm-download ({terms(spec, weights)})")
+    return ", ".join(ways)
 
 
 def _data_lacks(spec: DatasetSpec, places: Places) -> list[Missing]:

@@ -21,11 +21,15 @@ def _user_cache(environ: Mapping[str, str]) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Folders on disk. `weights` and `data_root` are None when the user named none."""
+    """Folders on disk. `weights` and `data_root` are None when the user named none.
+
+    `download`: published weights that are nowhere may be fetched; only what the user says turns it on.
+    """
 
     store: Path
     weights: Path | None = None
     data_root: Path | None = None
+    download: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Places":

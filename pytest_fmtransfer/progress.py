@@ -21,6 +21,14 @@ def show_on(stream: TextIO | None, before: Callable[[], None] | None = None) -> 
     _before.set(before)
 
 
+def tell(line: str) -> None:
+    """Write a line where progress is shown, whether or not that is a terminal."""
+    stream, before = _stream.get() or sys.stderr, _before.get()
+    if before is not None:
+        before()
+    print(line, file=stream, flush=True)
+
+
 def progress(what: str, *, total: int, unit: str) -> "tqdm[Never]":
     """A bar to be used as a context manager, and told `update(n)` as `n` of `total` units are done."""
     stream, before = _stream.get() or sys.stderr, _before.get()

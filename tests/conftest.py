@@ -59,4 +59,8 @@ def _own_environment(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FMTRANSFER_STORE", str(places.store))
     for variable in ("CI", "FMTRANSFER_WEIGHTS", "FMTRANSFER_DATA", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(variable, raising=False)
+    for variable in ("TORCH_HOME", "HF_HOME"):  # weights on the machine are not those of a test
+        monkeypatch.setenv(variable, str(places.store / "no-cache"))
+    for variable in ("HF_HUB_CACHE", "HF_ENDPOINT", "HF_TOKEN"):
+        monkeypatch.delenv(variable, raising=False)
     assert os.environ["FMTRANSFER_STORE"] == str(places.store)

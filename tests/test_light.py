@@ -17,6 +17,8 @@ FLOORS = (
     {"errors"},
     {"cell", "places", "progress", "work"},
     {"metrics", "catalog"},
+    {"weights_places"},
+    {"download"},
     {"results", "store", "availability"},
     {"data", "backbones"},
     {"features"},

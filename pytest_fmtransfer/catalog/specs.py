@@ -29,9 +29,12 @@ class PackagedWeights:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedWeights:
-    """Weights that their authors publish as a file; looked for in the weights folder.
+    """Weights that their authors publish as a file; looked for in the weights folder and the libraries' caches.
 
-    `inside` names the entry of the file that holds the tensors, where they are not the file itself.
+    `url` is the file, or a page that says how to get it. `inside` names the entry of the file that holds the tensors,
+    where they are not the file itself. `hub` is a repository of the Hugging Face hub, `org/name`, that holds the file.
+    `sha256` is the file's, or its first digits where its publisher tells no more. `gated`: access is given to those
+    who accept its publisher's terms.
     """
 
     file: str
@@ -39,6 +42,10 @@ class PublishedWeights:
     layout: Layout = "same_keys"
     num_classes: int = 0
     inside: str = ""
+    hub: str = ""
+    sha256: str = ""
+    gated: bool = False
+    non_commercial: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

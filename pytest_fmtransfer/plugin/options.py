@@ -130,6 +130,11 @@ def add_options(parser: pytest.Parser) -> None:
         "--fm-store", metavar="DIR", help="store of images, features and results (default: the user's cache)"
     )
     group.addoption("--fm-weights", metavar="DIR", help="folder with weights as their authors publish them")
+    group.addoption(
+        "--fm-download",
+        action="store_true",
+        help="fetch published weights that are not on this machine; nothing is fetched without it",
+    )
     group.addoption("--fm-data-root", metavar="DIR", help="folder with one sub-folder per dataset")
     group.addoption("--fm-export", metavar="DIR", help="write every result that is measured to DIR, to be collected")
     group.addoption(
@@ -251,6 +256,8 @@ def _places(config: pytest.Config) -> Places:
         store=choose("store", ours.store) or ours.store,
         weights=choose("weights", ours.weights),
         data_root=choose("data_root", ours.data_root),
+        # A plan runs nothing: what would have to be fetched is absent there.
+        download=cast(bool, config.getoption("--fm-download")) and not cast(bool, config.getoption("--fm-plan")),
     )
 
 

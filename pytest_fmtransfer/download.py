@@ -1,0 +1,110 @@
+"""Fetch a file of published weights, where the user asked for that: told first, resumed, checked, whole or not at all."""
+
+import hashlib
+import os
+from http.client import HTTPResponse
+from pathlib import Path
+from typing import cast
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from filelock import FileLock
+
+from pytest_fmtransfer.catalog.specs import BackboneSpec, PublishedWeights
+from pytest_fmtransfer.errors import Unavailable
+from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.progress import progress, tell
+from pytest_fmtransfer.weights_places import download_target, download_url, hub_endpoint
+
+_CHUNK = 1 << 20
+_TIMEOUT = 60  # seconds without a byte
+
+
+def terms(spec: BackboneSpec, weights: PublishedWeights) -> str:
+    """Licence and limits of the weights, in a phrase."""
+    limits = ["non-commercial use only"] if weights.non_commercial else []
+    limits += ["gated: its publisher gives access to those who accept its terms"] if weights.gated else []
+    return "; ".join([f"licence {spec.licence}", *limits])
+
+
+def download(spec: BackboneSpec, weights: PublishedWeights, places: Places) -> Path:
+    """The file, fetched unless another process has done so meanwhile.
+
+    An interrupted download goes on where it stopped while the server still has the same file. Raises Unavailable when
+    the server refuses, the connection breaks or the checksum is another.
+    """
+    url, target = download_url(weights), download_target(weights, places)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_name(f".{target.name}.lock")):
+        if target.is_file():
+            return target
+        tell(f"{spec.name}: downloading {url} ({terms(spec, weights)})")
+        part = target.with_name(f".{target.name}.part")
+        try:
+            _fetch(url, part, spec.name)
+        except OSError as error:  # what urllib raises; a gated repository answers 401 or 403
+            raise Unavailable(_refused(spec, weights, url, error)) from error
+        with part.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        if not digest.startswith(weights.sha256):
+            part.unlink()
+            raise Unavailable(
+                f"no weights of {spec.name}: {url} has SHA-256 {digest}, its row says {weights.sha256}; "
+                "run again, and if it stays so, the file is not the one that was published"
+            )
+        os.replace(part, target)
+        _validator(part).unlink(missing_ok=True)
+    return target
+
+
+def _refused(spec: BackboneSpec, weights: PublishedWeights, url: str, error: OSError) -> str:
+    told = f"no weights of {spec.name}: {url} cannot be downloaded ({error})"
+    if isinstance(error, HTTPError) and error.code in (401, 403):
+        page = f"{hub_endpoint()}/{weights.hub}" if weights.hub else weights.url
+        return f"{told}; accept its terms at {page}, and set HF_TOKEN where it is on Hugging Face"
+    return f"{told}; run again, what has arrived is kept"
+
+
+def _fetch(url: str, part: Path, name: str) -> None:
+    """Fill `part`. Raises OSError, a connection that ends early included."""
+    request = Request(url)
+    if url.startswith(f"{hub_endpoint()}/") and (token := os.environ.get("HF_TOKEN")):
+        request.add_unredirected_header("Authorization", f"Bearer {token}")  # not for the server that it points to
+    kept = part.stat().st_size if part.is_file() and _validator(part).is_file() else 0
+    if kept:
+        request.add_header("Range", f"bytes={kept}-")
+        request.add_header("If-Range", _validator(part).read_text(encoding="latin1"))
+    try:
+        answer = cast(HTTPResponse, urlopen(request, timeout=_TIMEOUT))
+    except HTTPError as error:
+        if error.code != 416 or not kept:
+            raise
+        part.unlink()  # all of it had arrived, or the file is shorter now: begin anew
+        _fetch(url, part, name)
+        return
+    with answer:
+        if answer.status != 206:
+            kept = 0
+            _keep_validator(answer, part)
+        total = kept + int(answer.headers.get("Content-Length") or 0)
+        with part.open("ab" if kept else "wb") as stream, progress(f"{name} download", total=total, unit="B") as bar:
+            bar.update(kept)
+            while chunk := answer.read(_CHUNK):
+                stream.write(chunk)
+                bar.update(len(chunk))
+        if answer.headers.get("Content-Length") and part.stat().st_size != total:
+            raise ConnectionError(f"{part.stat().st_size} of {total} bytes arrived")
+
+
+def _keep_validator(answer: HTTPResponse, part: Path) -> None:
+    """What tells that the server still has the same file; without it a download is begun anew."""
+    tag = answer.headers.get("ETag", "")
+    told = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
+    if told:
+        _validator(part).write_text(told, encoding="latin1")
+    else:
+        _validator(part).unlink(missing_ok=True)
+
+
+def _validator(part: Path) -> Path:
+    return part.with_name(f"{part.name}-of")

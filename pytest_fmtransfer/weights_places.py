@@ -1,0 +1,85 @@
+"""Where published weights may lie on this machine, and where they can be downloaded. Nothing is opened or imported.
+
+The folder that the user named, then what `--fm-download` fetched, then the caches of torch.hub and of Hugging Face,
+in the layouts that these libraries document.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pytest_fmtransfer.catalog.specs import BackboneSpec, PublishedWeights
+from pytest_fmtransfer.places import Places
+
+SAFE = ".safetensors"
+
+
+def find_weights(spec: BackboneSpec, weights: PublishedWeights, places: Places) -> Path | None:
+    """The first place that holds the publisher's file, a folder of that name, or what `fmtransfer convert` made of it.
+
+    What was converted comes first: it is there because the publisher's file could not be loaded.
+    """
+    for place in _places(spec, weights, places):
+        if (converted := place.with_suffix(SAFE)).is_file():
+            return converted
+        if place.exists():
+            return place
+    return None
+
+
+def download_url(weights: PublishedWeights, environ: Mapping[str, str] = os.environ) -> str:
+    """Where the file itself can be fetched; empty where the row knows only a page about it."""
+    if weights.hub:
+        return f"{hub_endpoint(environ)}/{weights.hub}/resolve/main/{weights.file}"
+    return weights.url if urlsplit(weights.url).path.endswith(f"/{weights.file}") else ""
+
+
+def download_target(weights: PublishedWeights, places: Places) -> Path:
+    """Where a download goes: files of the Hugging Face hub are often called alike, so each below its repository."""
+    return _downloads(places) / weights.hub / weights.file
+
+
+def hub_endpoint(environ: Mapping[str, str] = os.environ) -> str:
+    return (environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
+def torch_cache(environ: Mapping[str, str] = os.environ) -> Path:
+    """torch.hub's folder of checkpoints: `TORCH_HOME`, else below the user's cache."""
+    home = environ.get("TORCH_HOME")
+    return (Path(home).expanduser() if home else _cache(environ) / "torch") / "hub" / "checkpoints"
+
+
+def hub_cache(environ: Mapping[str, str] = os.environ) -> Path:
+    """Hugging Face's folder of repositories: `HF_HUB_CACHE`, else below `HF_HOME`, else below the user's cache."""
+    if named := environ.get("HF_HUB_CACHE"):
+        return Path(named).expanduser()
+    home = environ.get("HF_HOME")
+    return (Path(home).expanduser() if home else _cache(environ) / "huggingface") / "hub"
+
+
+def _cache(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser()
+
+
+def _downloads(places: Places) -> Path:
+    return places.weights or places.store / "downloads"
+
+
+def _places(spec: BackboneSpec, weights: PublishedWeights, places: Places) -> Iterator[Path]:
+    if places.weights:
+        yield places.weights / spec.name / weights.file
+        yield places.weights / weights.hub / weights.file
+        yield places.weights / weights.file
+    yield places.store / "downloads" / weights.hub / weights.file
+    yield torch_cache() / weights.file
+    if weights.hub:
+        for snapshot in _snapshots(hub_cache() / f"models--{weights.hub.replace('/', '--')}"):
+            yield snapshot / weights.file
+
+
+def _snapshots(repository: Path) -> list[Path]:
+    """The snapshots of a cached repository: its main branch's first, then by name."""
+    main = repository / "refs" / "main"
+    current = main.read_text(encoding="ascii").strip() if main.is_file() else ""
+    return sorted((repository / "snapshots").glob("*"), key=lambda folder: (folder.name != current, folder.name))
