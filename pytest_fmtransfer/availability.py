@@ -14,10 +14,9 @@ from pytest_fmtransfer.catalog.specs import (
     RegimeSpec,
 )
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.download import download, terms
 from pytest_fmtransfer.errors import Unavailable
 from pytest_fmtransfer.places import Places
-from pytest_fmtransfer.weights_places import download_url, find_weights, hub_cache, torch_cache
+from pytest_fmtransfer.weights_places import download_url, find_weights, hub_cache, terms, torch_cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +66,8 @@ def weights_file(spec: BackboneSpec, places: Places) -> Path | None:
     elif isinstance(weights, PublishedWeights):
         path = find_weights(spec, weights, places)
         if path is None and places.download and download_url(weights):
+            from pytest_fmtransfer.download import download  # collection asks for nothing of the network
+
             return download(spec, weights, places)
     else:
         return None

@@ -14,17 +14,10 @@ from pytest_fmtransfer.catalog.specs import BackboneSpec, PublishedWeights
 from pytest_fmtransfer.errors import Unavailable
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.progress import progress, tell
-from pytest_fmtransfer.weights_places import download_target, download_url, hub_endpoint
+from pytest_fmtransfer.weights_places import download_target, download_url, hub_endpoint, terms
 
 _CHUNK = 1 << 20
 _TIMEOUT = 60  # seconds without a byte
-
-
-def terms(spec: BackboneSpec, weights: PublishedWeights) -> str:
-    """Licence and limits of the weights, in a phrase."""
-    limits = ["non-commercial use only"] if weights.non_commercial else []
-    limits += ["gated: its publisher gives access to those who accept its terms"] if weights.gated else []
-    return "; ".join([f"licence {spec.licence}", *limits])
 
 
 def download(spec: BackboneSpec, weights: PublishedWeights, places: Places) -> Path:

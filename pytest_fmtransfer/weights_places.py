@@ -28,6 +28,13 @@ def find_weights(spec: BackboneSpec, weights: PublishedWeights, places: Places) 
     return None
 
 
+def terms(spec: BackboneSpec, weights: PublishedWeights) -> str:
+    """Licence and limits of the weights, in a phrase."""
+    limits = ["non-commercial use only"] if weights.non_commercial else []
+    limits += ["gated: its publisher gives access to those who accept its terms"] if weights.gated else []
+    return "; ".join([f"licence {spec.licence}", *limits])
+
+
 def download_url(weights: PublishedWeights, environ: Mapping[str, str] = os.environ) -> str:
     """Where the file itself can be fetched; empty where the row knows only a page about it."""
     if weights.hub:

@@ -77,9 +77,7 @@ class TorchFile:
 
 def tensors_in(mapping: Mapping[Any, Any]) -> dict[str, TensorPlace]:
     """The tensors directly in a mapping, by name, in its order."""
-    return {
-        name: value for name, value in mapping.items() if isinstance(name, str) and isinstance(value, TensorPlace)
-    }
+    return {name: value for name, value in mapping.items() if isinstance(name, str) and isinstance(value, TensorPlace)}
 
 
 @contextmanager

@@ -75,7 +75,7 @@ def _write(stored: TorchFile, places: Mapping[str, TensorPlace], out: Path) -> N
     from safetensors.torch import save_file
 
     tensors = {
-        name: torch.frombuffer(bytearray(stored.array(place)), dtype=torch.uint8)
+        name: torch.frombuffer(bytearray(stored.array(place).tobytes()), dtype=torch.uint8)
         .view(getattr(torch, place.storage.dtype))
         .reshape(place.shape)
         if _bytes(place)

@@ -1,0 +1,206 @@
+"""Where published weights are looked for, and how they are fetched: from a server in this process, which is local."""
+
+import hashlib
+from collections.abc import Generator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from pytest_fmtransfer.availability import Missing, ready, weights_file
+from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.catalog.specs import BackboneSpec, PublishedWeights
+from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.errors import Unavailable
+from pytest_fmtransfer.places import Places
+
+CONTENT = bytes(range(256)) * 20_000  # more than one chunk
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Server(ThreadingHTTPServer):
+    """Serves CONTENT under every path; `sent` bounds the bytes of an answer, `status` refuses."""
+
+    tag, sent, status = '"one"', len(CONTENT), 200
+    asked: list[tuple[str, str | None, str | None]]
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        span = self.headers["Range"]
+        self.server.asked.append((self.path, span, self.headers["Authorization"]))
+        if self.server.status != 200:
+            self.send_error(self.server.status)
+            return
+        start = int(span[6:-1]) if span and self.headers["If-Range"] == self.server.tag else 0
+        if start and start >= len(CONTENT):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("ETag", self.server.tag)
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        self.wfile.write(CONTENT[start:][: self.server.sent])
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the name in the library)
+        pass
+
+
+@pytest.fixture
+def server() -> Generator[Server]:
+    with Server(("127.0.0.1", 0), Answer) as running:
+        running.asked = []
+        thread = Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def address(server: Server) -> str:
+    return f"http://127.0.0.1:{server.server_port}"
+
+
+def backbone(**weights: object) -> BackboneSpec:
+    published = PublishedWeights(file="vit.pth", url="https://example.org/page")
+    return replace(
+        Registry().backbone("efficientnet_lite0"),
+        name="vit",
+        weights=replace(published, **weights),  # pyright: ignore[reportArgumentType]
+    )
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Places:
+    return Places(store=tmp_path / "store", weights=tmp_path / "weights", download=True)
+
+
+def test_a_file_is_told_about_fetched_and_found(
+    server: Server, own: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = backbone(url=f"{address(server)}/a/vit.pth", sha256=SHA256, non_commercial=True)
+    found = weights_file(spec, own)
+    assert found is not None
+    assert found.read_bytes() == CONTENT
+    told = capsys.readouterr().err
+    assert "licence Apache-2.0" in told
+    assert "non-commercial use only" in told
+    assert [path.name for path in found.parent.iterdir() if not path.name.endswith(".lock")] == ["vit.pth"]
+    assert weights_file(spec, replace(own, download=False)) == found
+    assert len(server.asked) == 1
+
+
+def test_nothing_is_fetched_unasked(server: Server, own: Places) -> None:
+    with pytest.raises(Unavailable, match="--fm-download"):
+        weights_file(backbone(url=f"{address(server)}/vit.pth"), replace(own, download=False))
+    assert not server.asked
+
+
+def test_asking_whether_a_cell_is_ready_fetches_nothing(server: Server, own: Places) -> None:
+    registry = Registry()
+    registry.register(backbone(url=f"{address(server)}/vit.pth"))
+    assert not isinstance(ready(Cell("vit", "br35h", "knn"), registry, own), Missing)
+    assert not server.asked
+
+
+def test_a_download_goes_on_where_it_stopped(server: Server, own: Places) -> None:
+    spec, server.sent = backbone(url=f"{address(server)}/vit.pth", sha256=SHA256[:8]), 3_000_000
+    with pytest.raises(Unavailable, match="run again, what has arrived is kept"):
+        weights_file(spec, own)
+    server.sent = len(CONTENT)
+    found = weights_file(spec, own)
+    assert found is not None
+    assert found.read_bytes() == CONTENT
+    assert [span for _, span, _ in server.asked] == [None, "bytes=3000000-"]
+
+
+def test_a_file_that_changed_meanwhile_is_fetched_whole(server: Server, own: Places) -> None:
+    spec, server.sent = backbone(url=f"{address(server)}/vit.pth"), 3_000_000
+    with pytest.raises(Unavailable):
+        weights_file(spec, own)
+    server.sent, server.tag = len(CONTENT), '"two"'
+    found = weights_file(spec, own)
+    assert found is not None
+    assert found.read_bytes() == CONTENT
+
+
+def test_all_that_arrived_before_a_kill_is_no_obstacle(server: Server, own: Places) -> None:
+    assert own.weights is not None
+    own.weights.mkdir()
+    (own.weights / ".vit.pth.part").write_bytes(CONTENT)
+    (own.weights / ".vit.pth.part-of").write_text(server.tag)
+    found = weights_file(backbone(url=f"{address(server)}/vit.pth", sha256=SHA256), own)
+    assert found is not None
+    assert found.read_bytes() == CONTENT
+
+
+def test_another_checksum_is_refused_and_nothing_kept(server: Server, own: Places) -> None:
+    spec = backbone(url=f"{address(server)}/vit.pth", sha256="0" * 64)
+    with pytest.raises(Unavailable, match=f"has SHA-256 {SHA256}, its row says 000"):
+        weights_file(spec, own)
+    assert own.weights is not None
+    assert not [path for path in own.weights.iterdir() if path.suffix in (".pth", ".part")]
+
+
+def test_the_hub_is_asked_for_the_file_with_the_users_token(
+    server: Server, own: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", address(server))
+    monkeypatch.setenv("HF_TOKEN", "made-up")
+    found = weights_file(backbone(hub="org/vit"), own)
+    assert own.weights is not None
+    assert found == own.weights / "org" / "vit" / "vit.pth"
+    assert server.asked == [("/org/vit/resolve/main/vit.pth", None, "Bearer made-up")]
+
+
+def test_a_gated_file_says_what_to_do(server: Server, own: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", address(server))
+    server.status = 403
+    with pytest.raises(Unavailable, match=f"accept its terms at {address(server)}/org/vit, and set HF_TOKEN"):
+        weights_file(backbone(hub="org/vit", gated=True), own)
+
+
+def test_a_page_is_not_taken_for_the_file(own: Places) -> None:
+    with pytest.raises(Unavailable) as raised:
+        weights_file(backbone(), own)
+    assert "--fm-download" not in str(raised.value)
+
+
+def put(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def test_places_are_searched_in_their_order(tmp_path: Path, own: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    repository = tmp_path / "hf" / "hub" / "models--org--vit"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("b2")
+    spec, places = backbone(hub="org/vit"), replace(own, download=False)
+    assert own.weights is not None
+    for place in (
+        repository / "snapshots" / "a1" / "vit.pth",
+        repository / "snapshots" / "b2" / "vit.pth",
+        tmp_path / "torch" / "hub" / "checkpoints" / "vit.pth",
+        own.store / "downloads" / "org" / "vit" / "vit.pth",
+        own.weights / "vit.pth",
+        own.weights / "vit.safetensors",
+        own.weights / "vit" / "vit.pth",
+    ):
+        put(place)
+        assert weights_file(spec, places) == place
+
+
+def test_the_remedy_names_every_way(own: Places) -> None:
+    registry = Registry()
+    registry.register(backbone(hub="org/vit", gated=True))
+    found = ready(Cell("vit", "br35h", "knn"), registry, replace(own, download=False))
+    assert isinstance(found, Missing)
+    for way in (str(own.weights), "torch.hub's", "Hugging Face's", "--fm-download", "gated"):
+        assert way in found.remedy
