@@ -1,4 +1,4 @@
-"""Fetch a file of published weights, where the user asked for that: told first, resumed, checked, whole or not at all."""
+"""Fetch a file of published weights where the user asked for it: told first, resumed, checked, whole or not at all."""
 
 import hashlib
 import os

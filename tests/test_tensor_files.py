@@ -165,7 +165,7 @@ def test_a_broken_index_is_named(broken: str, tmp_path: Path) -> None:
         torch.save({"other": torch.zeros(1)}, shard)
     else:
         index.write_text(json.dumps({"weight_map": {"a": "../a.bin"}} if broken == "outside" else {}))
-    with pytest.raises(CheckpointMismatch, match="index|shard"):
+    with pytest.raises(CheckpointMismatch, match=r"index|shard"):
         read_tensors(folder)
 
 
@@ -176,7 +176,7 @@ class Malice:
         self.victim, self.how = victim, how
 
     def __reduce__(self) -> tuple[object, ...]:
-        code = f"open({str(self.victim)!r}, 'w')"
+        code = f"open({str(self.victim)!r}, 'w').close()"
         match self.how:
             case "system":
                 return os.system, (f"touch {self.victim}",)

@@ -2,8 +2,8 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from safetensors import deserialize
 
 from pytest_fmtransfer.backbones.shards import checkpoint_file, shards_of
@@ -76,7 +76,7 @@ class _OtherContent(Exception):
 
 def _safetensors(file: Path) -> _Tensors:
     try:
-        stored = deserialize(file.read_bytes())
+        stored: list[tuple[str, dict[str, Any]]] = deserialize(file.read_bytes())
     except Exception as error:  # safetensors' own type says no more than that
         raise _OtherContent from error
     # A dtype that torch_files does not know keeps the name it has in the file.
@@ -96,7 +96,7 @@ def _torch(file: Path) -> _Tensors:
                 "/".join([*(names if len(mappings) > 1 else ()), name]): (
                     place.storage.dtype,
                     list(place.shape),
-                    _digest(stored.array(place)),
+                    _digest(stored.array(place).data),
                 )
                 for names, mapping in mappings.items()
                 for name, place in tensors_in(mapping).items()
@@ -105,5 +105,5 @@ def _torch(file: Path) -> _Tensors:
         raise _OtherContent from error
 
 
-def _digest(data: bytes | bytearray | np.ndarray) -> str:
+def _digest(data: bytes | bytearray | memoryview) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()

@@ -62,7 +62,7 @@ class TorchFile:
     def mappings(self) -> dict[tuple[str, ...], Mapping[Any, Any]]:
         """Every mapping with tensors directly under names in it, by the names that lead to it; outer ones first."""
         found: dict[tuple[str, ...], Mapping[Any, Any]] = {}
-        waiting, seen = deque([((), self.content)]), set[int]()
+        waiting, seen = deque[tuple[tuple[str, ...], object]]([((), self.content)]), set[int]()
         while waiting:
             names, value = waiting.popleft()
             if not isinstance(value, Mapping) or id(value) in seen:

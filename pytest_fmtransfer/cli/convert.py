@@ -72,7 +72,7 @@ def _write(stored: TorchFile, places: Mapping[str, TensorPlace], out: Path) -> N
     """Whole or not at all; each tensor contiguous and with a storage of its own."""
     import_torch()
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 
     tensors = {
         name: torch.frombuffer(bytearray(stored.array(place).tobytes()), dtype=torch.uint8)
