@@ -207,32 +207,33 @@ def test_the_remedy_names_every_way(own: Places) -> None:
 
 
 def test_the_plugin_downloads_only_when_asked_and_never_for_a_plan(
-    server: Server, own: Places, pytester: pytest.Pytester
+    server: Server, own: Places, small: Places, pytester: pytest.Pytester
 ) -> None:
     pytester.makeconftest(
         f"""
         from dataclasses import replace
         from pytest_fmtransfer.catalog.specs import PublishedWeights
+        from tests.small import BACKBONE, register
 
         def pytest_fmtransfer_register(registry):
             weights = PublishedWeights(file="vit.pth", url="{address(server)}/vit.pth")
-            registry.register(replace(registry.backbone("efficientnet_lite0"), name="vit", weights=weights))
+            register(registry, replace(BACKBONE, name="vit", weights=weights))
         """
     )
     pytester.makepyfile(
         """
         import pytest
 
-        @pytest.mark.fm_cells(backbones=["vit"], datasets=["br35h"], regimes=["knn"])
+        @pytest.mark.fm_cells(backbones=["vit"], datasets=["stripes"], regimes=["knn"])
         def test_it(candidate):
             pass
         """
     )
-    weights = f"--fm-weights={own.weights}"
-    pytester.runpytest(weights, "-rs").stdout.fnmatch_lines(["*SKIP*no weights of vit*--fm-download*"])
-    assert "no weights of vit" in pytester.runpytest(weights, "--fm-plan", "--fm-download").stdout.str()
+    given = (f"--fm-weights={own.weights}", f"--fm-data-root={small.data_root}", f"--fm-store={small.store}")
+    pytester.runpytest(*given, "-rs").stdout.fnmatch_lines(["*SKIP*no weights of vit*--fm-download*"])
+    assert "no weights of vit" in pytester.runpytest(*given, "--fm-plan", "--fm-download").stdout.str()
     assert not server.asked
     # CONTENT is no checkpoint: that it is refused shows that it arrived.
-    found = pytester.runpytest(weights, "--fm-download")
+    found = pytester.runpytest(*given, "--fm-download")
     assert "is not a file of tensors" in found.stdout.str()
     assert len(server.asked) == 1

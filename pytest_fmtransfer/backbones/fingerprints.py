@@ -81,7 +81,7 @@ def _safetensors(file: Path) -> _Tensors:
         raise _OtherContent from error
     # A dtype that torch_files does not know keeps the name it has in the file.
     return {
-        name: (_DTYPES.get(each["dtype"], each["dtype"]), list(each["shape"]), _digest(each["data"]))
+        name: (_DTYPES.get(str(each["dtype"]), str(each["dtype"])), list(each["shape"]), _digest(each["data"]))
         for name, each in stored
     }
 
