@@ -8,15 +8,24 @@ from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import (
     BackboneSpec,
     DatasetSpec,
+    FileWeights,
     PackagedFolder,
     PackagedWeights,
     PublishedWeights,
     RegimeSpec,
 )
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.errors import Unavailable
+from pytest_fmtransfer.errors import InvalidInput, Unavailable
+from pytest_fmtransfer.functions import source_of
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.weights_places import download_url, find_weights, hub_cache, terms, torch_cache
+
+# What each library that not everybody has is installed as.
+_DISTRIBUTIONS = {
+    "segment_anything": "segment-anything",
+    "open_clip": "open_clip_torch",
+    "transformers": "transformers",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +52,24 @@ def ready(cell: Cell, registry: Registry, places: Places) -> Ready | Missing:
     regime, backbone = registry.regime(cell.regime), registry.backbone(cell.backbone)
     dataset = registry.dataset(cell.dataset)
     lacks = [
-        *_not_built(regime, dataset, registry),
+        *_not_built(registry, regime=regime, dataset=dataset),
         *_weights_lacks(backbone, places),
         *_data_lacks(dataset, places),
     ]
+    return _all_told(lacks)
+
+
+def backbone_ready(spec: BackboneSpec, places: Places) -> Ready | Missing:
+    """Whether a backbone can be loaded here."""
+    return _all_told(_weights_lacks(spec, places))
+
+
+def dataset_ready(spec: DatasetSpec, registry: Registry, places: Places) -> Ready | Missing:
+    """Whether a dataset can be read here."""
+    return _all_told([*_not_built(registry, dataset=spec), *_data_lacks(spec, places)])
+
+
+def _all_told(lacks: list[Missing]) -> Ready | Missing:
     if not lacks:
         return Ready()
     return Missing(
@@ -56,7 +79,8 @@ def ready(cell: Cell, registry: Registry, places: Places) -> Ready | Missing:
 
 
 def weights_file(spec: BackboneSpec, places: Places) -> Path | None:
-    """The file that holds a backbone's weights, None for one that needs no file; downloaded where `places` allows it.
+    """The file that holds a backbone's weights, or the folder that does; None for one that needs no file. It is
+    downloaded where `places` allows that.
 
     Raises Unavailable, with the remedy, when the file is not here.
     """
@@ -69,10 +93,12 @@ def weights_file(spec: BackboneSpec, places: Places) -> Path | None:
             from pytest_fmtransfer.download import download  # collection asks for nothing of the network
 
             return download(spec, weights, places)
+    elif isinstance(weights, FileWeights):
+        path = weights.path
     else:
         return None
     if path is None or not path.exists():
-        raise Unavailable("; ".join(map(str, _weights_lacks(spec, places))))
+        raise Unavailable("; ".join(map(str, _file_lacks(spec, places))))
     return path
 
 
@@ -92,11 +118,13 @@ def packaged(module: str, path: str) -> Path | None:
     return Path(found.submodule_search_locations[0]) / path
 
 
-def _not_built(regime: RegimeSpec, dataset: DatasetSpec, registry: Registry) -> list[Missing]:
+def _not_built(
+    registry: Registry, *, regime: RegimeSpec | None = None, dataset: DatasetSpec | None = None
+) -> list[Missing]:
     """What is declared for the claims that name it, and cannot run in this version whatever is on disk."""
     missing = [
-        *([] if regime.is_built else [f"run regime {regime.name}"]),
-        *([f"read dataset {dataset.name}"] if dataset.reader is None else []),
+        *([f"run regime {regime.name}"] if regime and not regime.is_built else []),
+        *([f"read dataset {dataset.name}"] if dataset and dataset.reader is None else []),
     ]
     if not missing:
         return []
@@ -110,7 +138,29 @@ def _not_built(regime: RegimeSpec, dataset: DatasetSpec, registry: Registry) -> 
 
 
 def _weights_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
+    return [*_library_lacks(spec), *_function_lacks(spec), *_file_lacks(spec, places)]
+
+
+def _library_lacks(spec: BackboneSpec) -> list[Missing]:
+    distribution = _DISTRIBUTIONS.get(spec.library)
+    if distribution is None or find_spec(spec.library) is not None:
+        return []
+    return [Missing(reason=f"no library {spec.library}", remedy=f"pip install {distribution}")]
+
+
+def _function_lacks(spec: BackboneSpec) -> list[Missing]:
+    try:
+        if spec.library == "python":
+            source_of(spec.architecture)
+    except InvalidInput as error:
+        return [Missing(reason=f"no function of {spec.name}", remedy=str(error))]
+    return []
+
+
+def _file_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
     weights = spec.weights
+    if isinstance(weights, FileWeights) and not weights.path.exists():
+        return [Missing(reason=f"no weights of {spec.name}", remedy=f"name a file that exists; {weights.path} is none")]
     if isinstance(weights, PackagedWeights):
         path = packaged(weights.module, weights.file)
         if path is None or not path.is_file():

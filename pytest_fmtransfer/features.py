@@ -22,13 +22,14 @@ from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.fingerprints import weights_fingerprint
 from pytest_fmtransfer.backbones.precision import Dtype, processor
 from pytest_fmtransfer.backbones.threads import import_torch
-from pytest_fmtransfer.catalog.specs import BackboneSpec, NoWeights, RandomWeights
+from pytest_fmtransfer.catalog.specs import BackboneSpec, NoWeights, OwnWeights, RandomWeights
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.data.images import load_images
+from pytest_fmtransfer.functions import source_of
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.progress import progress
-from pytest_fmtransfer.store import Store, code_digest, fingerprint
+from pytest_fmtransfer.store import Store, code_digest, fingerprint, remembered_digest
 from pytest_fmtransfer.work import count_passes
 
 BATCH = 4  # on 2 cores, larger batches fall out of the cache: python benchmarks/batch_size.py
@@ -48,18 +49,15 @@ class StoredFeatures:
 
 
 def subject_of(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, Any]:
-    """Everything about a backbone that may move its features, as plain values. Imports no torch.
+    """Everything about a backbone that may move its features, as plain values.
 
-    Raises Unavailable, with the remedy, when its weights are not here.
+    Imports no torch, except for a function of the user's that gives no file of weights: it is called, once in a
+    process, for its tensors. Raises Unavailable, with the remedy, when its weights are not here.
     """
-    path = weights_file(spec, places)
-    if path is not None:
-        weights = weights_fingerprint(path, Store(root=places.store))
-    else:
-        weights = f"random, seed {spec.weights.seed}" if isinstance(spec.weights, RandomWeights) else "none"
     uses_torch = not isinstance(spec.weights, NoWeights)
-    return {
-        "weights": weights,
+    own_code = {"code": remembered_digest(source_of(spec.architecture))} if spec.library == "python" else {}
+    return own_code | {
+        "weights": _weights_of(spec, places),
         "architecture": f"{spec.architecture}, tiny" if spec.tiny else spec.architecture,
         "image_size": spec.image_size,
         "mean": list(spec.mean),
@@ -69,6 +67,17 @@ def subject_of(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, An
         "device": "cpu",
         "versions": {name: version(name) for name in (("torch", "timm", "pillow") if uses_torch else ("pillow",))},
     }
+
+
+def _weights_of(spec: BackboneSpec, places: Places) -> str:
+    """What names a backbone's weights: a fingerprint of their tensors, or words where there are none."""
+    if isinstance(spec.weights, OwnWeights):
+        import_torch()
+        return import_module(f"pytest_fmtransfer.backbones.{spec.library}").tensors_digest(spec)
+    if isinstance(spec.weights, RandomWeights):
+        return f"random, seed {spec.weights.seed}"
+    path = weights_file(spec, places)
+    return "none" if path is None else weights_fingerprint(path, Store(root=places.store))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -170,9 +170,10 @@ def test_a_network_that_folding_would_break_stays_as_it_is() -> None:
     assert faster(network, lambda each: each(torch.ones(1, 3, 8, 8))) is network
 
 
-def test_a_published_file_in_timms_names_is_loaded(registry: Registry, tmp_path: Path) -> None:
-    """The README's example of a user's own row."""
-    network = timm.create_model("mobilenetv2_100", num_classes=0).eval()
+@pytest.mark.parametrize("classes", [0, 7])
+def test_a_published_file_in_timms_names_is_loaded(classes: int, registry: Registry, tmp_path: Path) -> None:
+    """Of a classifier or without one."""
+    network = timm.create_model("mobilenetv2_100", num_classes=classes).eval()
     torch.save(network.state_dict(), tmp_path / "ours.pt")
     weights = PublishedWeights(file="ours.pt", url="https://our.site/ours.pt")
     spec = replace(registry.backbone("mobilenetv2"), name="ours", weights=weights)
@@ -180,4 +181,5 @@ def test_a_published_file_in_timms_names_is_loaded(registry: Registry, tmp_path:
     backbone = build(spec, weights_file(spec, places))
     pixels = grey_noise(224)
     with torch.inference_mode():
-        assert relative(pooled(backbone, pixels), network(backbone.normalise(pixels))) < 1e-5
+        expected = network.forward_head(network.forward_features(backbone.normalise(pixels)), pre_logits=True)
+        assert relative(pooled(backbone, pixels), expected) < 1e-5

@@ -17,7 +17,7 @@ FLOORS = (
     {"errors"},
     {"cell", "places", "progress", "work"},
     {"metrics", "catalog"},
-    {"weights_places"},
+    {"weights_places", "functions"},
     {"download"},
     {"results", "store", "availability"},
     {"data", "backbones"},

@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from pytest_fmtransfer.backbones.checkpoints import load_strictly, load_tensors, read_tensors
-from pytest_fmtransfer.catalog.specs import PackagedWeights, PublishedWeights
+from pytest_fmtransfer.catalog.specs import FileWeights, PackagedWeights, PublishedWeights
 from pytest_fmtransfer.errors import CheckpointMismatch
 
 MASK = "mask_token"
@@ -19,7 +19,7 @@ COUNTER = "num_batches_tracked"
 _SWIGLU = (("w12", "fc1"), ("w3", "fc2"))
 
 
-def load(network: nn.Module, path: Path, weights: PackagedWeights | PublishedWeights) -> None:
+def load(network: nn.Module, path: Path, weights: PackagedWeights | PublishedWeights | FileWeights) -> None:
     """Load a publisher's file into a timm network, its classifier included.
 
     Raises CheckpointMismatch, naming the first tensor that is missing, left over or of another shape.

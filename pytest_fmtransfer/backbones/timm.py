@@ -15,12 +15,19 @@ from torch import Tensor, nn
 
 from pytest_fmtransfer.backbones import layouts
 from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.backbones.checkpoints import read_tensors
 from pytest_fmtransfer.backbones.folding import faster
 from pytest_fmtransfer.backbones.positions import resized
 from pytest_fmtransfer.backbones.stem import take_one_channel
 from pytest_fmtransfer.backbones.timm_parts import TINY_ARGUMENTS, cut_depth, parts, tokens_of
-from pytest_fmtransfer.catalog.specs import BackboneSpec, PackagedWeights, PublishedWeights, RandomWeights
-from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.catalog.specs import (
+    BackboneSpec,
+    FileWeights,
+    PackagedWeights,
+    PublishedWeights,
+    RandomWeights,
+)
+from pytest_fmtransfer.errors import InvalidInput, nearest
 
 # Architectures whose reference resizes position embeddings otherwise than timm, and its offset (`positions.resized`).
 OFFSETS = {"deit_base_patch16_224.fb_in1k": 0.0, "vit_base_patch16_224.dino": 0.1}
@@ -97,19 +104,33 @@ def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> Tim
 def build_network(spec: BackboneSpec, weights: Path | None) -> nn.Module:
     """The whole network in evaluation mode, with the classifier where the checkpoint has one.
 
-    Raises CheckpointMismatch when the file does not fit, InvalidInput for a row that names no file.
+    Raises CheckpointMismatch when the file does not fit, InvalidInput for a row that names no file or no model.
     """
+    if not timm.is_model(spec.architecture):
+        near = nearest(spec.architecture, timm.list_models())
+        raise InvalidInput(f"timm {timm.__version__} has no model {spec.architecture!r} for {spec.name}; {near}")
     if isinstance(spec.weights, RandomWeights):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(spec.weights.seed)
             return _create(spec, num_classes=0).eval()
-    if weights is None or not isinstance(spec.weights, PackagedWeights | PublishedWeights):
+    if weights is None or not isinstance(spec.weights, PackagedWeights | PublishedWeights | FileWeights):
         raise InvalidInput(
-            f"backbone {spec.name} names no file of weights; give it PackagedWeights or PublishedWeights"
+            f"backbone {spec.name} names no file of weights; give it PackagedWeights, PublishedWeights or FileWeights"
         )
-    network = _create(spec, num_classes=spec.weights.num_classes)
+    classes = 0 if isinstance(spec.weights, FileWeights) else spec.weights.num_classes
+    if not classes and spec.weights.layout == "same_keys":
+        classes = _classes_of(spec, weights)
+    network = _create(spec, num_classes=classes)
     layouts.load(network, weights, spec.weights)
     return network.eval()
+
+
+def _classes_of(spec: BackboneSpec, weights: Path) -> int:
+    """Of the classifier that a file in timm's names holds; 0 where it holds none."""
+    known = timm.get_pretrained_cfg(spec.architecture)
+    inside = spec.weights.inside if isinstance(spec.weights, PublishedWeights) else ""
+    tensor = read_tensors(weights, inside).get(f"{known.classifier}.weight") if known else None
+    return 0 if tensor is None else len(tensor)
 
 
 def _create(spec: BackboneSpec, num_classes: int) -> nn.Module:

@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from pytest_fmtransfer.catalog.backbones import BACKBONES
 from pytest_fmtransfer.catalog.datasets import DATASETS
@@ -51,11 +51,17 @@ class Registry:
     def __init__(self, rows: tuple[Spec, ...] = (*BACKBONES, *DATASETS, *REGIMES, *PROFILES)) -> None:
         self._rows: dict[type[Spec], dict[str, Spec]] = {kind: {} for kind in _KINDS}
         self._loaded_entry_points: set[str] = set()
+        self._candidates: list[str] = []
         for row in rows:
             self.register(row)
 
-    def register(self, spec: Spec) -> None:
-        """Add a row.
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The backbones that stand beside the candidates of every suite, in the order of their registration."""
+        return tuple(self._candidates)
+
+    def register(self, spec: Spec, *, candidate: bool = False) -> None:
+        """Add a row; with `candidate`, a backbone that stands beside the candidates of every suite.
 
         Raises InvalidName when its name cannot stand in an id, DuplicateName when the name is taken,
         and InvalidInput when it is no row at all, takes a name that is derived (`….random`, `….tiny`), asks for a
@@ -90,7 +96,11 @@ class Registry:
                 raise InvalidInput(f"acknowledged {finding!r} of {spec.name} says no reason; write one")
         if spec.name in rows:
             raise DuplicateName(f"{kind} {spec.name!r} is registered already; choose another name")
+        if candidate and (not isinstance(spec, BackboneSpec) or spec.is_control):
+            raise InvalidInput(f"{spec.name!r} cannot be a candidate: only a backbone that has learnt something can")
         rows[spec.name] = spec
+        if candidate:
+            self._candidates.append(spec.name)
 
     def backbone(self, name: str) -> BackboneSpec:
         """The row of a backbone, of its random-weight twin, or of its tiny version. Raises UnknownName.
@@ -139,6 +149,11 @@ class Registry:
         self.dataset(cell.dataset)
         self.regime(cell.regime)
         return cell
+
+    def rows(self, kind: type[S]) -> tuple[S, ...]:
+        """Every row of a kind, ours and those of entry points, by name; no twins and no controls derived from them."""
+        self._load_entry_points()
+        return tuple(cast(S, self._rows[kind][name]) for name in sorted(self._rows[kind]))
 
     def names(self, kind: type[Spec]) -> tuple[str, ...]:
         """Every valid name of a kind, sorted; controls and tiny versions too."""

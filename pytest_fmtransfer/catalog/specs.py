@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 RANDOM = "random"  # suffix of a backbone's random-weight twin, `<name>.random`
@@ -49,6 +50,19 @@ class PublishedWeights:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FileWeights:
+    """Weights in a file of the user's own, in the library's names; or in a folder that transformers saved."""
+
+    path: Path
+    layout: Literal["same_order", "same_keys"] = "same_keys"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnWeights:
+    """What a user's function returns holds its weights already; their tensors name them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RandomWeights:
     """The architecture's own initialisation under a fixed seed: a control that has learnt nothing."""
 
@@ -60,7 +74,7 @@ class NoWeights:
     """Nothing to load: the features are computed from the files themselves."""
 
 
-Weights = PackagedWeights | PublishedWeights | RandomWeights | NoWeights
+Weights = PackagedWeights | PublishedWeights | FileWeights | OwnWeights | RandomWeights | NoWeights
 
 
 Library = Literal["timm", "segment_anything", "open_clip", "transformers", "focalnet", "python", "metadata"]
@@ -72,8 +86,8 @@ class BackboneSpec:
     """A pretrained vision encoder and how its publisher wants its input.
 
     `image_size` is the square side in pixels; `mean` and `std` are per channel, for inputs in [0, 1].
-    `library` names the module of `pytest_fmtransfer.backbones` that builds it. `tiny`: width and depth are cut, code
-    path and key names stay.
+    `library` names the module of `pytest_fmtransfer.backbones` that builds it; of library "python", `architecture`
+    is a function of the user's, `module:function`. `tiny`: width and depth are cut, code path and key names stay.
     """
 
     name: str

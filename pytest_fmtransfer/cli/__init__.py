@@ -19,6 +19,8 @@ VERBS = {
     "audit": "look for copies, patients on two sides, conflicting labels and small classes in a dataset",
     "convert": "keep the tensors of an old checkpoint as .safetensors, running nothing in it",
     "baseline": "list, show, diff, accept or prune baselines",
+    "doctor": "say what is here and what is missing: weights, data, versions, the store",
+    "list": "list backbones, datasets or regimes, and whether they are ready here",
 }
 
 
@@ -38,7 +40,7 @@ class Verb(Protocol):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; `argv` is by default what followed `fmtransfer`. argparse exits with 2 on wrong usage."""
-    given = list(sys.argv[1:] if argv is None else argv)
+    given = [*(sys.argv[1:] if argv is None else argv)]  # here `list` is the module of a verb
     parser = argparse.ArgumentParser(
         prog="fmtransfer",
         description="Claims about foundation models for medical images: what is asked outside pytest.",

@@ -64,8 +64,9 @@ def _forget(verdict: Verdict) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Court:
-    """`alpha` is the one-sided level of the family in (0, .5), `family_size` the claims declared in it.
+    """`alpha` is the one-sided level of the family in (0, .5), `family_size` the claims in it.
 
+    `added` of these are not declared, but of candidates that a user put beside the declared ones.
     `telling` is the verdict on whether the dataset and regime in question can tell backbones apart, None where
     the controls have not been run. `seed_variances` are those of a single run, recorded beforehand with their degrees
     of freedom, by dataset and regime. `acknowledged` are, by dataset, the severe findings of an audit that it is used
@@ -74,6 +75,7 @@ class Court:
 
     alpha: float = ALPHA
     family_size: int = 1
+    added: int = 0
     record: Callable[[Verdict], None] = _forget
     telling: Verdict | None = None
     seed_variances: "Mapping[tuple[str, str], Piece]" = field(default_factory=dict[tuple[str, str], "Piece"])
@@ -91,6 +93,12 @@ class Court:
         """
         seeded = {(result.cell.dataset, result.cell.regime) for result in results if result.seeded}
         return self.seed_variances.get(seeded.pop()) if len(seeded) == 1 else None
+
+    @property
+    def claims(self) -> str:
+        """How many claims share the level, in words."""
+        declared = f"{self.family_size - self.added} declared claims"
+        return f"{declared} and {self.added} of candidates added to them" if self.added else declared
 
 
 _ALONE = Court()

@@ -132,8 +132,8 @@ def _rule(verdict: Verdict, reading: Reading, court: Court) -> list[str]:
     wider = ", or MOVER on logit(AUC) where that is wider" if reading.comparison.mover and reading.at_a_margin else ""
     ceiling = "" if reading.ceiling is None else f" and the upper one below {reading.ceiling:g}"
     return [
-        f"bound: t{wider} at one-sided level {court.level:.4g} ({court.alpha:g} over {court.family_size} declared "
-        f"claims), standard error {bound.standard_error:.4f} ({_pieces(reading.comparison)}), {bound.degrees:.0f} "
+        f"bound: t{wider} at one-sided level {court.level:.4g} ({court.alpha:g} over {court.claims}), "
+        f"standard error {bound.standard_error:.4f} ({_pieces(reading.comparison)}), {bound.degrees:.0f} "
         f"degrees of freedom; supported when the lower limit is above {reading.threshold:g}{ceiling}",
         *([] if verdict.p is None else [f"p {verdict.p:.2g} before correction for the family"]),
     ]

@@ -7,6 +7,7 @@ import pytest
 
 from pytest_fmtransfer.cell import Cell, stem
 from pytest_fmtransfer.errors import InvalidInput, nearest
+from pytest_fmtransfer.plugin.candidates import as_the_user_asks
 from pytest_fmtransfer.plugin.controlling import control_cells, wants_controls
 from pytest_fmtransfer.plugin.families import too_large
 from pytest_fmtransfer.plugin.marks import CASE, MARKS, Case, Cells, case_of, cells_of_mark, claim_of
@@ -44,6 +45,8 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
         for case in cases:
             for cell in (*case.cells, *case.references):
                 settings.registry.check(cell)
+        cases = as_the_user_asks(cells, metafunc.fixturenames, settings.registry, settings.reference).cases()
+        for case in cases:
             if claim.controls or "controls" in metafunc.fixturenames:
                 control_cells(case, settings.registry)
     except InvalidInput as error:

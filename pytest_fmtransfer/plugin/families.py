@@ -20,7 +20,8 @@ class Family:
 def family_of(item: pytest.Item) -> str | None:
     """The family of the claim that an item makes; None for one that bears no `fm_claim`.
 
-    A family that the mark does not name is the test's own; one that it names spans the tests of a folder.
+    A family that the mark does not name is the test's own; one that it names spans the tests of a folder. What a
+    user's candidates are claimed to do is a family beside it, so that adding one changes no verdict of the suite.
     """
     case = case_of(item)
     if case is None or item.get_closest_marker("fm_claim") is None:
@@ -29,8 +30,19 @@ def family_of(item: pytest.Item) -> str | None:
     folder = home.partition("::")[0].rpartition("/")[0] or "."
     named = claim_of(item).family
     whole = f"{folder}: {named}" if named else f"{home}::{getattr(item, 'originalname', item.name)}"
+    whole += " with candidates of yours" if case.added else ""
     datasets = "+".join(sorted({cell.dataset for cell in case.cells}))
     return f"{whole} [{datasets}-{case.cells[0].regime}]"
+
+
+def claims_added(item: pytest.Item) -> int:
+    """How many claims a user's candidates add to the family that an item's claim declares; 0 for the suite's own.
+
+    One each where the family is the test's own; in one that spans tests, at most as many each as it declares. Either
+    way the number does not depend on what is selected.
+    """
+    case, claim = case_of(item), claim_of(item)
+    return case.added * (claim.family_size if claim.family else 1) if case else 0
 
 
 def families(items: Iterable[pytest.Item]) -> dict[str, Family]:
@@ -39,7 +51,7 @@ def families(items: Iterable[pytest.Item]) -> dict[str, Family]:
     for item in items:
         if (name := family_of(item)) is not None:
             family = found.setdefault(name, Family(name=name))
-            family.declared.add(claim_of(item).family_size)
+            family.declared.add(claim_of(item).family_size + claims_added(item))
             family.claims.append(item.nodeid)
     return found
 

@@ -7,8 +7,9 @@ from typing import cast
 import pytest
 
 from pytest_fmtransfer.availability import Missing
+from pytest_fmtransfer.plugin.candidates import against_itself
 from pytest_fmtransfer.plugin.collection import TELLING, cells_of
-from pytest_fmtransfer.plugin.families import family_of
+from pytest_fmtransfer.plugin.families import claims_added, family_of
 from pytest_fmtransfer.plugin.fixtures import baselines_of
 from pytest_fmtransfer.plugin.marks import case_of, claim_of
 from pytest_fmtransfer.plugin.measuring import MEASURED, available
@@ -25,7 +26,10 @@ def skip_what_is_absent(item: pytest.Item) -> None:
     Where CI is set, a cell that has a baseline must be: its absence is an error, unless
     `--fm-allow-missing` says otherwise.
     """
-    settings = settings_of(item.config)
+    case, settings = case_of(item), settings_of(item.config)
+    if case is not None and (reason := against_itself(case)) is not None:
+        item.add_marker(pytest.mark.skip(reason=reason))
+        return
     states = {cell: available(item, cell) for cell in cells_of(item)}
     absent = {cell: state for cell, state in states.items() if isinstance(state, Missing)}
     if settings.on_ci and not settings.allow_missing:
@@ -52,7 +56,8 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
     from pytest_fmtransfer.results import Result
 
     claim = claim_of(item)
-    expectation = claim.expected.get(case.id)
+    # What is known of a claim is known of it against the suite's reference.
+    expectation = None if case.other_reference else claim.expected.get(case.id)
     telling = cast("Verdict | None", item.funcargs.get(TELLING))
     reached: list[Verdict] = []
     measured: list[Result] = item.stash.setdefault(MEASURED, [])
@@ -61,7 +66,8 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
     try:
         registry = settings_of(item.config).registry
         court = Court(
-            family_size=claim.family_size,
+            family_size=claim.family_size + claims_added(item),
+            added=claims_added(item),
             record=reached.append,
             telling=telling,
             seed_variances=seed_variances((*case.cells, *case.references), registry),

@@ -36,6 +36,10 @@ class Case:
     id: str
     cells: tuple[Cell, ...]
     references: tuple[Cell, ...]
+    added: int = 0
+    """How many candidates a user added to the mark's; 0 for a case of the mark's own."""
+    other_reference: bool = False
+    """The mark names another reference, which --fm-reference replaced."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +51,17 @@ class Cells:
     regimes: tuple[str, ...]
     reference: str | None = None
     over: Over | None = None
+    added: tuple[str, ...] = ()
+    """Backbones that a user added to `backbones`."""
+    other_reference: bool = False
 
     def cases(self) -> list[Case]:
         """One case a cell, sorted; or one for all datasets or all backbones, these in the order of the mark.
 
         Raises InvalidInput for a reference that cannot be filled in.
         """
-        cells = dict.fromkeys(Cell(b, d, r) for b in self.backbones for d in self.datasets for r in self.regimes)
+        backbones = (*self.backbones, *self.added)
+        cells = dict.fromkeys(Cell(b, d, r) for b in backbones for d in self.datasets for r in self.regimes)
         if self.over is None:
             return [self._case(cell.id, [cell]) for cell in sorted(cells)]
         together: dict[str, list[Cell]] = {}
@@ -64,7 +72,13 @@ class Cells:
 
     def _case(self, name: str, cells: list[Cell]) -> Case:
         references = [self._reference_of(cell) for cell in cells] if self.reference is not None else []
-        return Case(id=name, cells=tuple(cells), references=tuple(references))
+        return Case(
+            id=name,
+            cells=tuple(cells),
+            references=tuple(references),
+            added=len(self.added) if cells[0].backbone in self.added else 0,
+            other_reference=self.other_reference,
+        )
 
     def _reference_of(self, cell: Cell) -> Cell:
         try:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import Literal, TypeVar, cast
 import pytest
 
 from pytest_fmtransfer.catalog.registry import Registry, Spec
+from pytest_fmtransfer.catalog.specs import BackboneSpec, FileWeights
+from pytest_fmtransfer.catalog.user_backbone import UserBackbone
 from pytest_fmtransfer.errors import InvalidInput, nearest
+from pytest_fmtransfer.functions import look_in, source_of
 from pytest_fmtransfer.places import Places, on_ci
 
 DEFAULT_PROFILE = "ci"
@@ -32,7 +36,8 @@ class ReportRequest:
 class Settings:
     """What the options of one session say. `mistakes` gathers wrong names met while collecting.
 
-    `export` is the folder that results are written to, `collect` the one that they come from.
+    `export` is the folder that results are written to, `collect` the one that they come from; `reference` is the
+    backbone that stands in place of the suites' own.
     """
 
     registry: Registry
@@ -46,6 +51,7 @@ class Settings:
     require: int
     allow_missing: bool
     controls: bool
+    reference: str | None
     on_ci: bool
     mistakes: list[str]
 
@@ -63,15 +69,35 @@ class SessionRegistry(Registry):
     A conftest in a sub-folder is heard while collecting, where raising would be a traceback.
     """
 
-    def __init__(self, mistakes: list[str]) -> None:
+    def __init__(self, mistakes: list[str], folders: Sequence[Path]) -> None:
         super().__init__()
-        self._mistakes = mistakes
+        self._mistakes, self._folders = mistakes, folders
+        self._looked_in: list[str] = []
+        self.collecting = False
 
-    def register(self, spec: Spec) -> None:
+    def register(self, spec: Spec, *, candidate: bool = False) -> None:
         try:
-            super().register(spec)
+            if candidate and self.collecting:
+                raise InvalidInput(
+                    f"{spec.name!r} is heard too late to be a candidate: tests are collected already; register it in a "
+                    "conftest at or above what the command line names"
+                )
+            self.add(spec, candidate=candidate)
         except InvalidInput as error:
             self._mistakes.append(f"pytest_fmtransfer_register: {error}")
+
+    def add(self, spec: Spec, *, candidate: bool = False) -> None:
+        """`register` that raises; a function of the user's is looked for in `folders` too."""
+        super().register(spec, candidate=candidate)
+        if isinstance(spec, BackboneSpec) and spec.library == "python":
+            self._looked_in += look_in(*self._folders)
+
+    def look_no_longer(self) -> None:
+        """Leave `sys.path` as it was."""
+        for folder in self._looked_in:
+            if folder in sys.path:
+                sys.path.remove(folder)
+        self._looked_in.clear()
 
 
 class _ListOnly(argparse.Action):
@@ -159,6 +185,20 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         help="run the control cells of every dataset and regime: can they tell backbones apart?",
     )
+    group.addoption(
+        "--fm-backbone",
+        action="append",
+        default=[],
+        metavar="NAME=SOURCE:REF[,KEY=VALUE...]",
+        help="a backbone of yours beside the candidates of every suite: timm:NAME, open_clip:NAME/TAG, "
+        "hf:REPO_OR_FOLDER, or py:MODULE:FUNCTION, which returns an nn.Module; with weights=FILE, size= (224), mean= "
+        "and std= (ImageNet's; one number, or three as in 0.5/0.5/0.5); repeatable",
+    )
+    group.addoption(
+        "--fm-reference",
+        metavar="NAME",
+        help="a backbone to hold candidates against in place of each that a suite names",
+    )
     parser.addini("fm_profile", "default of --fm-profile", default=DEFAULT_PROFILE)
     parser.addini("fm_baselines", "folder of baselines (default: the nearest folder 'baselines' above a test)")
     parser.addini("fm_store", "default of --fm-store")
@@ -172,7 +212,8 @@ def configure(config: pytest.Config) -> None:
     Raises pytest.UsageError for a value that cannot be used, naming those that can.
     """
     mistakes: list[str] = []
-    registry = SessionRegistry(mistakes)
+    registry = SessionRegistry(mistakes, (config.rootpath, config.invocation_params.dir))
+    config.add_cleanup(registry.look_no_longer)
     update = config.getoption("--fm-update")
     if update is not None and update not in UPDATES:
         raise pytest.UsageError(f"--fm-update={update}: {nearest(update, UPDATES)}")
@@ -195,6 +236,7 @@ def configure(config: pytest.Config) -> None:
         require=cast(int, config.getoption("--fm-require")),
         allow_missing=cast(bool, config.getoption("--fm-allow-missing")),
         controls=cast(bool, config.getoption("--fm-controls")),
+        reference=cast(str | None, config.getoption("--fm-reference")),
         on_ci=on_ci(),
         mistakes=mistakes,
     )
@@ -206,6 +248,29 @@ def configure(config: pytest.Config) -> None:
         lambda: config.pluginmanager.hook.pytest_fmtransfer_register.call_historic(heard, kwargs={"registry": registry})
     )
     usage(lambda: registry.profile(settings_of(config).profile))
+    for text in cast(list[str], config.getoption("--fm-backbone")):
+        _add_backbone(config, registry, text)
+    registry.collecting = True
+    if (reference := settings_of(config).reference) is not None:
+        try:
+            registry.backbone(reference)
+        except InvalidInput as error:
+            raise pytest.UsageError(f"--fm-reference={reference}: {error}") from error
+
+
+def _add_backbone(config: pytest.Config, registry: SessionRegistry, text: str) -> None:
+    """A backbone of the command line; what is to be loaded here must be here."""
+    try:
+        row = UserBackbone.parse(text).row
+        registry.add(row, candidate=True)
+        if settings_of(config).collect is not None:
+            return
+        if row.library == "python":
+            source_of(row.architecture)
+    except InvalidInput as error:
+        raise pytest.UsageError(f"--fm-backbone={text}: {error}") from error
+    if isinstance(row.weights, FileWeights) and not row.weights.path.exists():
+        raise pytest.UsageError(f"--fm-backbone={text}: no such file: {row.weights.path}")
 
 
 def usage(work: Callable[[], T]) -> T:

@@ -20,6 +20,7 @@ from pytest_fmtransfer.availability import Missing
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import BaselineError
 from pytest_fmtransfer.plugin.collection import cells_of, controls_of, fixtures_of
+from pytest_fmtransfer.plugin.families import claims_added
 from pytest_fmtransfer.plugin.fixtures import baselines_of
 from pytest_fmtransfer.plugin.marks import Case, case_of, claim_of
 from pytest_fmtransfer.plugin.measuring import available
@@ -220,7 +221,7 @@ def _foreseen(item: pytest.Item, planner: "Planner") -> "PlannedClaim | None":
     case = case_of(item)
     if case is None or not (pairs := _pairs(case, fixtures_of(item))):
         return None
-    size = claim_of(item).family_size
+    size = claim_of(item).family_size + claims_added(item)
     registry = settings_of(item.config).registry
     court = Court(family_size=size, seed_variances=seed_variances((*case.cells, *case.references), registry))
     return PlannedClaim(

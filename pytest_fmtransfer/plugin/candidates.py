@@ -1,0 +1,55 @@
+"""A user's own backbones beside the candidates of a suite, and a user's own reference in place of its."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.plugin.marks import Case, Cells
+
+
+def as_the_user_asks(cells: Cells, fixtures: Iterable[str], registry: Registry, reference: str | None) -> Cells:
+    """What a mark says, with the user's candidates and reference where its test takes them.
+
+    Raises UnknownName for names that are not in the catalogue.
+    """
+    asked = with_candidates(cells, fixtures, registry)
+    return asked if reference is None else with_reference(asked, registry, reference)
+
+
+def with_candidates(cells: Cells, fixtures: Iterable[str], registry: Registry) -> Cells:
+    """The user's backbones join where candidates are held against a reference, one by one.
+
+    They stay out of tests of a baseline, which is of one cell; of rankings over backbones, whose order is what is
+    claimed; and of tests whose own candidates are all controls.
+    """
+    asked = set(fixtures)
+    takes_them = (
+        cells.reference is not None
+        and cells.over != "backbones"
+        and bool({"candidate", "candidates"} & asked)
+        and "baseline" not in asked
+        and not all(registry.backbone(name).is_control for name in cells.backbones)
+    )
+    if not takes_them:
+        return cells
+    return replace(cells, added=tuple(name for name in registry.candidates if name not in cells.backbones))
+
+
+def with_reference(cells: Cells, registry: Registry, reference: str) -> Cells:
+    """The user's reference stands where the mark names one learnt backbone.
+
+    A reference made from the candidate, `{backbone}.random` say, and a control are what their claims are about, and
+    stay.
+    """
+    named = cells.reference
+    if named is None or "{" in named or "-" in named or registry.backbone(named).is_control or named == reference:
+        return cells
+    return replace(cells, reference=reference, other_reference=True)
+
+
+def against_itself(case: Case) -> str | None:
+    """Why a case says nothing where the user's reference is its own candidate; None for any other."""
+    same = [cell for cell, reference in zip(case.cells, case.references, strict=False) if cell == reference]
+    if not same or not case.other_reference:
+        return None
+    return f"{same[0]} is the reference itself: --fm-reference={same[0].backbone}"

