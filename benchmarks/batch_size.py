@@ -27,6 +27,7 @@ def main() -> None:
     for name in BACKBONES:
         spec = registry.backbone(name)
         backbone = build(spec, weights_file(spec, places))
+        backbone.lay_out(torch.channels_last)
         pixels = torch.randint(0, 256, (IMAGES, spec.image_size, spec.image_size), dtype=torch.uint8)
         seconds: dict[int, list[float]] = {size: [] for size in SIZES}
         with torch.inference_mode():

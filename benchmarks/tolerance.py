@@ -53,13 +53,13 @@ def main() -> None:
         spec = registry.backbone(name)
         pixels = np.array(load_images(dataset, spec.image_size, places))
         path = weights_file(spec, places)
-        usual = forward(build(spec, path), pixels, 4)
+        usual = forward(channels_last(build(spec, path)), pixels, 4)
         plain = Unfolded(spec, build_network(spec, path))
         others = {
             "rounding": forward(plain, pixels, 32),
         }
         if not arguments.rounding_only:
-            others["bfloat16"] = forward(build(spec, path), pixels, 4, bfloat16=True)
+            others["bfloat16"] = forward(channels_last(build(spec, path)), pixels, 4, bfloat16=True)
         for regime, method in METHODS.items():
             settings = registry.regime(regime).settings
             stored = method.adapt(sides_of(dataset, usual), settings, 0)
@@ -86,6 +86,11 @@ def main() -> None:
 def auc(method: Any, settings: Any, labels: np.ndarray, sides: Sides, seed: int) -> float:
     scores = method.adapt(shuffle_labels(sides, seed), settings, seed)
     return evaluate("roc_auc", labels, scores.scores_TC).value
+
+
+def channels_last(backbone: Backbone) -> Backbone:
+    backbone.lay_out(torch.channels_last)
+    return backbone
 
 
 class Unfolded(Backbone):

@@ -24,15 +24,12 @@ from pytest_fmtransfer.backbones.precision import Dtype, processor
 from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.catalog.specs import BackboneSpec, NoWeights, OwnWeights, RandomWeights
 from pytest_fmtransfer.data.dataset import Dataset
-from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.functions import source_of
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.progress import progress
 from pytest_fmtransfer.store import Store, code_digest, fingerprint, remembered_digest
 from pytest_fmtransfer.work import count_passes
-
-BATCH = 4  # on 2 cores, larger batches fall out of the cache: python benchmarks/batch_size.py
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +91,10 @@ def feature_key(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Plac
         "features.py",
         "backbones/base.py",
         "backbones/checkpoints.py",
+        "backbones/computing.py",
         "backbones/folding.py",
         "backbones/layouts.py",
+        "backbones/pace.py",
         "backbones/positions.py",
         "backbones/shards.py",
         "backbones/stem.py",
@@ -177,33 +176,30 @@ def _extract(
 def _forward(
     pixels_NSS: np.ndarray, rows: list[int], spec: BackboneSpec, dtype: Dtype, places: Places
 ) -> tuple[np.ndarray, float]:
-    """Features of the rows named, in their order, and seconds; threads are set for its duration only."""
+    """Features of the rows named, in their order, and seconds."""
     import_torch()
     import torch
 
+    from pytest_fmtransfer.backbones.computing import computing
+    from pytest_fmtransfer.backbones.pace import pace_of
+
     backbone = import_module(f"pytest_fmtransfer.backbones.{spec.library}").build(spec, weights_file(spec, places))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(cores())
     done: list[np.ndarray] = []
-    started = time.perf_counter()
-    try:
-        with (
-            torch.inference_mode(),
-            torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == "bfloat16"),
-            progress(f"{spec.name} forward", total=len(rows), unit="image") as bar,
-        ):
-            for start in range(0, len(rows), BATCH):
-                batch = rows[start : start + BATCH]
-                # The last batch is filled up with blanks: kernels are chosen by a batch's size, and its pictures
-                # must not be computed another way.
-                pixels_BSS = np.zeros((BATCH, *pixels_NSS.shape[1:]), dtype=np.uint8)
-                pixels_BSS[: len(batch)] = pixels_NSS[batch]
-                images = backbone.normalise(torch.from_numpy(pixels_BSS))
-                done.append(backbone(images).pooled_ND.float().numpy()[: len(batch)])
-                bar.update(len(batch))
-    finally:
-        torch.set_num_threads(threads)
-    return np.concatenate(done), time.perf_counter() - started
+    with computing(dtype), progress(f"{spec.name} forward", total=len(rows), unit="image") as bar:
+        about = subject_of(spec, dtype, places) | {"threads": torch.get_num_threads()}
+        batch = pace_of(backbone, spec.image_size, len(rows), about, Store(root=places.store)).batch
+        started = time.perf_counter()
+        for start in range(0, len(rows), batch):
+            in_batch = rows[start : start + batch]
+            # The last batch is filled up with blanks: kernels are chosen by a batch's size, and its pictures must not
+            # be computed another way.
+            pixels_BSS = np.zeros((batch, *pixels_NSS.shape[1:]), dtype=np.uint8)
+            pixels_BSS[: len(in_batch)] = pixels_NSS[in_batch]
+            images = backbone.normalise(torch.from_numpy(pixels_BSS))
+            done.append(backbone(images).pooled_ND.float().numpy()[: len(in_batch)])
+            bar.update(len(in_batch))
+        seconds = time.perf_counter() - started
+    return np.concatenate(done), seconds
 
 
 def _rows_of_other_entries(store: Store, backbone_key: str) -> dict[str, np.ndarray]:

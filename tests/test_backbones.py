@@ -18,10 +18,10 @@ from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.base import Backbone
 from pytest_fmtransfer.backbones.checkpoints import read_tensors
 from pytest_fmtransfer.backbones.folding import faster
+from pytest_fmtransfer.backbones.pace import USUAL
 from pytest_fmtransfer.backbones.timm import build, build_network
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import PublishedWeights
-from pytest_fmtransfer.features import BATCH
 from pytest_fmtransfer.places import Places
 
 LITES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
@@ -142,10 +142,10 @@ def test_a_picture_does_not_depend_on_the_others_of_its_batch(name: str, registr
     """Bit for bit, as long as the batch has the same size: extraction fills up its last batch."""
     spec = registry.backbone(name)
     backbone = build(spec, weights_file(spec, places))
-    pixels = grey_noise(spec.image_size, images=2 * BATCH)
+    pixels = grey_noise(spec.image_size, images=2 * USUAL.batch)
     with torch.inference_mode():
-        first = pooled(backbone, pixels[:BATCH])
-        mixed = pooled(backbone, torch.cat([pixels[BATCH + 1 :], pixels[:1]]))
+        first = pooled(backbone, pixels[: USUAL.batch])
+        mixed = pooled(backbone, torch.cat([pixels[USUAL.batch + 1 :], pixels[:1]]))
         assert torch.equal(first[0], mixed[-1])
 
 

@@ -38,7 +38,7 @@ class Backbone(nn.Module, ABC):
 
     def __init__(self, spec: BackboneSpec, network: nn.Module, *, channels: int = 3) -> None:
         super().__init__()
-        self.network, self.channels = network, channels
+        self.network, self.channels, self.memory_format = network, channels, torch.contiguous_format
         for name, values in (("mean", spec.mean), ("std", spec.std)):
             self.register_buffer(name, torch.tensor(values[:channels]).view(1, channels, 1, 1), persistent=False)
         self.eval()
@@ -47,6 +47,11 @@ class Backbone(nn.Module, ABC):
         """uint8 grey to float32 images, N × C × S × S: the grey channel as often as the network takes."""
         grey_N1SS = pixels_NSS.unsqueeze(1).to(torch.float32) / 255
         return (grey_N1SS - self.mean) / self.std
+
+    def lay_out(self, memory_format: torch.memory_format) -> None:
+        """Lay weights, and the images to come, out in memory: `torch.contiguous_format` or `torch.channels_last`."""
+        self.network.to(memory_format=memory_format)  # pyright: ignore[reportCallIssue]
+        self.memory_format = memory_format
 
     @property
     @abstractmethod
@@ -76,7 +81,7 @@ class Backbone(nn.Module, ABC):
 
         hooks = [keep(number) for number in blocks]
         try:
-            pooled_ND, tokens_NTE = self.embed(images_NCHW)
+            pooled_ND, tokens_NTE = self.embed(images_NCHW.contiguous(memory_format=self.memory_format))
         finally:
             for hook in hooks:
                 hook.remove()

@@ -110,7 +110,7 @@ class FocalNetBackbone(Backbone):
         return list(self.network.layers)
 
     def embed(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-        level_NCHW = self.network(images_NCHW.contiguous(memory_format=torch.channels_last))
+        level_NCHW = self.network(images_NCHW)
         return level_NCHW.mean(dim=(2, 3)), _tokens(level_NCHW)
 
     def block_tokens(self, output: Tensor) -> Tensor:
@@ -137,7 +137,7 @@ def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> Foc
         if weights is None or not isinstance(spec.weights, PublishedWeights):
             raise InvalidInput(f"backbone {spec.name} names no file of weights; give it PublishedWeights")
         _load(network, weights)
-    network.requires_grad_(False).to(memory_format=torch.channels_last)
+    network.requires_grad_(False)
     if channels == 1:
         take_one_channel(network)
     return FocalNetBackbone(spec, network, channels=channels)

@@ -1,4 +1,4 @@
-"""In which dtype a forward pass runs, told without importing torch.
+"""In which dtype and matrix precision a forward pass runs, told without importing torch.
 
 bfloat16 autocast only pays where the processor has bfloat16 instructions; elsewhere it is emulated,
 some ten times slower than float32. The profile says what is wanted, the processor what is native.
@@ -12,6 +12,9 @@ from typing import Literal
 from pytest_fmtransfer.catalog.specs import Profile
 
 Dtype = Literal["float32", "bfloat16"]
+
+# Of float32 matrix products. A profile that asks for float32 gets it whole, because less moves scores.
+MATMUL_PRECISION: dict[Dtype, Literal["highest", "medium"]] = {"float32": "highest", "bfloat16": "medium"}
 
 # x86: AVX-512 BF16 and AMX; Arm: FEAT_BF16. As Linux lists them in /proc/cpuinfo.
 _BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})

@@ -47,14 +47,14 @@ class TimmBackbone(Backbone):
                 1, channels, spec.image_size, spec.image_size, generator=torch.Generator().manual_seed(0)
             )
             network = faster(network, lambda each: _embed(each, probe_1CSS)[0])
-        super().__init__(spec, network.to(memory_format=torch.channels_last), channels=channels)
+        super().__init__(spec, network, channels=channels)
 
     @property
     def blocks(self) -> Sequence[nn.Module]:
         return parts(self.network)
 
     def embed(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-        return _embed(self.network, images_NCHW.contiguous(memory_format=torch.channels_last))
+        return _embed(self.network, images_NCHW)
 
     def block_tokens(self, output: Tensor) -> Tensor:
         return tokens_of(self.network, output)

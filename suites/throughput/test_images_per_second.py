@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from pytest_fmtransfer.availability import Missing, ready, weights_file
+from pytest_fmtransfer.backbones.pace import USUAL
 from pytest_fmtransfer.backbones.precision import forward_dtype
 from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.features import BATCH
 from pytest_fmtransfer.plugin.options import settings_of
 from pytest_fmtransfer.store import write_atomically
 
@@ -44,8 +44,9 @@ def test_images_per_second(name, benchmark, request):
     backbone = import_module(f"pytest_fmtransfer.backbones.{spec.library}").build(
         spec, weights_file(spec, settings.places)
     )
+    backbone.lay_out(getattr(torch, USUAL.memory_format))
     generator = torch.Generator().manual_seed(0)
-    size = (BATCH, spec.image_size, spec.image_size)
+    size = (USUAL.batch, spec.image_size, spec.image_size)
     pixels_NSS = torch.randint(0, 256, size, dtype=torch.uint8, generator=generator)
     left, right = torch.rand(2, 1024, 1024, generator=generator)
     products: list[float] = []
@@ -63,7 +64,7 @@ def test_images_per_second(name, benchmark, request):
         torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == "bfloat16"),
     ):
         benchmark.pedantic(forward, setup=product, rounds=ROUNDS, warmup_rounds=3)
-    per_image = benchmark.stats.stats.min / BATCH
+    per_image = benchmark.stats.stats.min / USUAL.batch
     ratio = min(products) / per_image
     benchmark.extra_info.update(images_per_second=1 / per_image, images_per_product=ratio)
 

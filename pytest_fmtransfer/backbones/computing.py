@@ -1,0 +1,23 @@
+"""How torch computes while we do: threads, dtype and matrix precision, set for our work and then as they were."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import torch
+
+from pytest_fmtransfer.backbones.precision import MATMUL_PRECISION, Dtype
+from pytest_fmtransfer.data.decoding import cores
+
+
+@contextmanager
+def computing(dtype: Dtype) -> Generator[None]:
+    """Inside, forward passes keep no gradients and run on our share of the cores."""
+    threads, matmul = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    torch.set_num_threads(cores())
+    torch.set_float32_matmul_precision(MATMUL_PRECISION[dtype])
+    try:
+        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == "bfloat16"):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision(matmul)
