@@ -21,7 +21,7 @@ from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.weights_places import download_url, find_weights, hub_cache, terms, torch_cache
 
 # What each library that not everybody has is installed as.
-_DISTRIBUTIONS = {
+DISTRIBUTIONS = {
     "segment_anything": "segment-anything",
     "open_clip": "open_clip_torch",
     "transformers": "transformers",
@@ -142,7 +142,7 @@ def _weights_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
 
 
 def _library_lacks(spec: BackboneSpec) -> list[Missing]:
-    distribution = _DISTRIBUTIONS.get(spec.library)
+    distribution = DISTRIBUTIONS.get(spec.library)
     if distribution is None or find_spec(spec.library) is not None:
         return []
     return [Missing(reason=f"no library {spec.library}", remedy=f"pip install {distribution}")]

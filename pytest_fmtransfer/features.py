@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from pytest_fmtransfer.availability import weights_file
+from pytest_fmtransfer.availability import DISTRIBUTIONS, weights_file
 from pytest_fmtransfer.backbones.fingerprints import weights_fingerprint
 from pytest_fmtransfer.backbones.precision import Dtype, processor
 from pytest_fmtransfer.backbones.threads import import_torch
@@ -62,8 +62,16 @@ def subject_of(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, An
         "forward_dtype": dtype if uses_torch else "float32",
         "processor": processor(),
         "device": "cpu",
-        "versions": {name: version(name) for name in (("torch", "timm", "pillow") if uses_torch else ("pillow",))},
+        "versions": {name: version(name) for name in _distributions(spec)},
     }
+
+
+def _distributions(spec: BackboneSpec) -> tuple[str, ...]:
+    """The packages whose version may move a backbone's features."""
+    if isinstance(spec.weights, NoWeights):
+        return ("pillow",)
+    own = DISTRIBUTIONS.get(spec.library)
+    return ("torch", "timm", "pillow", *([own] if own else []))
 
 
 def _weights_of(spec: BackboneSpec, places: Places) -> str:
@@ -90,9 +98,11 @@ def feature_key(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Plac
     code = code_digest(
         "features.py",
         "backbones/base.py",
+        "backbones/blip.py",
         "backbones/checkpoints.py",
         "backbones/computing.py",
         "backbones/folding.py",
+        "backbones/grids.py",
         "backbones/layouts.py",
         "backbones/pace.py",
         "backbones/positions.py",

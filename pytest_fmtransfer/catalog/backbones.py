@@ -5,6 +5,8 @@ from pytest_fmtransfer.catalog.specs import BackboneSpec, NoWeights, PackagedWei
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5)
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 def _efficientnet_lite(variant: int, size: int, digest: str) -> BackboneSpec:
@@ -41,6 +43,54 @@ def _dinov2(letter: str, size: str) -> BackboneSpec:
         std=IMAGENET_STD,
         licence="Apache-2.0",
         source="Oquab et al., DINOv2, arXiv:2304.07193; without registers",
+    )
+
+
+def _sam(size: str, digest: str) -> BackboneSpec:
+    file = f"sam_vit_{size}_{digest}.pth"
+    return BackboneSpec(
+        name=f"sam_vit{size}16",
+        library="segment_anything",
+        architecture=f"vit_{size}",
+        weights=PublishedWeights(file=file, url=f"https://dl.fbaipublicfiles.com/segment_anything/{file}"),
+        image_size=224,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        licence="Apache-2.0",
+        source="Kirillov et al., Segment Anything, ICCV 2023, arXiv:2304.02643; the image encoder",
+    )
+
+
+def _openclip(
+    name: str, architecture: str, hub: str, mean: tuple[float, float, float], std: tuple[float, float, float]
+) -> BackboneSpec:
+    return BackboneSpec(
+        name=name,
+        library="open_clip",
+        architecture=architecture,
+        weights=PublishedWeights(file="open_clip_pytorch_model.bin", url=f"https://huggingface.co/{hub}", hub=hub),
+        image_size=224,
+        mean=mean,
+        std=std,
+        licence="MIT",
+        source=f"Cherti et al., Reproducible scaling laws, CVPR 2023, arXiv:2212.07143; {hub}",
+    )
+
+
+def _blip(name: str, size: str) -> BackboneSpec:
+    return BackboneSpec(
+        name=name,
+        library="transformers",
+        architecture=f"blip_{size}",
+        weights=PublishedWeights(
+            file=f"model_{size}.pth",
+            url=f"https://storage.googleapis.com/sfr-vision-language-research/BLIP/models/model_{size}.pth",
+        ),
+        image_size=224,
+        mean=CLIP_MEAN,
+        std=CLIP_STD,
+        licence="BSD-3-Clause",
+        source="Li et al., BLIP, ICML 2022, arXiv:2201.12086; the image encoder after pre-training",
     )
 
 
@@ -138,4 +188,13 @@ BACKBONES = (
     _dinov2("b", "base"),
     _dinov2("l", "large"),
     _dinov2("g", "giant"),
+    # Its other foundation models.
+    _sam("b", "01ec64"),
+    _sam("l", "0b3195"),
+    _sam("h", "4b8939"),
+    _openclip("openclip_vitb16", "ViT-B-16", "laion/CLIP-ViT-B-16-laion2B-s34B-b88K", CLIP_MEAN, CLIP_STD),
+    _openclip("openclip_vitl14", "ViT-L-14", "laion/CLIP-ViT-L-14-laion2B-s32B-b82K", HALF, HALF),
+    _openclip("openclip_vith14", "ViT-H-14", "laion/CLIP-ViT-H-14-laion2B-s32B-b79K", CLIP_MEAN, CLIP_STD),
+    _blip("blip_vitb16", "base"),
+    _blip("blip_vitl16", "large"),
 )

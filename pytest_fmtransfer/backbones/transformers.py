@@ -1,0 +1,176 @@
+"""Vision models of the library transformers: BLIP's image encoder from its authors' file, and any folder that the
+library has saved.
+
+Legend: N images, C channels, H and W pixels, T tokens, E a token's width, D the embedding's width.
+"""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from inspect import signature
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, BlipVisionConfig, BlipVisionModel
+from transformers.utils import logging
+
+from pytest_fmtransfer.backbones import blip
+from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.backbones.grids import grid_of
+from pytest_fmtransfer.backbones.stem import take_one_channel
+from pytest_fmtransfer.catalog.specs import BackboneSpec, RandomWeights
+from pytest_fmtransfer.errors import CheckpointMismatch, InvalidInput, nearest
+
+FOLDER = "hf:"  # how the architecture of a folder's model begins
+
+# Width, depth and heads: Li et al. 2022, models/blip.py. The paper's code builds its norms with eps 1e-6.
+_BLIP = {"blip_base": (768, 12, 12), "blip_large": (1024, 24, 16)}
+_TINY = (48, 3, 4)
+
+
+class TransformersBackbone(Backbone):
+    """A vision model of the library.
+
+    The embedding is what the model pools, where its file holds all that pooling takes; else the class token, else the
+    mean over tokens.
+    """
+
+    def __init__(self, spec: BackboneSpec, network: nn.Module, *, pools: bool, channels: int = 3) -> None:
+        super().__init__(spec, network.requires_grad_(False), channels=channels)
+        self._name, self._pools = spec.name, pools
+        self._interpolates = "interpolate_pos_encoding" in signature(network.forward).parameters
+
+    @property
+    def blocks(self) -> Sequence[nn.Module]:
+        lists = [each for each in self.network.modules() if isinstance(each, nn.ModuleList)]
+        if not lists:
+            raise InvalidInput(f"{self._name} has no list of blocks to train from or to cut after")
+        return list(max(lists, key=len))
+
+    def embed(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+        output = self._run(images_NCHW)
+        last = cast(Tensor, output.last_hidden_state)
+        tokens_NTE, pooled = self.block_tokens(last), getattr(output, "pooler_output", None)
+        if self._pools and pooled is not None:
+            return cast(Tensor, pooled).flatten(1), tokens_NTE
+        has_class_token = last.ndim == 3 and last.shape[1] > tokens_NTE.shape[1]
+        return last[:, 0] if has_class_token else tokens_NTE.mean(dim=1), tokens_NTE
+
+    def block_tokens(self, output: Tensor | tuple[Tensor, ...]) -> Tensor:
+        whole = output[0] if isinstance(output, tuple) else output
+        if whole.ndim == 4:  # a map
+            return whole.flatten(2).transpose(1, 2)
+        return whole[:, whole.shape[1] - self._patches(whole.shape[1]) :]
+
+    def _run(self, images_NCHW: Tensor) -> Any:
+        patch = _patch(self.network)
+        if patch:
+            rows, columns = grid_of(images_NCHW, patch, self._name)
+            self._grid = rows * columns
+        return self.network(images_NCHW, **({"interpolate_pos_encoding": True} if self._interpolates else {}))
+
+    def _patches(self, tokens: int) -> int:
+        """How many of the tokens are patches': the last ones, after class and register tokens."""
+        patches: int = getattr(self, "_grid", 0)
+        return patches if 0 < patches <= tokens else tokens
+
+
+class BlipBackbone(TransformersBackbone):
+    """BLIP's image encoder: the class token after the last norm, which the library's own pooling would apply twice."""
+
+    def __init__(self, spec: BackboneSpec, network: BlipVisionModel, *, channels: int = 3) -> None:
+        super().__init__(spec, network, pools=False, channels=channels)
+
+
+def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> TransformersBackbone:
+    """The backbone with its weights.
+
+    Raises CheckpointMismatch when the file or folder does not fit, InvalidInput for a model without vision, an
+    architecture that there is none of, or a row that names no file.
+    """
+    if weights is None and not isinstance(spec.weights, RandomWeights):
+        raise InvalidInput(f"backbone {spec.name} names no file of weights; give it PublishedWeights or FileWeights")
+    if spec.architecture.startswith(FOLDER):
+        network, pools = _of_folder(spec, weights)
+        backbone = TransformersBackbone(spec, network, pools=pools, channels=channels)
+    else:
+        backbone = BlipBackbone(spec, _blip(spec, weights), channels=channels)
+    if channels == 1:
+        take_one_channel(backbone.network)
+    return backbone
+
+
+def _blip(spec: BackboneSpec, weights: Path | None) -> BlipVisionModel:
+    if spec.architecture not in _BLIP:
+        near = nearest(spec.architecture, _BLIP)
+        raise InvalidInput(f"architecture {spec.architecture!r} of {spec.name}; {near}, or write {FOLDER}FOLDER")
+    width, depth, heads = _TINY if spec.tiny else _BLIP[spec.architecture]
+    config = BlipVisionConfig(
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_hidden_layers=depth,
+        num_attention_heads=heads,
+        image_size=224,
+        patch_size=16,
+        layer_norm_eps=1e-6,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(spec.weights.seed if isinstance(spec.weights, RandomWeights) else 0)
+        network = BlipVisionModel(config)
+    if weights is not None:
+        blip.load(network, weights)
+    return network
+
+
+def _of_folder(spec: BackboneSpec, weights: Path | None) -> tuple[nn.Module, bool]:
+    """The vision side of a folder's model, and whether its weights hold all that pooling takes."""
+    folder = weights if weights is None or weights.is_dir() else weights.parent
+    if folder is None:  # the random twin has the folder's shape
+        folder = Path(spec.architecture.removeprefix(FOLDER))
+    if not (folder / "config.json").is_file():
+        raise InvalidInput(f"{spec.name}: {folder} holds no config.json; name a folder that transformers has saved")
+    with _quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(spec.weights.seed if isinstance(spec.weights, RandomWeights) else 0)
+        if weights is None:
+            whole, missing = AutoModel.from_config(_config(folder)), set[str]()
+        else:
+            whole, told = AutoModel.from_pretrained(
+                folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
+            )
+            missing = set(map(str, told["missing_keys"]))
+            if told["mismatched_keys"]:
+                raise CheckpointMismatch(f"{folder}: tensor {min(told['mismatched_keys'])} has another shape")
+    network = getattr(whole, "vision_model", whole)
+    if not hasattr(network.config, "image_size") and not hasattr(network.config, "num_channels"):
+        raise InvalidInput(f"{spec.name}: {type(whole).__name__} in {folder} is no vision model")
+    lost = sorted(name for name in missing if "pool" not in name and _is_visual(name, whole))
+    if lost:
+        raise CheckpointMismatch(f"{folder}: tensor {lost[0]!r} of the architecture is not in the file")
+    return network.eval(), not missing
+
+
+def _config(folder: Path) -> Any:
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(folder, local_files_only=True)
+
+
+def _is_visual(name: str, whole: nn.Module) -> bool:
+    return not hasattr(whole, "vision_model") or name.startswith("vision_model.")
+
+
+def _patch(network: nn.Module) -> int:
+    size = getattr(network.config, "patch_size", 0)
+    return size if isinstance(size, int) else 0
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """The library tells what a file lacks by warnings; we tell it by errors."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
