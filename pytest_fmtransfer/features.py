@@ -82,7 +82,16 @@ def _weights_of(spec: BackboneSpec, places: Places) -> str:
     if isinstance(spec.weights, RandomWeights):
         return f"random, seed {spec.weights.seed}"
     path = weights_file(spec, places)
-    return "none" if path is None else weights_fingerprint(path, Store(root=places.store))
+    if path is None:
+        return "none"
+    weights, config = weights_fingerprint(path, Store(root=places.store)), _config_beside(path)
+    # A folder's configuration says what its tensors are put into.
+    return fingerprint(weights, remembered_digest(config)) if spec.library == "transformers" and config else weights
+
+
+def _config_beside(path: Path) -> Path | None:
+    config = (path if path.is_dir() else path.parent) / "config.json"
+    return config if config.is_file() else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,6 +43,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> "Counter[bytes]":
 
 def shared_scans(places: Places, tmp_path: Path) -> Places:
     """A store of its own that has the data set's scan already, so that it is not scanned again."""
+    (places.store / "scans").mkdir(parents=True, exist_ok=True)
     (tmp_path / "scans").symlink_to(places.store / "scans")
     return Places(store=tmp_path)
 

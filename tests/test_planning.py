@@ -103,7 +103,7 @@ def test_a_plan_computes_nothing_but_the_scan(ours: Registry, own: Places) -> No
     with counting(tally):
         planned(ours, own, *cells("heads"))
     assert tally.forward_passes == 0
-    assert {path.name for path in own.store.iterdir()} == {"scans", "locks"}
+    assert {path.name for path in own.store.iterdir()} == {"scans", "weights", "locks"}
 
 
 def test_what_is_half_done_is_planned_from_there(ours: Registry, own: Places) -> None:

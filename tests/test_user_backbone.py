@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from pytest_fmtransfer.availability import Missing, backbone_ready, weights_file
 from pytest_fmtransfer.catalog.backbones import IMAGENET_MEAN, IMAGENET_STD
@@ -168,14 +170,20 @@ def test_a_file_and_a_folder_are_named_by_what_is_in_them(tmp_path: Path) -> Non
         row = UserBackbone.parse(f"mine=hf:o/n,weights={path}").row
         return subject_of(row, "float32", Places(store=tmp_path))["weights"]
 
-    folder, file = tmp_path / "saved", tmp_path / "a.bin"
-    (folder / "sub").mkdir(parents=True)
+    def write(path: Path, value: float) -> None:
+        save_file({"a": np.full(3, value, dtype=np.float32)}, path)
+
+    folder, file = tmp_path / "saved", tmp_path / "a.safetensors"
+    folder.mkdir()
     (folder / "config.json").write_text("{}")
-    (folder / "sub" / "model.bin").write_text("1")
-    file.write_text("1")
+    write(folder / "model.safetensors", 1)
+    write(file, 1)
     before = weights(folder), weights(file)
     assert (weights(folder), weights(file)) == before
-    (folder / "sub" / "model.bin").write_text("22")
-    file.write_text("22")
+    write(folder / "model.safetensors", 2)
+    write(file, 2)
     assert weights(folder) != before[0]
     assert weights(file) != before[1]
+    write(folder / "model.safetensors", 1)
+    (folder / "config.json").write_text('{"layer_norm_eps": 1e-05}')
+    assert weights(folder) != before[0]

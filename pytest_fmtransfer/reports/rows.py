@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pytest_fmtransfer.catalog.specs import RANDOM
+from pytest_fmtransfer.catalog.specs import RANDOM, TINY
 from pytest_fmtransfer.judge.controls import KIND as TELLING
 from pytest_fmtransfer.judge.court import Verdict
 from pytest_fmtransfer.judge.families import holm
@@ -132,7 +132,7 @@ def _against_reference(cell: Row, claims: list[Row]) -> Row | None:
 
     def rank(claim: Row) -> tuple[bool, bool]:
         backbone, dataset, regime = claim["reference"].split("-")
-        control = backbone.endswith(f".{RANDOM}") or backbone.startswith("shortcut.")
+        control = backbone.endswith((f".{RANDOM}", f".{TINY}")) or backbone.startswith("shortcut.")
         return ((dataset, regime) != (cell["dataset"], cell["regime"]), control)
 
     return min(own, key=rank, default=None)
