@@ -181,7 +181,8 @@ def _file_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
 def _ways_to(spec: BackboneSpec, weights: PublishedWeights, places: Places) -> str:
     """Every way to published weights, in a phrase."""
     where = places.weights or "a folder of yours, named with --fm-weights=DIR,"
-    ways = [f"put {weights.file} into {where} from {weights.url}", f"or into torch.hub's {torch_cache()}"]
+    file = f"{weights.hub}/{weights.file}" if weights.hub else weights.file
+    ways = [f"put {file} into {where} from {weights.url}", f"or into torch.hub's {torch_cache()}"]
     if weights.hub:
         ways.append(f"or have {weights.hub} in Hugging Face's {hub_cache()}")
     if download_url(weights):

@@ -76,8 +76,7 @@ def _downloads(places: Places) -> Path:
 def _places(spec: BackboneSpec, weights: PublishedWeights, places: Places) -> Iterator[Path]:
     if places.weights:
         yield places.weights / spec.name / weights.file
-        yield places.weights / weights.hub / weights.file
-        yield places.weights / weights.file
+        yield places.weights / weights.hub / weights.file  # files of the hub are often called alike
     yield places.store / "downloads" / weights.hub / weights.file
     yield torch_cache() / weights.file
     if weights.hub:

@@ -189,12 +189,20 @@ def test_places_are_searched_in_their_order(tmp_path: Path, own: Places, monkeyp
         repository / "snapshots" / "b2" / "vit.pth",
         tmp_path / "torch" / "hub" / "checkpoints" / "vit.pth",
         own.store / "downloads" / "org" / "vit" / "vit.pth",
-        own.weights / "vit.pth",
-        own.weights / "vit.safetensors",
+        own.weights / "org" / "vit" / "vit.pth",
+        own.weights / "org" / "vit" / "vit.safetensors",
         own.weights / "vit" / "vit.pth",
     ):
         put(place)
         assert weights_file(spec, places) == place
+
+
+def test_a_name_that_many_files_of_the_hub_have_is_not_enough(own: Places) -> None:
+    assert own.weights is not None
+    flat, places = put(own.weights / "vit.pth"), replace(own, download=False)
+    assert weights_file(backbone(), places) == flat
+    with pytest.raises(Unavailable, match=r"put org/vit/vit\.pth into "):
+        weights_file(backbone(hub="org/vit"), places)
 
 
 def test_the_remedy_names_every_way(own: Places) -> None:

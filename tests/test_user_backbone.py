@@ -138,7 +138,7 @@ def test_each_source_becomes_a_row(origin: str, library: str, architecture: str,
 @pytest.mark.parametrize(
     ("origin", "file"),
     [
-        ("timm:resnet18.a1_in1k", "timm/resnet18.a1_in1k/model.safetensors"),
+        ("timm:resnet18.a1_in1k", "resnet18.a1_in1k.pth"),
         ("hf:facebook/dinov2-base", "facebook/dinov2-base/model.safetensors"),
         ("open_clip:ViT-B-16/laion2b_s34b_b88k", "open_clip/ViT-B-16/laion2b_s34b_b88k/open_clip_model.safetensors"),
     ],
@@ -151,7 +151,7 @@ def test_without_a_file_the_publishers_is_looked_for(origin: str, file: str, tmp
     found = backbone_ready(row, places)
     assert isinstance(found, Missing)
     assert f"put {file} into {tmp_path}" in found.remedy
-    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).touch()
     assert weights_file(row, places) == tmp_path / file
 

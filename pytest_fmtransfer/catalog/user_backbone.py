@@ -122,12 +122,10 @@ class UserBackbone:
             return FileWeights(path=own.expanduser().absolute())
         if self.source == "py":
             return OwnWeights()
-        # Every model of a hub has the same file name, so each has a folder of its own.
         hub = "https://huggingface.co"
-        if self.source == "timm":
-            return PublishedWeights(
-                file=f"timm/{self.ref}/model.safetensors", url=f"{hub}/timm?search_models={self.ref}"
-            )
+        if self.source == "timm":  # as the row `timm.<name>` has it
+            return PublishedWeights(file=f"{self.ref}.pth", url=f"{hub}/timm?search_models={self.ref}")
+        # Every model of a hub has the same file name, so each has a folder of its own.
         if self.source == "hf":
             return PublishedWeights(file=f"{self.ref}/model.safetensors", url=f"{hub}/{self.ref}")
         tag = self.ref.partition("/")[2]
