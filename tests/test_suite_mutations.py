@@ -40,12 +40,12 @@ transfer.sides_of = shuffled
 WEIGHTS = """
 import timm, torch
 import pytest_fmtransfer.backbones.timm as home
-def random_weights(network, path, layout):
+def random_weights(network, path, weights):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         twin = timm.create_model("tf_efficientnet_lite0", num_classes=0)
     network.load_state_dict(twin.state_dict(), strict=False)
-home.load_strictly = random_weights
+home.layouts.load = random_weights
 """
 
 # Everything as it is: the same selection is green.
