@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 
@@ -141,3 +142,10 @@ def pair_on(dataset: int, gain: float, *, patients: int = 60, seed: int = 0, **m
 
 def sides(*pairs: tuple[Result, Result]) -> Sides:
     return [mine for mine, _ in pairs], [theirs for _, theirs in pairs]
+
+
+def collected(pytester: pytest.Pytester, *options: str) -> list[str]:
+    """The items that a run would have, without their files."""
+    result = pytester.runpytest("--co", "-q", *options)
+    assert result.ret == pytest.ExitCode.OK
+    return [line.partition("::")[2] for line in result.outlines if "::" in line]

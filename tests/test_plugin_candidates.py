@@ -19,7 +19,7 @@ from pytest_fmtransfer.baselines import Baselines
 from pytest_fmtransfer.catalog.user_backbone import UserBackbone
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.places import Places
-from tests.helpers import as_declared
+from tests.helpers import as_declared, collected
 from tests.small import ARCHITECTURE, EACH
 
 SUITE = """
@@ -100,12 +100,6 @@ def pytest_fmtransfer_register(registry):
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     pytester.makepyfile(test_suite=SUITE)
     return pytester
-
-
-def collected(pytester: pytest.Pytester, *options: str) -> list[str]:
-    result = pytester.runpytest("--co", "-q", *options)
-    assert result.ret == pytest.ExitCode.OK
-    return [line.partition("::")[2] for line in result.outlines if "::" in line]
 
 
 def complaint(pytester: pytest.Pytester, *options: str) -> str:

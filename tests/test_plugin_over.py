@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_fmtransfer.baselines import Baselines
-from tests.helpers import as_declared
+from tests.helpers import as_declared, collected
 
 # How far apart the classes' scores lie. mobilenetv2 is better than its twin on ddsm, and worse on br35h.
 SIGNALS = {
@@ -60,12 +60,6 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     pytester.makepyfile(test_suite=SUITE)
     return pytester
-
-
-def collected(pytester: pytest.Pytester, *options: str) -> list[str]:
-    result = pytester.runpytest("--co", "-q", *options)
-    assert result.ret == pytest.ExitCode.OK
-    return [line.partition("::")[2] for line in result.outlines if "::" in line]
 
 
 def test_each_item_is_named_by_what_its_cells_share(suite: pytest.Pytester) -> None:

@@ -5,13 +5,14 @@ token's width.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from pytest_fmtransfer.catalog.specs import BackboneSpec
+from pytest_fmtransfer.catalog.specs import BackboneSpec, RandomWeights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,3 +87,11 @@ class Backbone(nn.Module, ABC):
             for hook in hooks:
                 hook.remove()
         return Features(pooled_ND=pooled_ND, tokens_NTE=tokens_NTE, blocks=tokens)
+
+
+@contextmanager
+def seeded(spec: BackboneSpec) -> Generator[None]:
+    """Inside, weights are drawn under a random backbone's seed, 0 for any other; then chance goes on as before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(spec.weights.seed if isinstance(spec.weights, RandomWeights) else 0)
+        yield

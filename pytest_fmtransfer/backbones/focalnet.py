@@ -18,7 +18,7 @@ from timm.layers.norm import LayerNorm2d
 from timm.models.focalnet import Downsample, FocalNetBlock
 from torch import Tensor, nn
 
-from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.backbones.base import Backbone, seeded
 from pytest_fmtransfer.backbones.checkpoints import load_tensors, read_tensors
 from pytest_fmtransfer.backbones.stem import take_one_channel
 from pytest_fmtransfer.catalog.specs import BackboneSpec, PublishedWeights, RandomWeights
@@ -129,9 +129,7 @@ def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> Foc
         raise InvalidInput(
             f"backbone {spec.name}: library focalnet has no architecture {spec.architecture!r}; write {ARCHITECTURE!r}"
         )
-    seed = spec.weights.seed if isinstance(spec.weights, RandomWeights) else 0
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(spec):
         network = FocalNet(TINY_WIDTH, TINY_DEPTHS) if spec.tiny else FocalNet(WIDTH, DEPTHS)
     if not isinstance(spec.weights, RandomWeights):
         if weights is None or not isinstance(spec.weights, PublishedWeights):

@@ -15,7 +15,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.backbones.base import Backbone, seeded
 from pytest_fmtransfer.backbones.checkpoints import load_tensors, read_tensors
 from pytest_fmtransfer.backbones.grids import grid_of, resized_map
 from pytest_fmtransfer.backbones.stem import take_one_channel
@@ -92,8 +92,7 @@ def build_model(spec: BackboneSpec, weights: Path | None) -> Any:
         raise InvalidInput(
             f"open_clip has no model {spec.architecture!r} for {spec.name}; {nearest(spec.architecture, models)}"
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(spec.weights.seed if isinstance(spec.weights, RandomWeights) else 0)
+    with seeded(spec):
         model = _tiny(spec.architecture) if spec.tiny else open_clip.create_model(spec.architecture, pretrained=None)
     if not isinstance(spec.weights, RandomWeights):
         if weights is None:

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import torch
 from segment_anything.build_sam import _build_sam
 from segment_anything.modeling import ImageEncoderViT
 from segment_anything.modeling.image_encoder import Attention, Block
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.backbones.base import Backbone, seeded
 from pytest_fmtransfer.backbones.checkpoints import load_tensors, read_tensors
 from pytest_fmtransfer.backbones.grids import grid_of, resized_map, resized_table
 from pytest_fmtransfer.backbones.stem import take_one_channel
@@ -112,8 +111,7 @@ def build_network(spec: BackboneSpec, weights: Path | None) -> ImageEncoderViT:
     if spec.architecture not in _SHAPES:
         raise InvalidInput(f"architecture {spec.architecture!r} of {spec.name}; {nearest(spec.architecture, _SHAPES)}")
     shape = _TINY if spec.tiny else _SHAPES[spec.architecture]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(spec.weights.seed if isinstance(spec.weights, RandomWeights) else 0)
+    with seeded(spec):
         whole = _build_sam(shape.width, shape.depth, shape.heads, shape.global_blocks)
     if not isinstance(spec.weights, RandomWeights):
         if weights is None:

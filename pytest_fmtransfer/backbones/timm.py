@@ -14,7 +14,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from pytest_fmtransfer.backbones import layouts
-from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.backbones.base import Backbone, seeded
 from pytest_fmtransfer.backbones.checkpoints import read_tensors
 from pytest_fmtransfer.backbones.folding import faster
 from pytest_fmtransfer.backbones.positions import resized
@@ -110,8 +110,7 @@ def build_network(spec: BackboneSpec, weights: Path | None) -> nn.Module:
         near = nearest(spec.architecture, timm.list_models())
         raise InvalidInput(f"timm {timm.__version__} has no model {spec.architecture!r} for {spec.name}; {near}")
     if isinstance(spec.weights, RandomWeights):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(spec.weights.seed)
+        with seeded(spec):
             return _create(spec, num_classes=0).eval()
     if weights is None or not isinstance(spec.weights, PackagedWeights | PublishedWeights | FileWeights):
         raise InvalidInput(

@@ -12,11 +12,11 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, BlipVisionConfig, BlipVisionModel
+from transformers import AutoConfig, AutoModel, BlipVisionConfig, BlipVisionModel
 from transformers.utils import logging
 
 from pytest_fmtransfer.backbones import blip
-from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.backbones.base import Backbone, seeded
 from pytest_fmtransfer.backbones.grids import grid_of
 from pytest_fmtransfer.backbones.stem import take_one_channel
 from pytest_fmtransfer.catalog.specs import BackboneSpec, RandomWeights
@@ -38,7 +38,7 @@ class TransformersBackbone(Backbone):
 
     def __init__(self, spec: BackboneSpec, network: nn.Module, *, pools: bool, channels: int = 3) -> None:
         super().__init__(spec, network.requires_grad_(False), channels=channels)
-        self._name, self._pools = spec.name, pools
+        self._name, self._pools, self._grid = spec.name, pools, 0
         self._interpolates = "interpolate_pos_encoding" in signature(network.forward).parameters
 
     @property
@@ -61,7 +61,9 @@ class TransformersBackbone(Backbone):
         whole = output[0] if isinstance(output, tuple) else output
         if whole.ndim == 4:  # a map
             return whole.flatten(2).transpose(1, 2)
-        return whole[:, whole.shape[1] - self._patches(whole.shape[1]) :]
+        # Patches are the last tokens, after class and register tokens.
+        patches = self._grid if 0 < self._grid <= whole.shape[1] else whole.shape[1]
+        return whole[:, whole.shape[1] - patches :]
 
     def _run(self, images_NCHW: Tensor) -> Any:
         patch = _patch(self.network)
@@ -69,18 +71,6 @@ class TransformersBackbone(Backbone):
             rows, columns = grid_of(images_NCHW, patch, self._name)
             self._grid = rows * columns
         return self.network(images_NCHW, **({"interpolate_pos_encoding": True} if self._interpolates else {}))
-
-    def _patches(self, tokens: int) -> int:
-        """How many of the tokens are patches': the last ones, after class and register tokens."""
-        patches: int = getattr(self, "_grid", 0)
-        return patches if 0 < patches <= tokens else tokens
-
-
-class BlipBackbone(TransformersBackbone):
-    """BLIP's image encoder: the class token after the last norm, which the library's own pooling would apply twice."""
-
-    def __init__(self, spec: BackboneSpec, network: BlipVisionModel, *, channels: int = 3) -> None:
-        super().__init__(spec, network, pools=False, channels=channels)
 
 
 def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> TransformersBackbone:
@@ -95,7 +85,8 @@ def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> Tra
         network, pools = _of_folder(spec, weights)
         backbone = TransformersBackbone(spec, network, pools=pools, channels=channels)
     else:
-        backbone = BlipBackbone(spec, _blip(spec, weights), channels=channels)
+        # The library's own pooling would apply BLIP's last norm twice.
+        backbone = TransformersBackbone(spec, _blip(spec, weights), pools=False, channels=channels)
     if channels == 1:
         take_one_channel(backbone.network)
     return backbone
@@ -115,8 +106,7 @@ def _blip(spec: BackboneSpec, weights: Path | None) -> BlipVisionModel:
         patch_size=16,
         layer_norm_eps=1e-6,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(spec.weights.seed if isinstance(spec.weights, RandomWeights) else 0)
+    with seeded(spec):
         network = BlipVisionModel(config)
     if weights is not None:
         blip.load(network, weights)
@@ -130,10 +120,12 @@ def _of_folder(spec: BackboneSpec, weights: Path | None) -> tuple[nn.Module, boo
         folder = Path(spec.architecture.removeprefix(FOLDER))
     if not (folder / "config.json").is_file():
         raise InvalidInput(f"{spec.name}: {folder} holds no config.json; name a folder that transformers has saved")
-    with _quiet(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(spec.weights.seed if isinstance(spec.weights, RandomWeights) else 0)
+    with _quiet(), seeded(spec):
         if weights is None:
-            whole, missing = AutoModel.from_config(_config(folder)), set[str]()
+            whole, missing = (
+                AutoModel.from_config(AutoConfig.from_pretrained(folder, local_files_only=True)),
+                set[str](),
+            )
         else:
             whole, told = AutoModel.from_pretrained(
                 folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
@@ -148,12 +140,6 @@ def _of_folder(spec: BackboneSpec, weights: Path | None) -> tuple[nn.Module, boo
     if lost:
         raise CheckpointMismatch(f"{folder}: tensor {lost[0]!r} of the architecture is not in the file")
     return network.eval(), not missing
-
-
-def _config(folder: Path) -> Any:
-    from transformers import AutoConfig
-
-    return AutoConfig.from_pretrained(folder, local_files_only=True)
 
 
 def _is_visual(name: str, whole: nn.Module) -> bool:
