@@ -27,12 +27,13 @@ from scipy.stats import binomtest
 
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.data.copies import Copy, exact_copies
-from pytest_fmtransfer.data.dataset import Dataset, open_dataset
+from pytest_fmtransfer.data.dataset import Dataset, open_dataset, pictures_of
 from pytest_fmtransfer.data.descriptors import describe
 from pytest_fmtransfer.data.findings import patients_on_two_sides, small_classes
 from pytest_fmtransfer.data.likeness import limits
 from pytest_fmtransfer.data.near_copies import near_copies
-from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table, stratified_split
+from pytest_fmtransfer.data.splits import stratified_split
+from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
 from pytest_fmtransfer.places import Places
 
 PREVALENCE = 0.005
@@ -142,9 +143,9 @@ def plant(base: Dataset, seed: int, changes: Mapping[str, Change], folder: Path)
     # The rest are for patients, whose second image must be on another side.
     originals = chain(drawn, sorted(set(range(len(ids))) - set(drawn)))
     (folder / "planted").mkdir()
-    for path, name in zip(base.paths, ids.copy(), strict=True):
+    for name in ids.copy():
         (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).symlink_to(path)
+        (folder / name).symlink_to(base.folder / name)
     for how, change in ways.items():
         for number in range(count):
             original, row = next(originals), len(ids)
@@ -171,11 +172,11 @@ def plant(base: Dataset, seed: int, changes: Mapping[str, Change], folder: Path)
         ids_N=np.array(ids),
         labels_N=np.array(labels),
         patients_N=np.array(patients),
-        digests_N=np.array(ids),
-        pictures_N=np.array(ids),
         split_N=np.array(sides),
+        found=len(ids),
     )
-    return Planting(dataset=replace(base, folder=folder, table=table), truth=truth, plants=plants)
+    pictures = pictures_of(base.spec, folder, table)
+    return Planting(dataset=replace(base, folder=folder, table=table, pictures=pictures), truth=truth, plants=plants)
 
 
 def flagged(planting: Planting) -> tuple[dict[str, set[int]], set[frozenset[int]]]:

@@ -90,7 +90,7 @@ def main() -> int:
     first_N = {int(group_N[row]): str(table.ids_N[row]) for row in first_rows(group_N)}
     lines = [
         (str(name), str(digest), first_N[int(group)])
-        for name, digest, group in zip(table.ids_N, table.digests_N, group_N, strict=True)
+        for name, digest, group in zip(table.ids_N, dataset.contents.digests_N, group_N, strict=True)
     ]
     print(f"{len(lines)} images in {len(first_N)} groups")
     if write:

@@ -27,7 +27,7 @@ from pytest_fmtransfer.cell_result import CellResult, tolerance_of
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import InvalidInput, Unavailable
-from pytest_fmtransfer.features import FeatureKey, feature_key, load_features, subject_of
+from pytest_fmtransfer.features import FeatureKey, feature_key, load_features, met_by, subject_of
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.results import Cost, Question, Result
 from pytest_fmtransfer.store import Store, code_digest, fingerprint
@@ -57,8 +57,8 @@ def transfer(
     state = ready(cell, registry, places)
     if isinstance(state, Missing):
         raise Unavailable(f"{cell}: {state}")
-    spec, regime = registry.backbone(cell.backbone), registry.regime(cell.regime)
-    dataset = open_dataset(registry.dataset(cell.dataset), places)
+    regime, dataset = registry.regime(cell.regime), open_dataset(registry.dataset(cell.dataset), places)
+    spec = met_by(registry.backbone(cell.backbone), dataset.spec)
     asked = ask(cell, dataset, profile=profile, seeds=seeds, registry=registry, places=places)
 
     def compute(entry: Path) -> None:
@@ -139,7 +139,7 @@ def ask(
 
     Raises Unavailable, with the remedy, when the backbone's weights are not here.
     """
-    spec, regime = registry.backbone(cell.backbone), registry.regime(cell.regime)
+    spec, regime = met_by(registry.backbone(cell.backbone), dataset.spec), registry.regime(cell.regime)
     dtype = forward_dtype(registry.profile(profile))
     question = Question(
         dataset=cell.dataset,

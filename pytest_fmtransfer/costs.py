@@ -1,6 +1,6 @@
 """What cells would cost: forward passes, seconds and bytes of the entries that they would add to the store.
 
-Forward passes are exact: a dataset's scan names the pictures that are alike, and a cell that is planned before
+Forward passes are exact: a dataset's contents name the pictures that are alike, and a cell that is planned before
 another leaves it its features. Seconds are estimates from earlier results (`throughput`); sizes follow from
 shapes.
 """
@@ -156,7 +156,7 @@ class Walk:
             self._pictures[backbone_key] = pictures_seen(self._store, backbone_key)
         seen = self._pictures[backbone_key]
         before = len(seen)
-        seen.update(dataset.table.pictures_N.tolist())
+        seen.update(dataset.contents.pictures_N.tolist())
         return len(seen) - before
 
 
@@ -167,4 +167,8 @@ def _decoding(dataset: Dataset, spec: BackboneSpec) -> Step:
         seconds = Figure(amount=amount, source=f"{min(DECODED, images)} images just decoded")
     except UnreadableImage as error:
         seconds = Figure(amount=None, source=str(error))
-    return Step(kind="images", seconds=seconds, bytes=Figure(amount=images * spec.image_size**2, source="its shape"))
+    return Step(
+        kind="images",
+        seconds=seconds,
+        bytes=Figure(amount=images * spec.image_size**2 * dataset.spec.stored_channels, source="its shape"),
+    )

@@ -10,11 +10,11 @@ Legend: N images, U distinct images still to be seen, B images of a batch, S pix
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from pytest_fmtransfer.availability import DISTRIBUTIONS, weights_file
 from pytest_fmtransfer.backbones.fingerprints import weights_fingerprint
 from pytest_fmtransfer.backbones.precision import Dtype, processor
 from pytest_fmtransfer.backbones.threads import import_torch
-from pytest_fmtransfer.catalog.specs import BackboneSpec, NoWeights, OwnWeights, RandomWeights
+from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, NoWeights, OwnWeights, RandomWeights
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.functions import source_of
@@ -45,6 +45,17 @@ class StoredFeatures:
     seconds: float
 
 
+def met_by(spec: BackboneSpec, dataset: DatasetSpec) -> BackboneSpec:
+    """A backbone as it meets a dataset: its stem of one channel and normalised by the dataset, where that says so."""
+    if isinstance(spec.weights, NoWeights):
+        return spec
+    mean, std = (
+        own if given is None else cast(tuple[float, float, float], given * 3 if len(given) == 1 else given)
+        for own, given in ((spec.mean, dataset.mean), (spec.std, dataset.std))
+    )
+    return replace(spec, mean=mean, std=std, channels=1 if dataset.channels == 1 else 3)
+
+
 def subject_of(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, Any]:
     """Everything about a backbone that may move its features, as plain values.
 
@@ -53,17 +64,22 @@ def subject_of(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, An
     """
     uses_torch = not isinstance(spec.weights, NoWeights)
     own_code = {"code": remembered_digest(source_of(spec.architecture))} if spec.library == "python" else {}
-    return own_code | {
-        "weights": _weights_of(spec, places),
-        "architecture": f"{spec.architecture}, tiny" if spec.tiny else spec.architecture,
-        "image_size": spec.image_size,
-        "mean": list(spec.mean),
-        "std": list(spec.std),
-        "forward_dtype": dtype if uses_torch else "float32",
-        "processor": processor(),
-        "device": "cpu",
-        "versions": {name: version(name) for name in _distributions(spec)},
-    }
+    one_channel = {"channels": 1} if spec.channels == 1 else {}
+    return (
+        own_code
+        | one_channel
+        | {
+            "weights": _weights_of(spec, places),
+            "architecture": f"{spec.architecture}, tiny" if spec.tiny else spec.architecture,
+            "image_size": spec.image_size,
+            "mean": list(spec.mean),
+            "std": list(spec.std),
+            "forward_dtype": dtype if uses_torch else "float32",
+            "processor": processor(),
+            "device": "cpu",
+            "versions": {name: version(name) for name in _distributions(spec)},
+        }
+    )
 
 
 def _distributions(spec: BackboneSpec) -> tuple[str, ...]:
@@ -122,9 +138,10 @@ def feature_key(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Plac
         f"backbones/{spec.library}.py",
         "data/decoding.py",
         "data/images.py",
+        "data/pictures.py",
         f"data/readers/{dataset.spec.reader}.py",
     )
-    backbone = fingerprint(subject_of(spec, dtype, places), code)
+    backbone = fingerprint(subject_of(spec, dtype, places), dataset.spec.stored_channels, code)
     return FeatureKey(backbone=backbone, whole=fingerprint(backbone, dataset.fingerprint))
 
 
@@ -140,16 +157,18 @@ def load_features(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Pl
         if isinstance(spec.weights, NoWeights):
             started = time.perf_counter()
             pooled_ND, passes = (
-                import_module(f"pytest_fmtransfer.backbones.{spec.library}").embed(dataset.paths),
+                import_module(f"pytest_fmtransfer.backbones.{spec.library}").embed(
+                    dataset.pictures, len(dataset.table.ids_N)
+                ),
                 0,
             )
             seconds = time.perf_counter() - started
         else:
-            pixels_NSS = load_images(dataset, spec.image_size, places)
+            pixels = load_images(dataset, spec.image_size, places)
             known = _rows_of_other_entries(store, key.backbone)
-            pooled_ND, passes, seconds = _extract(pixels_NSS, dataset.table.pictures_N, spec, dtype, places, known)
+            pooled_ND, passes, seconds = _extract(pixels, dataset.contents.pictures_N, spec, dtype, places, known)
         np.save(entry / "pooled.npy", pooled_ND)
-        np.save(entry / "pictures.npy", dataset.table.pictures_N)
+        np.save(entry / "pictures.npy", dataset.contents.pictures_N)
         (entry / "cost.json").write_text(json.dumps({"forward_passes": passes, "seconds": seconds}))
 
     entry, _ = store.fetch(
@@ -173,7 +192,7 @@ def pictures_seen(store: Store, backbone_key: str) -> set[str]:
 
 
 def _extract(
-    pixels_NSS: np.ndarray,
+    pixels: np.ndarray,
     pictures_N: np.ndarray,
     spec: BackboneSpec,
     dtype: Dtype,
@@ -186,14 +205,14 @@ def _extract(
     todo_U = sorted(row for picture, row in first_of_distinct.items() if picture not in known)
     seconds = 0.0
     if todo_U:
-        fresh_UD, seconds = _forward(pixels_NSS, todo_U, spec, dtype, places)
+        fresh_UD, seconds = _forward(pixels, todo_U, spec, dtype, places)
         known = known | {pictures[row]: fresh_UD[at] for at, row in enumerate(todo_U)}
         count_passes(len(todo_U))
     return np.stack([known[picture] for picture in pictures]), len(todo_U), seconds
 
 
 def _forward(
-    pixels_NSS: np.ndarray, rows: list[int], spec: BackboneSpec, dtype: Dtype, places: Places
+    pixels: np.ndarray, rows: list[int], spec: BackboneSpec, dtype: Dtype, places: Places
 ) -> tuple[np.ndarray, float]:
     """Features of the rows named, in their order, and seconds."""
     import_torch()
@@ -202,7 +221,9 @@ def _forward(
     from pytest_fmtransfer.backbones.computing import computing
     from pytest_fmtransfer.backbones.pace import pace_of
 
-    backbone = import_module(f"pytest_fmtransfer.backbones.{spec.library}").build(spec, weights_file(spec, places))
+    backbone = import_module(f"pytest_fmtransfer.backbones.{spec.library}").build(
+        spec, weights_file(spec, places), channels=spec.channels
+    )
     done: list[np.ndarray] = []
     with computing(dtype), progress(f"{spec.name} forward", total=len(rows), unit="image") as bar:
         about = subject_of(spec, dtype, places) | {"threads": torch.get_num_threads()}
@@ -212,9 +233,9 @@ def _forward(
             in_batch = rows[start : start + batch]
             # The last batch is filled up with blanks: kernels are chosen by a batch's size, and its pictures must not
             # be computed another way.
-            pixels_BSS = np.zeros((batch, *pixels_NSS.shape[1:]), dtype=np.uint8)
-            pixels_BSS[: len(in_batch)] = pixels_NSS[in_batch]
-            images = backbone.normalise(torch.from_numpy(pixels_BSS))
+            batch_pixels = np.zeros((batch, *pixels.shape[1:]), dtype=np.uint8)
+            batch_pixels[: len(in_batch)] = pixels[in_batch]
+            images = backbone.normalise(torch.from_numpy(batch_pixels))
             done.append(backbone(images).pooled_ND.float().numpy()[: len(in_batch)])
             bar.update(len(in_batch))
         seconds = time.perf_counter() - started

@@ -1,7 +1,7 @@
 """What a selection of cells would cost and what its claims could show, before anything is run.
 
-The scan of a dataset's folder is the one thing that planning computes. It is kept in the store, and every run
-begins with it.
+The hashes of a dataset's images are the one thing that planning computes. They are kept in the store, and every run
+begins with them.
 
 Legend: T images of the test side.
 """

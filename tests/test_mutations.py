@@ -76,8 +76,8 @@ def test_a_swapped_checkpoint(gate: Gate, tmp_path: Path) -> None:
 
 def arranged(change: Callable[[Table], Table], monkeypatch: pytest.MonkeyPatch) -> None:
     """Every dataset of this layout is arranged as before, and then changed."""
-    arrange = br35h.arrange
-    monkeypatch.setattr(br35h, "arrange", lambda found, options: change(arrange(found, options)))
+    read = br35h.read
+    monkeypatch.setattr(br35h, "read", lambda folder, spec: change(read(folder, spec)))
 
 
 def test_a_leaked_patient(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,12 +98,12 @@ def test_forward_passes_are_those_that_are_made(
     assert not any(line.steps for line in planned(ours, own, *wanted).cells)
 
 
-def test_a_plan_computes_nothing_but_the_scan(ours: Registry, own: Places) -> None:
+def test_a_plan_computes_nothing_but_hashes(ours: Registry, own: Places) -> None:
     tally = Tally()
     with counting(tally):
         planned(ours, own, *cells("heads"))
     assert tally.forward_passes == 0
-    assert {path.name for path in own.store.iterdir()} == {"scans", "weights", "locks"}
+    assert {path.name for path in own.store.iterdir()} == {"contents", "weights", "locks"}
 
 
 def test_what_is_half_done_is_planned_from_there(ours: Registry, own: Places) -> None:

@@ -44,10 +44,13 @@ class Backbone(nn.Module, ABC):
             self.register_buffer(name, torch.tensor(values[:channels]).view(1, channels, 1, 1), persistent=False)
         self.eval()
 
-    def normalise(self, pixels_NSS: Tensor) -> Tensor:
-        """uint8 grey to float32 images, N × C × S × S: the grey channel as often as the network takes."""
-        grey_N1SS = pixels_NSS.unsqueeze(1).to(torch.float32) / 255
-        return (grey_N1SS - self.mean) / self.std
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """uint8 grey, N × S × S, or colour, N × S × S × 3, to float32 images, N × C × S × S.
+
+        Grey is repeated as often as the network takes channels.
+        """
+        images_NCSS = pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.movedim(-1, 1)
+        return (images_NCSS.to(torch.float32) / 255 - self.mean) / self.std
 
     def lay_out(self, memory_format: torch.memory_format) -> None:
         """Lay weights, and the images to come, out in memory: `torch.contiguous_format` or `torch.channels_last`."""

@@ -9,11 +9,12 @@ A dataset on which this does as well as a backbone cannot tell backbones apart.
 Legend: N images, D features, G grid points.
 """
 
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
-from pytest_fmtransfer.data.decoding import in_parallel, open_image
+from pytest_fmtransfer.data.decoding import in_parallel
+from pytest_fmtransfer.data.pictures import Pictures
 
 # Lowest and highest value in powers of two; values beyond count as the end.
 _BYTES = (10, 24)
@@ -25,14 +26,14 @@ _MODES = ("L", "RGB", "RGBA", "P", "CMYK")
 _GREY_BINS = 64
 
 
-def embed(paths: list[Path]) -> np.ndarray:
-    """Features of image files, N × D float32. Raises UnreadableImage for a broken file."""
-    return np.stack(list(in_parallel(_describe, paths)))
+def embed(pictures: Pictures, images: int) -> np.ndarray:
+    """Features of images as they are kept, N × D float32. Raises UnreadableImage for a broken one."""
+    return np.stack(list(in_parallel(partial(_describe, pictures), range(images))))
 
 
-def _describe(path: Path) -> np.ndarray:
-    image = open_image(path)
-    size, (width, height) = path.stat().st_size, image.size
+def _describe(pictures: Pictures, row: int) -> np.ndarray:
+    image = pictures.image(row)
+    size, (width, height) = pictures.size(row), image.size
     grey = np.array(image.convert("L").histogram(), dtype=np.float64).reshape(_GREY_BINS, -1).sum(axis=1)
     return np.concatenate(
         [

@@ -27,6 +27,7 @@ BR35H = DatasetSpec(
     ),
     patient_unit="group of near copies",
     options={"keep": "one_per_group"},
+    channels="repeat",
 )
 _NAIVE = "a demonstration of what a naive benchmark would have claimed: nothing about a backbone follows from it"
 

@@ -88,6 +88,7 @@ class BackboneSpec:
     `image_size` is the square side in pixels; `mean` and `std` are per channel, for inputs in [0, 1].
     `library` names the module of `pytest_fmtransfer.backbones` that builds it; of library "python", `architecture`
     is a function of the user's, `module:function`. `tiny`: width and depth are cut, code path and key names stay.
+    `channels` is what its stem takes: of one channel, the kernel of the pretrained stem's first.
     """
 
     name: str
@@ -100,6 +101,7 @@ class BackboneSpec:
     licence: str
     source: str
     tiny: bool = False
+    channels: Literal[1, 3] = 3
 
     @property
     def is_network(self) -> bool:
@@ -180,7 +182,10 @@ class DatasetSpec:
     out; a folder with another number is refused. None where the owner does not know. `acknowledged` are the
     severe findings of an audit, by kind, that the data are used in spite of, each with the reason; a severe finding
     of any other kind is an error. `shuffled` marks the control `<name>.shuffled`: labels of its training and
-    validation side are shuffled anew at every seed, those of its test side stay.
+    validation side are shuffled anew at every seed, those of its test side stay. `channels` is 3 for colour, 1 for grey
+    images that meet a stem of one channel (Palés Huix et al. 2024), "repeat" for grey images that are repeated to
+    three. `mean` and `std`, one number per stored channel for values in [0, 1], normalise the input of every backbone;
+    without them each backbone's own do.
     """
 
     name: str
@@ -198,6 +203,14 @@ class DatasetSpec:
     options: Mapping[str, str] = field(default_factory=dict[str, str])
     shuffled: bool = False
     acknowledged: Mapping[FindingKind, str] = field(default_factory=dict[FindingKind, str])
+    channels: Literal[1, 3, "repeat"] = 3
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    @property
+    def stored_channels(self) -> Literal[1, 3]:
+        """Of an image as it is decoded and stored."""
+        return 3 if self.channels == 3 else 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,36 +1,34 @@
-"""Open a dataset: scan its folder once, arrange it by its row, and name it by its content."""
+"""Open a dataset: read its table, hash its images once, and name it by its content."""
 
-import os
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+
 from pytest_fmtransfer.availability import data_folder
 from pytest_fmtransfer.catalog.specs import DatasetSpec
-from pytest_fmtransfer.data.table import Scan, Table
+from pytest_fmtransfer.data.contents import Contents, contents_of
+from pytest_fmtransfer.data.decoding import read_pixels
+from pytest_fmtransfer.data.pictures import FilePictures, Pictures
+from pytest_fmtransfer.data.table import Table
 from pytest_fmtransfer.errors import DatasetError
 from pytest_fmtransfer.places import Places
-from pytest_fmtransfer.store import Store, code_digest, fingerprint
+from pytest_fmtransfer.store import fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A dataset on this machine. `fingerprint` is over ids, labels, patients, split and file contents."""
+    """A dataset on this machine. `fingerprint` is over ids, labels, patients, split and the images' contents."""
 
     spec: DatasetSpec
     folder: Path
     table: Table
+    pictures: Pictures
+    contents: Contents
     fingerprint: str
-
-    @property
-    def paths(self) -> list[Path]:
-        return [self.folder / name for name in self.table.ids_N.tolist()]
-
-    @property
-    def reader(self) -> ModuleType:
-        return reader_of(self.spec)
 
 
 def reader_of(spec: DatasetSpec) -> ModuleType:
@@ -38,54 +36,54 @@ def reader_of(spec: DatasetSpec) -> ModuleType:
     return import_module(f"pytest_fmtransfer.data.readers.{spec.reader}")
 
 
-def open_dataset(spec: DatasetSpec, places: Places) -> Dataset:
-    """The dataset as its row arranges it.
+def read_table(spec: DatasetSpec, places: Places) -> tuple[Path, Table]:
+    """A dataset's folder, and what it says of its images; none is opened.
 
-    The scan is stored under the folder's listing (names, sizes, modification times), so that an
-    unchanged folder is scanned once. Raises Unavailable when the folder is not here, DatasetError when it holds
-    another number of images than its row says, and what the reader raises for files that are not as they
-    should be.
+    Raises Unavailable when the folder is not here, DatasetError when it holds another number of images than its row
+    says, and what the reader raises for files that are not as they should be.
     """
     folder = data_folder(spec, places)
-    reader = reader_of(spec)
-
-    def compute(entry: Path) -> None:
-        scanned: Scan = reader.scan(folder)
-        scanned.save(entry / "scan.npz")
-
-    key = fingerprint(
-        code_digest(f"data/readers/{spec.reader}.py", "data/decoding.py", "data/table.py"),
-        version("pillow"),
-        _listing(folder),
-    )
-    entry, _ = Store(root=places.store).fetch("scans", key, compute, about={"folder": str(folder)})
-    found = Scan.load(entry / "scan.npz")
-    if spec.expected_images not in (None, len(found.ids_N)):
+    table: Table = reader_of(spec).read(folder, spec)
+    if spec.expected_images not in (None, table.found):
         raise DatasetError(
-            f"{folder} holds {len(found.ids_N)} images, {spec.name} has {spec.expected_images}; "
+            f"{folder} holds {table.found} images, {spec.name} has {spec.expected_images}; "
             "restore the folder, or get the data again"
         )
-    table: Table = reader.arrange(found, spec.options)
-    columns = (table.ids_N, table.labels_N, table.patients_N, table.digests_N, table.split_N)
+    return folder, table
+
+
+def pictures_of(spec: DatasetSpec, folder: Path, table: Table) -> Pictures:
+    """The images of a table: as its reader finds them, else the file that each id is the path of."""
+    find = getattr(reader_of(spec), "pictures", None)
+    if find is not None:
+        return find(folder, table, spec)
+    decode = partial(read_pixels, channels=spec.stored_channels)
+    return FilePictures(folder=folder, ids=tuple(table.ids_N.tolist()), decode=decode)
+
+
+def open_dataset(spec: DatasetSpec, places: Places) -> Dataset:
+    """The dataset as its row arranges it, every image hashed.
+
+    Raises as `read_table` does, DatasetError when images are missing, and UnreadableImage for broken ones.
+    """
+    folder, table = read_table(spec, places)
+    pictures, reader = pictures_of(spec, folder, table), reader_of(spec)
+    code = (f"data/readers/{spec.reader}.py",)
+    contents = contents_of(pictures, len(table.ids_N), places, about=spec.name, code=code)
+    if (verify := getattr(reader, "verify", None)) is not None:
+        verify(table, contents)
+    columns: tuple[np.ndarray, ...] = (
+        table.ids_N,
+        table.labels_N,
+        table.patients_N,
+        contents.digests_N,
+        table.split_N,
+    )
     return Dataset(
         spec=spec,
         folder=folder,
         table=table,
+        pictures=pictures,
+        contents=contents,
         fingerprint=fingerprint(spec.reader, *(column.tolist() for column in columns)),
     )
-
-
-def _listing(folder: Path) -> list[tuple[str, int, int]]:
-    """Name below the folder, size and modification time of every file."""
-    rows: list[tuple[str, int, int]] = []
-    todo = [(str(folder), "")]
-    while todo:
-        parent, prefix = todo.pop()
-        with os.scandir(parent) as entries:
-            for entry in entries:
-                if entry.is_dir():
-                    todo.append((entry.path, f"{prefix}{entry.name}/"))
-                else:
-                    status = entry.stat()
-                    rows.append((prefix + entry.name, status.st_size, status.st_mtime_ns))
-    return sorted(rows)

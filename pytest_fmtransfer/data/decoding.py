@@ -16,6 +16,7 @@ from PIL import Image
 from pytest_fmtransfer.errors import UnreadableImage
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 def open_image(path: Path) -> Image.Image:
@@ -35,6 +36,11 @@ def read_grey(path: Path) -> np.ndarray:
     return np.asarray(open_image(path).convert("L"))
 
 
+def read_pixels(path: Path, *, channels: int) -> np.ndarray:
+    """uint8, H × W for one channel and H × W × 3 for three."""
+    return np.asarray(open_image(path).convert("L" if channels == 1 else "RGB"))
+
+
 def resize(pixels_HW: np.ndarray, size: int, resampling: Image.Resampling = Image.Resampling.BICUBIC) -> np.ndarray:
     """Stretched to `size` × `size`, uint8; Pillow's filters antialias when they shrink."""
     return np.asarray(Image.fromarray(pixels_HW).resize((size, size), resampling))
@@ -51,7 +57,7 @@ def cores() -> int:
     return max(1, available // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
-def in_parallel(work: Callable[[Path], T], paths: Iterable[Path]) -> Iterator[T]:
-    """`work` of every path, in order. Pillow lets go of the interpreter while it decodes, so threads serve."""
+def in_parallel(work: Callable[[U], T], items: Iterable[U]) -> Iterator[T]:
+    """`work` of every item, in order. Pillow lets go of the interpreter while it decodes, so threads serve."""
     with ThreadPoolExecutor(cores()) as pool:
-        yield from pool.map(work, paths)
+        yield from pool.map(work, items)

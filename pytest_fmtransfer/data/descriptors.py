@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from pytest_fmtransfer.data.alignment import local_contrast
 from pytest_fmtransfer.data.dataset import Dataset
-from pytest_fmtransfer.data.decoding import in_parallel, open_image, picture_digest, resize
+from pytest_fmtransfer.data.decoding import in_parallel, picture_digest, resize
 from pytest_fmtransfer.progress import progress
 
 # Side of a map in pixels: the two scales of its local contrast, in those pixels. Chosen on Br35H: docs/audit.md.
@@ -38,31 +39,33 @@ def describe(dataset: Dataset, scratch: Path) -> Descriptors:
 
     Raises UnreadableImage for the first broken file.
     """
-    paths = dataset.paths
+    images = len(dataset.table.ids_N)
 
-    def one(path: Path) -> tuple[str, list[np.ndarray]]:
-        image = open_image(path)
-        views = (np.asarray(image.convert("L")), dataset.reader.decode(path))
+    def one(row: int) -> tuple[str, list[np.ndarray]]:
+        image = dataset.pictures.image(row)
+        seen = dataset.pictures.pixels(row)
+        seen_HW = seen if seen.ndim == 2 else np.asarray(Image.fromarray(seen).convert("L"))
+        views = (np.asarray(image.convert("L")), seen_HW)
         return picture_digest(np.asarray(image.convert("RGB"))), _maps(
             np.stack([resize(view_HW, FINE) for view_HW in views])
         )
 
     maps = {
         side: np.lib.format.open_memmap(
-            scratch / f"maps{side}.npy", mode="w+", dtype=np.int8, shape=(2, len(paths), side, side)
+            scratch / f"maps{side}.npy", mode="w+", dtype=np.int8, shape=(2, images, side, side)
         )
         for side in SCALES
     }
     contents: list[str] = []
-    with progress(f"audit {dataset.spec.name}: decode", total=len(paths), unit="image") as bar:
-        for row, (content, maps_of_image) in enumerate(in_parallel(one, paths)):
+    with progress(f"audit {dataset.spec.name}: decode", total=images, unit="image") as bar:
+        for row, (content, maps_of_image) in enumerate(in_parallel(one, range(images))):
             contents.append(content)
             for side, maps_VSS in zip(SCALES, maps_of_image, strict=True):
                 maps[side][:, row] = maps_VSS
             bar.update(1)
     coarse_VNSS = maps.pop(COARSE)
     views = 1 if np.array_equal(*coarse_VNSS) else 2  # a reader that decodes files as they are gives one view
-    coarse_VND = np.array(coarse_VNSS[:views], dtype=np.float32).reshape(views, len(paths), -1)
+    coarse_VND = np.array(coarse_VNSS[:views], dtype=np.float32).reshape(views, images, -1)
     coarse_VND -= coarse_VND.mean(axis=2, keepdims=True)
     coarse_VND /= np.maximum(np.linalg.norm(coarse_VND, axis=2, keepdims=True), 1e-6)
     return Descriptors(contents_N=np.unique(contents, return_inverse=True)[1], coarse_VND=coarse_VND, maps=maps)

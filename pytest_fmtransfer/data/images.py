@@ -4,6 +4,7 @@ Legend: N images, S the square side in pixels.
 """
 
 import time
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,18 +18,18 @@ from pytest_fmtransfer.store import Store, code_digest, fingerprint
 
 
 def load_images(dataset: Dataset, size: int, places: Places) -> np.ndarray:
-    """The dataset's images stretched to size × size, one grey channel each, N × S × S uint8, mapped from disk.
+    """The dataset's images stretched to size × size, uint8, mapped from disk: N × S × S where they have one channel,
+    N × S × S × 3 where they have three.
 
     Raises UnreadableImage for the first broken file.
     """
 
     def compute(entry: Path) -> None:
-        paths = dataset.paths
-        pixels_NSS = np.lib.format.open_memmap(
-            entry / "pixels.npy", mode="w+", dtype=np.uint8, shape=(len(paths), size, size)
-        )
-        with progress(f"decode {dataset.spec.name} at {size} px", total=len(paths), unit="image") as bar:
-            for row, pixels_SS in enumerate(in_parallel(lambda path: _square(dataset, path, size), paths)):
+        images = len(dataset.table.ids_N)
+        shape = (images, size, size) if dataset.spec.stored_channels == 1 else (images, size, size, 3)
+        pixels_NSS = np.lib.format.open_memmap(entry / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
+        with progress(f"decode {dataset.spec.name} at {size} px", total=images, unit="image") as bar:
+            for row, pixels_SS in enumerate(in_parallel(partial(_square, dataset, size), range(images))):
                 pixels_NSS[row] = pixels_SS
                 bar.update(1)
         pixels_NSS.flush()
@@ -43,8 +44,9 @@ def image_key(dataset: Dataset, size: int) -> str:
     return fingerprint(
         dataset.fingerprint,
         size,
+        dataset.spec.stored_channels,
         version("pillow"),
-        code_digest(f"data/readers/{dataset.spec.reader}.py", "data/decoding.py", "data/images.py"),
+        code_digest(f"data/readers/{dataset.spec.reader}.py", "data/decoding.py", "data/pictures.py", "data/images.py"),
     )
 
 
@@ -53,12 +55,13 @@ def seconds_per_image(dataset: Dataset, size: int, *, sample: int) -> float:
 
     Raises UnreadableImage for a broken file among them.
     """
-    paths = dataset.paths[:: max(1, len(dataset.paths) // sample)][:sample]
+    images = len(dataset.table.ids_N)
+    rows = range(0, images, max(1, images // sample))[:sample]
     started = time.perf_counter()
-    for _ in in_parallel(lambda path: _square(dataset, path, size), paths):
+    for _ in in_parallel(partial(_square, dataset, size), rows):
         pass
-    return (time.perf_counter() - started) / len(paths)
+    return (time.perf_counter() - started) / len(rows)
 
 
-def _square(dataset: Dataset, path: Path, size: int) -> np.ndarray:
-    return resize(dataset.reader.decode(path), size)
+def _square(dataset: Dataset, size: int, row: int) -> np.ndarray:
+    return resize(dataset.pictures.pixels(row), size)

