@@ -31,7 +31,7 @@ class Pace:
 
 USUAL = Pace(batch=4, memory_format="channels_last")
 BATCHES = (1, 4, 16, 32)
-FEWEST = 20_000  # images to be passed for which it is measured: below, a run is over before it pays
+FEWEST = 5_000  # images to be passed for which it is measured: below, a run is over before it pays
 _ROUNDS = 3
 
 

@@ -1,0 +1,77 @@
+"""Columns of a CSV file as text, with the file and the row named where something is wrong.
+
+Legend: N rows.
+"""
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pytest_fmtransfer.errors import DatasetError, nearest
+
+SHOWN = 5  # of many rows that are not as they should be
+
+
+def read_columns(path: Path, wanted: Sequence[str], *, delimiter: str = ",") -> dict[str, list[str]]:
+    """The columns wanted, each with the text of every row; the file's first line names them.
+
+    Raises DatasetError for a file that is missing, empty or not UTF-8, for a column that is not there, with the
+    nearest names, and for a row with more or fewer fields than the first line.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = csv.reader(file, delimiter=delimiter, strict=True)
+            names = next(lines, [])
+            for name in wanted:
+                if name not in names:
+                    raise DatasetError(f"{path} has no column {name!r}; {nearest(name, names)}")
+                if names.count(name) > 1:
+                    raise DatasetError(f"{path} has {names.count(name)} columns {name!r}; leave one")
+            rows = [row for row in lines if row]
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is not UTF-8 ({error}); save it with encoding UTF-8") from error
+    except csv.Error as error:
+        raise DatasetError(f"{path} is not a CSV file ({error})") from error
+    except OSError as error:
+        raise DatasetError(f"cannot read {path} ({error.strerror}); restore it, or get the data again") from error
+    uneven = [number for number, row in enumerate(rows, start=2) if len(row) != len(names)]
+    if uneven:
+        raise DatasetError(f"{path}: {len(uneven)} rows have not the {len(names)} fields of its first: {shown(uneven)}")
+    if not rows:
+        raise DatasetError(f"{path} has no rows")
+    columns = list(zip(*rows, strict=True))
+    return {name: list(columns[names.index(name)]) for name in wanted}
+
+
+def class_indices(path: Path, column: str, values: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    """The place of each text among the classes, N int64. Raises DatasetError for texts that are none of them."""
+    place = {name: index for index, name in enumerate(classes)}
+    unknown = [number for number, value in enumerate(values, start=2) if value not in place]
+    if unknown:
+        first = values[unknown[0] - 2]
+        raise DatasetError(
+            f"{path}: {len(unknown)} labels in column {column!r} are no class, such as {first!r} ({shown(unknown)}); "
+            f"{nearest(first, classes)}"
+        )
+    return np.array([place[value] for value in values], dtype=np.int64)
+
+
+def check_unique(path: Path, column: str, values: Sequence[str]) -> None:
+    """Raises DatasetError for a text that stands twice, with its rows."""
+    first: dict[str, int] = {}
+    again = [number for number, value in enumerate(values, start=2) if first.setdefault(value, number) != number]
+    if again:
+        value = values[again[0] - 2]
+        raise DatasetError(
+            f"{path}: {len(again)} rows repeat what column {column!r} has already, such as {value!r} in rows "
+            f"{first[value]} and {again[0]}"
+        )
+
+
+def shown(rows: Iterable[int]) -> str:
+    """'row 4' or 'rows 4, 7, …': the first five, counted from 1 with the first line, as an editor does."""
+    numbers = list(rows)
+    told = ", ".join(map(str, numbers[:SHOWN])) + (", …" if len(numbers) > SHOWN else "")
+    return f"row{'s' if len(numbers) > 1 else ''} {told}"
