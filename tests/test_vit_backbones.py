@@ -5,6 +5,8 @@ Weights are random and in the publishers' names; architectures are tiny. Legend:
 """
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -235,6 +237,18 @@ def test_the_random_twin_and_the_tiny_version_are_seeded(published: str) -> None
 def test_the_full_size_is_the_publishers(name: str, millions: float) -> None:
     network = PUBLISHED[name][0].build(replace(Registry().backbone(name), weights=RandomWeights()), None).network
     assert sum(each.numel() for each in network.parameters()) / 1e6 == pytest.approx(millions, abs=0.01)
+
+
+def test_a_network_without_weights_is_built_in_silence() -> None:
+    code = (
+        "from dataclasses import replace; from pytest_fmtransfer.backbones import open_clip;"
+        "from pytest_fmtransfer.catalog.registry import Registry;"
+        "from pytest_fmtransfer.catalog.specs import RandomWeights; import logging;"
+        "row = replace(Registry().backbone('openclip_vitb16.tiny'), tiny=False, weights=RandomWeights());"
+        "open_clip.build(row, None); print(logging.root.handlers, logging.root.manager.disable)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (told.stdout.strip(), told.stderr) == ("[] 0", "")
 
 
 def test_an_unknown_architecture_names_near_ones() -> None:

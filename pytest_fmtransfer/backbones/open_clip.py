@@ -7,8 +7,10 @@ token head here and cannot run; these tokens are our choice.
 Legend: N images, C channels, H and W pixels, T tokens, E a token's width, D the embedding's width.
 """
 
+import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -92,7 +94,7 @@ def build_model(spec: BackboneSpec, weights: Path | None) -> Any:
         raise InvalidInput(
             f"open_clip has no model {spec.architecture!r} for {spec.name}; {nearest(spec.architecture, models)}"
         )
-    with seeded(spec):
+    with seeded(spec), _hushed():
         model = _tiny(spec.architecture) if spec.tiny else open_clip.create_model(spec.architecture, pretrained=None)
     if not isinstance(spec.weights, RandomWeights):
         if weights is None:
@@ -101,6 +103,22 @@ def build_model(spec: BackboneSpec, weights: Path | None) -> Any:
             )
         load_tensors(model, read_tensors(weights), {}, weights)
     return model.eval()
+
+
+@contextmanager
+def _hushed() -> Generator[None]:
+    """Inside, open_clip does not warn that it loads no weights: we load them, or none are wanted.
+
+    It warns through the root logger, which would first be given a handler that prints whatever anyone logs later.
+    """
+    root, silent, before = logging.getLogger(), logging.NullHandler(), logging.root.manager.disable
+    root.addHandler(silent)
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+        root.removeHandler(silent)
 
 
 def _tiny(architecture: str) -> Any:
