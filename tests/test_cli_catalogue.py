@@ -17,6 +17,7 @@ from pytest_fmtransfer.catalog.specs import (
     PublishedWeights,
 )
 from pytest_fmtransfer.cli import main
+from tests.pictures import head, save
 
 LITE0, BR35H = Registry().backbone("efficientnet_lite0"), Registry().dataset("br35h")
 ROWS = (
@@ -127,6 +128,28 @@ def test_the_doctor_says_where_to_get_what_is_missing(capsys: pytest.CaptureFixt
     assert "pip install absent-data" in line(text, "packed")
 
 
+def test_the_doctor_counts_the_images_of_what_is_here_and_says_what_is_wrong_with_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = replace(
+        BR35H,
+        name="heads",
+        location=DataRoot(folder="heads", url="https://example.org/heads"),
+        expected_images=2,
+    )
+    monkeypatch.setattr("pytest_fmtransfer.cli.doctor.Registry", lambda: Registry(rows=(row,)))
+    assert "2 expected" in line(told(capsys, "doctor", "--data-root", str(tmp_path)), "heads")
+    save(head(0), tmp_path / "heads" / "no" / "0.jpg")
+    save(head(1), tmp_path / "heads" / "yes" / "0.jpg")
+    assert line(told(capsys, "doctor", "--data-root", str(tmp_path)), "heads").split()[1:] == (
+        ["ready", "2", "found,", "2", "expected"]
+    )
+    save(head(2), tmp_path / "heads" / "yes" / "1.jpg")
+    told_of = line(told(capsys, "doctor", "--data-root", str(tmp_path)), "heads")
+    assert "cannot be read" in told_of
+    assert "holds 3 images, heads has 2" in told_of
+
+
 def test_the_doctor_looks_at_the_store_and_makes_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     store = tmp_path / "new" / "store"
     assert line(told(capsys, "doctor", "--store", str(store)), "store").endswith("writable; made by the first run")
@@ -163,8 +186,11 @@ def test_the_doctor_says_that_cuda_is_untested(
     assert line(told(capsys, "doctor", "--torch"), "device").endswith("torch sees card 0, untested on CUDA")
 
 
-@pytest.mark.parametrize("arguments", [["list", "backbones"], ["doctor"]])
-def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "needed"), [(["list", "backbones"], []), (["doctor"], ["numpy"])], ids=["list", "doctor"]
+)
+def test_nothing_heavy_is_imported(arguments: list[str], needed: list[str]) -> None:
+    """The doctor counts the images of datasets that are here."""
     code = (
         "import sys\nfrom pytest_fmtransfer.cli import main\n"
         f"assert main({arguments}) == 0\n"
@@ -172,7 +198,7 @@ def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
         "print('HEAVY', [name for name in heavy if name in sys.modules])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("HEAVY []\n")
+    assert done.stdout.endswith(f"HEAVY {needed}\n")
 
 
 def test_the_rows_of_the_catalogue_are_the_registrys(monkeypatch: pytest.MonkeyPatch) -> None:

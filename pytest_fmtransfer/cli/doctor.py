@@ -21,6 +21,7 @@ from pytest_fmtransfer.catalog.specs import (
 )
 from pytest_fmtransfer.cli.catalogue import ROWS_KNOWN, state, table
 from pytest_fmtransfer.cli.places import add_places, places_of
+from pytest_fmtransfer.errors import FmTransferError
 from pytest_fmtransfer.places import Places
 
 # What moves scores first, then what only some backbones and reports need.
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(
         table(
             [
-                ("what", "state", "file", "published", "place"),
+                ("what", "state", "images", "file", "published", "place"),
                 *_backbones(registry, places),
                 *_datasets(registry, places),
             ]
@@ -104,10 +105,10 @@ def _backbone(row: BackboneSpec, registry: Registry, places: Places) -> Line:
     found = backbone_ready(row, places)
     if isinstance(found, Missing) and isinstance(row.weights, PublishedWeights):
         place = f"{places.weights or 'the folder of --weights=DIR'}"
-        return (row.name, state(found, row.name), row.weights.file, row.weights.url, place)
+        return (row.name, state(found, row.name), "", row.weights.file, row.weights.url, place)
     if isinstance(found, Missing) and isinstance(row.weights, PackagedWeights):
-        return (row.name, state(found, row.name), row.weights.file, *_package(row.weights))
-    return (row.name, state(found, row.name), "", "", found.remedy if isinstance(found, Missing) else "")
+        return (row.name, state(found, row.name), "", row.weights.file, *_package(row.weights))
+    return (row.name, state(found, row.name), "", "", "", found.remedy if isinstance(found, Missing) else "")
 
 
 def _datasets(registry: Registry, places: Places) -> list[Line]:
@@ -117,11 +118,24 @@ def _datasets(registry: Registry, places: Places) -> list[Line]:
 def _dataset(row: DatasetSpec, registry: Registry, places: Places) -> Line:
     found = dataset_ready(row, registry, places)
     if not isinstance(found, Missing):
-        return (row.name, "ready", "", "", "")
+        return _counted(row, places)
+    expected = f"{row.expected_images:,} expected" if row.expected_images else ""
     if isinstance(row.location, PackagedFolder):
-        return (row.name, state(found, row.name), f"{row.location.folder}/", *_package(row.location))
+        return (row.name, state(found, row.name), expected, f"{row.location.folder}/", *_package(row.location))
     place = f"{places.data_root or 'the folder of --data-root=DIR'}"
-    return (row.name, state(found, row.name), f"{row.location.folder}/", row.location.url, place)
+    return (row.name, state(found, row.name), expected, f"{row.location.folder}/", row.location.url, place)
+
+
+def _counted(row: DatasetSpec, places: Places) -> Line:
+    """A dataset that is here: its table is read, and what is wrong with that is told; no image is opened."""
+    from pytest_fmtransfer.data.dataset import read_table  # numpy, for those who have data
+
+    try:
+        _, table = read_table(row, places)
+    except FmTransferError as error:
+        return (row.name, f"cannot be read: {error}", "", "", "", "")
+    expected = "" if row.expected_images is None else f", {row.expected_images:,} expected"
+    return (row.name, "ready", f"{table.found:,} found{expected}", "", "", "")
 
 
 def _package(carried: PackagedWeights | PackagedFolder) -> tuple[str, str]:
