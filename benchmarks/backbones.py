@@ -5,7 +5,7 @@
 For each backbone, in one table:
 
     GFLOP       of one image, multiply and add counted as two (`torch.utils.flop_counter`: products and convolutions)
-    extraction  images a second of `features._forward`, which every cell goes through: decoded uint8 images in, pooled
+    extraction  images a second of `extraction.extract`, which every cell goes through: decoded uint8 images in, pooled
                 features out, at the pace that is measured where many images are to come; building the network and
                 measuring its pace are not counted
     bare        images a second of the best bare loop: `network(images)` alone on normalised images that are there
@@ -31,7 +31,6 @@ from itertools import product
 
 import numpy as np
 
-from pytest_fmtransfer import features
 from pytest_fmtransfer.backbones.precision import Dtype, processor
 from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.catalog.registry import Registry
@@ -48,6 +47,7 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from pytest_fmtransfer.backbones import pace  # noqa: E402
 from pytest_fmtransfer.backbones.base import Backbone  # noqa: E402
+from pytest_fmtransfer.extraction import extract  # noqa: E402
 
 PAPER = (
     "sam_vitb16",
@@ -148,7 +148,7 @@ def measure(spec: BackboneSpec, dtype: Dtype, images: int, rounds: int) -> Speed
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == "bfloat16"):
         for _ in range(rounds):
             products.append(matrix_product(dtype))
-            extractions.append(features._forward(pixels_NSS, list(range(images)), spec, dtype, places)[1])
+            extractions.append(extract(pixels_NSS, range(images), spec, dtype, places, {"backbone": spec.name})[1])
             for way, run in ways.items():
                 seconds[way].append(run())
             ways = {way: ways[way] for way in sorted(ways, key=lambda way: min(seconds[way]))[:KEPT]}

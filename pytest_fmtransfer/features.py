@@ -27,7 +27,6 @@ from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.functions import source_of
 from pytest_fmtransfer.places import Places
-from pytest_fmtransfer.progress import progress
 from pytest_fmtransfer.store import Store, code_digest, fingerprint, remembered_digest
 from pytest_fmtransfer.work import count_passes
 
@@ -121,6 +120,7 @@ class FeatureKey:
 def feature_key(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Places) -> FeatureKey:
     """What an entry of the feature store is found under. Imports no torch."""
     code = code_digest(
+        "extraction.py",
         "features.py",
         "backbones/base.py",
         "backbones/blip.py",
@@ -205,41 +205,13 @@ def _extract(
     todo_U = sorted(row for picture, row in first_of_distinct.items() if picture not in known)
     seconds = 0.0
     if todo_U:
-        fresh_UD, seconds = _forward(pixels, todo_U, spec, dtype, places)
+        import_torch()
+        from pytest_fmtransfer.extraction import extract
+
+        fresh_UD, seconds = extract(pixels, todo_U, spec, dtype, places, subject_of(spec, dtype, places))
         known = known | {pictures[row]: fresh_UD[at] for at, row in enumerate(todo_U)}
         count_passes(len(todo_U))
     return np.stack([known[picture] for picture in pictures]), len(todo_U), seconds
-
-
-def _forward(
-    pixels: np.ndarray, rows: list[int], spec: BackboneSpec, dtype: Dtype, places: Places
-) -> tuple[np.ndarray, float]:
-    """Features of the rows named, in their order, and seconds."""
-    import_torch()
-    import torch
-
-    from pytest_fmtransfer.backbones.computing import computing
-    from pytest_fmtransfer.backbones.pace import pace_of
-
-    backbone = import_module(f"pytest_fmtransfer.backbones.{spec.library}").build(
-        spec, weights_file(spec, places), channels=spec.channels
-    )
-    done: list[np.ndarray] = []
-    with computing(dtype), progress(f"{spec.name} forward", total=len(rows), unit="image") as bar:
-        about = subject_of(spec, dtype, places) | {"threads": torch.get_num_threads()}
-        batch = pace_of(backbone, spec.image_size, len(rows), about, Store(root=places.store)).batch
-        started = time.perf_counter()
-        for start in range(0, len(rows), batch):
-            in_batch = rows[start : start + batch]
-            # The last batch is filled up with blanks: kernels are chosen by a batch's size, and its pictures must not
-            # be computed another way.
-            batch_pixels = np.zeros((batch, *pixels.shape[1:]), dtype=np.uint8)
-            batch_pixels[: len(in_batch)] = pixels[in_batch]
-            images = backbone.normalise(torch.from_numpy(batch_pixels))
-            done.append(backbone(images).pooled_ND.float().numpy()[: len(in_batch)])
-            bar.update(len(in_batch))
-        seconds = time.perf_counter() - started
-    return np.concatenate(done), seconds
 
 
 def _rows_of_other_entries(store: Store, backbone_key: str) -> dict[str, np.ndarray]:

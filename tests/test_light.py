@@ -21,6 +21,7 @@ FLOORS = (
     {"download"},
     {"results", "store", "availability"},
     {"data", "backbones"},
+    {"extraction"},
     {"features"},
     {"adapt"},
     {"judge"},
