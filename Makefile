@@ -23,7 +23,7 @@ suite: .venv/.pocket
 	$(BIN)/pytest suites/pocket --fm-report=terminal --fm-report=markdown:fm-report.md
 
 test: .venv/.test
-	$(BIN)/pytest tests
+	$(BIN)/pytest tests -n auto
 
 lint: .venv/.lint
 	$(BIN)/ruff check .
