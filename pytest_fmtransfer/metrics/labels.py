@@ -29,7 +29,7 @@ def images_by_class(labels: NDArray[np.integer], classes: Sequence[str]) -> dict
 
 def absent_labels(labels: NDArray[np.integer], classes: Sequence[str]) -> tuple[str, ...]:
     """The classes without an image, or the labels that no image is known to bear, or none known not to."""
-    there = [bool(of_class_N.any()) for of_class_N in images_by_class(labels, classes).values()]
-    if labels.ndim > 1:
-        there = [bears and lacks for bears, lacks in zip(there[::2], there[1::2], strict=True)]
-    return tuple(name for name, is_there in zip(classes, there, strict=True) if not is_there)
+    if labels.ndim == 1:
+        return tuple(name for name, of_class_N in images_by_class(labels, classes).items() if not of_class_N.any())
+    there_C = (labels == 1).any(axis=0) & (labels == 0).any(axis=0)
+    return tuple(name for name, is_there in zip(classes, there_C, strict=True) if not is_there)
