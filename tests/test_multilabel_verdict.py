@@ -23,6 +23,7 @@ from pytest_fmtransfer.judge.court import Court
 from pytest_fmtransfer.judge.foresight import Sample, from_assumption, from_pair
 from pytest_fmtransfer.judge.verdicts import beats
 from pytest_fmtransfer.metrics import evaluate
+from pytest_fmtransfer.planning import Planner
 from pytest_fmtransfer.results import Result
 from tests.helpers import CANDIDATE, REFERENCE, make_result
 from tests.small import DATASET, catalogue
@@ -170,6 +171,19 @@ def test_a_cell_of_several_labels_goes_from_files_to_a_verdict(regime: str, labe
     verdict = learnt.beats(shortcut)
     assert verdict.outcome == "supported"
     assert "across 24, no across 24" in verdict.text
+
+
+def test_a_plan_says_that_the_error_of_such_a_metric_is_not_known_beforehand_and_then_knows_it(
+    labelled: Registry, small: Places
+) -> None:
+    planner = Planner(profile="ci", registry=labelled, places=small, baseline=lambda cell: None)
+    fresh = [Cell(backbone, "stripes.labels", "knn") for backbone in ("tiny.random", "shortcut.metadata")]
+    asked = planner.foresee("beats", [(fresh[0], fresh[1])], Court())
+    assert asked.answer == "the error of mean_roc_auc is not known before a pair of results is"
+    for cell in fresh:
+        transfer(cell, registry=labelled, places=small)
+    again = Planner(profile="ci", registry=labelled, places=small, baseline=lambda cell: None)
+    assert again.foresee("beats", [(fresh[0], fresh[1])], Court()).detectable is not None
 
 
 def test_shuffled_labels_are_learnt_no_better_than_chance(labelled: Registry, small: Places) -> None:

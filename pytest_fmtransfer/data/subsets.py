@@ -8,7 +8,7 @@ in it once. What other classes or sides hold changes nothing.
 Where an image may bear several labels, a subset is every label's first k of the images known to bear it. It holds k of
 each at least, and more of those that come along with others; it is nested, and not balanced.
 
-Legend: N images, M images of a class.
+Legend: N images, M images of a class, by id.
 """
 
 import random
@@ -28,7 +28,8 @@ def few_shot(table: Table, classes: Sequence[str], k: int, *, draw: int) -> np.n
     """
     if k < 1:
         raise InvalidInput(f"{k} images of each class are no training set; give 1 or more")
-    rows_of = {name: _training_rows(table, classes, name) for name in classes}
+    of_class = images_by_class(table.labels_N, classes)
+    rows_of = {name: np.flatnonzero(of_class[name] & (table.split_N == TRAIN)) for name in classes}
     smallest = min(rows_of, key=lambda name: len(rows_of[name]))
     if len(rows_of[smallest]) < k:
         raise InvalidInput(
@@ -39,24 +40,18 @@ def few_shot(table: Table, classes: Sequence[str], k: int, *, draw: int) -> np.n
     return np.unique(np.concatenate(chosen))
 
 
-def _training_rows(table: Table, classes: Sequence[str], name: str) -> np.ndarray:
-    """Those of a class, or known to bear a label."""
-    return np.flatnonzero(images_by_class(table.labels_N, classes)[name] & (table.split_N == TRAIN))
-
-
 def _in_order(table: Table, rows_M: np.ndarray, what: str) -> np.ndarray:
     """By chance, everybody's first image before anybody's second.
 
     An image's place depends on ids and patients, not on row numbers; `random()` is the same in every Python.
     """
     chance = random.Random(f"few-shot draw {what}")
-    patients_M: list[str] = table.patients_N[rows_M].tolist()
-    ids_M: list[str] = table.ids_N[rows_M].tolist()
-    key_of_patient = {patient: chance.random() for patient in sorted(set(patients_M))}
-    key_of_image = {image: chance.random() for image in sorted(ids_M)}
-    turn_of_patient = dict.fromkeys(key_of_patient, 0)
-    places: list[tuple[int, float, int]] = []
-    for _, patient, row in sorted(zip(map(key_of_image.__getitem__, ids_M), patients_M, rows_M.tolist(), strict=True)):
-        places.append((turn_of_patient[patient], key_of_patient[patient], row))
-        turn_of_patient[patient] += 1
-    return np.array([row for *_, row in sorted(places)], dtype=np.int64)
+    rows_M = rows_M[np.argsort(table.ids_N[rows_M])]
+    patients, patient_M = np.unique(table.patients_N[rows_M], return_inverse=True)
+    key_of_patient = np.array([chance.random() for _ in patients])
+    key_M = np.array([chance.random() for _ in rows_M])
+    by_patient = np.lexsort((key_M, patient_M))
+    _, first, counts = np.unique(patient_M[by_patient], return_index=True, return_counts=True)
+    turn_M = np.empty(len(rows_M), dtype=np.int64)
+    turn_M[by_patient] = np.arange(len(rows_M)) - np.repeat(first, counts)
+    return rows_M[np.lexsort((key_of_patient[patient_M], turn_M))]
