@@ -207,6 +207,12 @@ def test_linear_probe_is_scikit_learns_fit_of_each_label_at_the_chosen_c() -> No
         np.testing.assert_allclose(adapted.scores_TC[:, label], exact.decision_function(test_TD), atol=0.02)
 
 
+def test_a_fit_that_has_no_finite_optimum_is_not_warned_of() -> None:
+    sides, labels_TC = made()
+    adapted = linear_probe.adapt(sides, LinearProbeSettings(steps=3, max_iterations=2), 0)
+    assert adapted.scores_TC.shape == labels_TC.shape
+
+
 @LAWS
 @given(arrays(np.int64, (9, 3), elements=st.integers(-1, 1)), st.integers(0, 2**32))
 def test_shuffling_gives_an_image_all_labels_of_another(labels_NC: np.ndarray, seed: int) -> None:

@@ -358,9 +358,10 @@ def test_a_recipe_for_another_size_keeps_its_proportions() -> None:
         (torch.zeros(2, 3, 8, 8), ["a"], "1 ids of 2 images"),
         (torch.zeros(3, 8, 8), ["a"] * 3, "images of shape"),
         (torch.zeros(2, 4, 8, 8), ["a", "b"], "images of shape"),
+        (torch.zeros(0, 3, 8, 8), [], "images of shape"),
         (torch.zeros(2, 3, 8, 8, dtype=torch.int64), ["a", "b"], "give uint8, or floats"),
     ],
-    ids=["ids", "one image", "four channels", "whole numbers"],
+    ids=["ids", "one image", "four channels", "no image", "whole numbers"],
 )
 def test_what_is_no_batch_of_images_is_refused(images: Tensor, ids: list[str], told: str) -> None:
     with pytest.raises(InvalidInput, match=told):

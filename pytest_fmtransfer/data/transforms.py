@@ -49,8 +49,8 @@ def prepare(images_NCHW: Tensor, recipe: Recipe) -> Tensor:
 
     Raises InvalidInput as `augment` does.
     """
-    if images_NCHW.ndim != 4 or images_NCHW.shape[1] not in (1, 3):
-        raise InvalidInput(f"images of shape {tuple(images_NCHW.shape)}; give N × 1 × H × W or N × 3 × H × W")
+    if images_NCHW.ndim != 4 or images_NCHW.shape[1] not in (1, 3) or images_NCHW.numel() == 0:
+        raise InvalidInput(f"images of shape {tuple(images_NCHW.shape)}; give N × 1 × H × W or N × 3 × H × W, N ≥ 1")
     if images_NCHW.dtype != torch.uint8 and not images_NCHW.is_floating_point():
         raise InvalidInput(f"images of type {images_NCHW.dtype}; give uint8, or floats from 0 to 1")
     # Always copied, and laid out in one way: resizing may round otherwise where channels are last in memory.
