@@ -156,7 +156,9 @@ def ask(
     subject = _subject(spec, dtype, places)
     features = feature_key(dataset, spec, dtype, places)
     metrics = sorted(f"metrics/{file.name}" for file in (Path(__file__).parent / "metrics").glob("*.py"))
-    code = code_digest("_transfer.py", "results.py", *metrics, "adapt/sides.py", f"adapt/{regime.method}.py")
+    code = code_digest(
+        "_transfer.py", "results.py", *metrics, "adapt/sides.py", "adapt/label_odds.py", f"adapt/{regime.method}.py"
+    )
     kept = (dataset.spec.margin, dataset.spec.classes, dataset.spec.patient_unit, seeded)
     key = fingerprint(cell.id, chosen_seeds, asdict(question), subject, features.whole, kept, code)
     return Asked(

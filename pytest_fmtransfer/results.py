@@ -91,7 +91,7 @@ class Recorded:
 class Result:
     """Scores per seed and test image, and everything needed to judge them again.
 
-    `labels_N` are class indices, or zeros and ones of shape N × C where an image may bear several labels.
+    `labels_N` are class indices, or where an image may bear several labels 0, 1 or `metrics.UNKNOWN`, N × C.
     `scores_SNC` are float32 decision values, never probabilities; `chosen` holds the hyperparameters that
     validation chose, one mapping per seed; `subject` is what may change under the question (weights,
     transform, versions, processor); `patient_unit` is what `patients_N` are; `seeded` is True where the

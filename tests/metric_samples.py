@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from pytest_fmtransfer.metrics import METRICS
+from pytest_fmtransfer.metrics import METRICS, UNKNOWN
 from tests.helpers import LAWS
 
 FEWER = settings(LAWS, max_examples=25)  # where a law is tried on every metric
@@ -46,7 +46,7 @@ def samples(draw: st.DrawFn, metric: str, *, fewest: int = 1, values: st.SearchS
     classes = 2 if task == "binary" else draw(st.integers(2, 4))
     if task == "multilabel":
         images = draw(st.integers(fewest, 14))
-        labels = draw(arrays(np.int64, (images, classes), elements=st.integers(0, 1)))
+        labels = draw(arrays(np.int64, (images, classes), elements=st.integers(draw(st.sampled_from([0, UNKNOWN])), 1)))
     else:
         lacking = 0 if metric in EVERY_CLASS else classes - (2 if metric in TWO_CLASSES else 1)
         absent = draw(st.sets(st.integers(0, classes - 1), max_size=lacking))

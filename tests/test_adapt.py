@@ -4,6 +4,8 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
@@ -12,6 +14,7 @@ from pytest_fmtransfer.adapt import knn, linear_probe
 from pytest_fmtransfer.adapt.sides import Sides
 from pytest_fmtransfer.catalog.specs import KnnSettings, LinearProbeSettings
 from pytest_fmtransfer.metrics import evaluate
+from tests.helpers import LAWS
 
 
 def made_sides(classes: int = 2, separation: float = 1.0, seed: int = 0) -> tuple[Sides, np.ndarray]:
@@ -48,6 +51,30 @@ def test_knn_votes_of_scikit_learns_neighbours() -> None:
     votes_TC = np.stack([(weights_TK * (labels_B[index_TK] == label)).sum(axis=1) for label in range(3)], axis=1)
     shares_TC = votes_TC / votes_TC.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(np.exp(scores_TC), (shares_TC + 1 / 21) / (1 + 1 / 7), rtol=1e-4)
+
+
+@given(st.integers(1, 12), st.integers(1, 40), st.data())
+@LAWS
+def test_neighbours_are_those_of_a_stable_sort_whatever_is_held_at_once(
+    k: int, block: int, data: st.DataObject
+) -> None:
+    """Of features so few that most are tied, and cosines are exact."""
+    axes = st.sampled_from([(1, 0), (0, 1), (-2, 0), (0, -2), (0, 0)])
+    query_QD = np.array(data.draw(st.lists(axes, min_size=1, max_size=5)), dtype=np.float32)
+    bank_BD = np.array(data.draw(st.lists(axes, min_size=k, max_size=15)), dtype=np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(knn, "BLOCK", block)
+        found = knn.neighbours(query_QD, bank_BD, k)
+    similarity_QB = np.sign(query_QD) @ np.sign(bank_BD).T
+    expected_QK = np.argsort(-similarity_QB, axis=1, kind="stable")[:, :k]
+    np.testing.assert_array_equal(found.row_QK, expected_QK)
+    np.testing.assert_array_equal(found.similarity_QK, np.take_along_axis(similarity_QB, expected_QK, axis=1))
+
+
+def test_features_that_are_not_finite_make_scores_that_are_not_and_break_nothing() -> None:
+    sides, _ = made_sides()
+    broken = Sides(**(vars(sides) | {"train_AD": np.full_like(sides.train_AD, np.nan)}))
+    assert np.isnan(knn.adapt(broken, KnnSettings(neighbours=(50,)), 0).scores_TC).any()
 
 
 def test_knn_does_not_depend_on_a_features_scale() -> None:

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from pytest_fmtransfer.catalog import specs
 from pytest_fmtransfer.errors import InvalidInput, UnknownName
-from pytest_fmtransfer.metrics import METRICS, absent_labels, evaluate, metric_named, replicates
+from pytest_fmtransfer.metrics import (
+    METRICS,
+    UNKNOWN,
+    absent_labels,
+    evaluate,
+    images_by_class,
+    metric_named,
+    replicates,
+)
 from tests.helpers import LAWS, labels_of, noisy_scores, two_columns
 from tests.metric_samples import ANYTHING, EVERY_CLASS, FEWER, TIED, Sample, every_metric, perfect, samples
 
@@ -99,6 +107,45 @@ def test_a_tie_of_highest_scores_goes_to_the_first_class() -> None:
 @pytest.mark.parametrize(("metric", "expected"), [("balanced_accuracy", 0.75), ("macro_recall", 0.375)])
 def test_a_class_without_images_counts_as_nothing_or_not_at_all(metric: str, expected: float) -> None:
     assert evaluate(metric, np.array([0, 0, 2]), np.eye(4)[[0, 1, 2]]).value == expected
+
+
+def test_an_image_of_which_a_label_is_unknown_is_as_if_it_were_not_there_for_that_label() -> None:
+    labels_NC = np.array([[0, 1], [1, 0], [UNKNOWN, 1], [1, UNKNOWN]])
+    scores_NC = np.array([[0.0, 3.0], [2.0, 2.0], [9.0, 1.0], [-1.0, 9.0]])
+    estimate = evaluate("mean_roc_auc", labels_NC, scores_NC)
+    assert estimate.value == (1 / 2 + 1 / 2) / 2  # of each label one of the two pairs that are known is in order
+    assert estimate.influence_N.tolist() == [0.125, 0.125, -0.125, -0.125]
+    # Moving a score that is about a label nobody knows moves nothing.
+    scores_NC[2, 0], scores_NC[3, 1] = -50.0, -50.0
+    assert evaluate("mean_roc_auc", labels_NC, scores_NC).value == estimate.value
+    assert estimate.stratum_N.tolist() == [0, 0, 0, 0]
+
+
+def test_a_label_known_of_one_kind_of_image_only_counts_half() -> None:
+    labels_NC = np.array([[0, 1, UNKNOWN], [1, UNKNOWN, UNKNOWN]])
+    estimate = evaluate("mean_roc_auc", labels_NC, np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]))
+    assert estimate.value == (1 + 0.5 + 0.5) / 3
+    assert absent_labels(labels_NC, ("edema", "fracture", "lesion")) == ("fracture", "lesion")
+
+
+def test_the_images_of_a_label_are_those_known_to_bear_it_and_those_known_not_to() -> None:
+    labels_NC = np.array([[0, 1], [1, UNKNOWN], [UNKNOWN, 1]])
+    found = {name: of_class_N.tolist() for name, of_class_N in images_by_class(labels_NC, ("a", "b")).items()}
+    assert found == {
+        "a": [False, True, False],
+        "no a": [True, False, False],
+        "b": [True, False, True],
+        "no b": [False, False, False],
+    }
+
+
+def test_the_images_of_a_class_are_those_with_its_index() -> None:
+    found = images_by_class(np.array([0, 2, 2]), ("a", "b", "c"))
+    assert {name: np.flatnonzero(of_class_N).tolist() for name, of_class_N in found.items()} == {
+        "a": [0],
+        "b": [],
+        "c": [1, 2],
+    }
 
 
 @pytest.mark.parametrize("positive", [0, 1])
@@ -192,7 +239,8 @@ def test_a_label_without_a_column_is_refused(metric: str, label: int) -> None:
     [
         ([0, 1, 1], "per image and label"),
         ([[0, 1, 1]] * 3, "for 2 columns"),
-        ([[0, 2]] * 3, "give 0 or 1"),
+        ([[0, 2]] * 3, "give 0 or 1 each, or -1 where a label is not known"),
+        ([[0, -2]] * 3, "give 0 or 1 each, or -1 where a label is not known"),
         ([[0, 0.5]] * 3, "whole number"),
     ],
 )

@@ -52,10 +52,12 @@ def many_classes(sample: Sample, how: str) -> float:
 
 
 def label_by_label(sample: Sample) -> float:
-    areas = [
-        sk.roc_auc_score(label_N, score_N) if 0 < label_N.sum() < len(label_N) else 0.5
-        for label_N, score_N in zip(sample.labels.T, sample.scores_NC.T, strict=True)
-    ]
+    """Among the images of which a label is known."""
+    areas: list[float] = []
+    for label_N, score_N in zip(sample.labels.T, sample.scores_NC.T, strict=True):
+        known_N = label_N >= 0
+        both = set(label_N.tolist()) >= {0, 1}
+        areas.append(float(sk.roc_auc_score(label_N[known_N], score_N[known_N])) if both else 0.5)
     return float(np.mean(areas))
 
 
@@ -152,7 +154,7 @@ def has_lost_a_class(metric: str, sample: Sample, repeated: Sample) -> bool:
     """Does the sample have a class, or a label's positives or negatives, that these images do not?"""
     if metric == "mean_roc_auc":
         return any(
-            len(np.unique(was_N)) > len(np.unique(is_N))
+            set(was_N.tolist()) >= {0, 1} and not set(is_N.tolist()) >= {0, 1}
             for was_N, is_N in zip(sample.labels.T, repeated.labels.T, strict=True)
         )
     return METRICS[metric].by_class and len(np.unique(sample.labels)) > len(np.unique(repeated.labels))

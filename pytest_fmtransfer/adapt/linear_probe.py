@@ -1,9 +1,11 @@
-"""Logistic regression on standardised frozen features.
+"""Logistic regression on standardised frozen features: one for all classes, or one for each label.
 
-Legend: N images, D features, C classes.
+Legend: N images, M images applied to, D features, C classes or labels.
 """
 
 import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from scipy.special import log_softmax
@@ -11,47 +13,91 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from pytest_fmtransfer.adapt import label_odds
 from pytest_fmtransfer.adapt.sides import Adapted, Sides, log_loss
 from pytest_fmtransfer.catalog.specs import LinearProbeSettings
+from pytest_fmtransfer.data.decoding import cores
+from pytest_fmtransfer.metrics import UNKNOWN
 from pytest_fmtransfer.progress import progress
+
+Scorer = Callable[[float, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""C, features N × D and labels to fit, and features M × D to apply the fit to: scores, M × C. Each call starts from
+the fit of the last."""
 
 
 def adapt(sides: Sides, settings: LinearProbeSettings, seed: int) -> Adapted:
     """C by validation log loss along a path from strong to weak regularisation, each fit starting from the last.
 
     Ties go to the stronger regularisation. The fit that is tested starts from zero on training and
-    validation images together, standardised anew. `seed` changes nothing: the problem is convex.
+    validation images together, standardised anew. Where an image may bear several labels each has a regression of its
+    own, on the images of which it is known, and scores are the logarithms of the odds. One C is chosen for all, by
+    the log loss over all labels that are known: few validation images bear a rare label, and a C of its own would
+    follow those few. `seed` changes nothing: the problem is convex.
     """
     del seed
     values = np.logspace(np.log10(settings.smallest_c), np.log10(settings.largest_c), settings.steps)
-    with threadpool_limits(1):  # sums split over threads may round differently
+    scorer = _one_for_each_label if sides.multilabel else _one_for_all_classes
+    loss = label_odds.log_loss if sides.multilabel else _loss_of_classes
+    with threadpool_limits(1), warnings.catch_warnings():  # sums split over threads may round differently
+        # At the weak end of the path the separable problem has no finite optimum; validation judges the fit.
+        warnings.simplefilter("ignore", ConvergenceWarning)
         train_ND, validation_ND = _standardise(sides.train_AD, sides.validation_VD)
-        probe = _probe(settings)
+        scores_of = scorer(settings, sides.classes)
         losses: list[float] = []
         with progress("linear probe", total=settings.steps, unit="fit") as bar:
             for value in values:
-                probe.set_params(C=value)
-                _fit(probe, train_ND, sides.train_labels_A)
-                scores_NC = _scores(probe, validation_ND, sides.classes)
-                losses.append(log_loss(sides.validation_labels_V, log_softmax(scores_NC, axis=1)))
+                scores_NC = scores_of(float(value), train_ND, sides.train_labels_A, validation_ND)
+                losses.append(loss(sides.validation_labels_V, scores_NC))
                 bar.update(1)
         best = float(values[int(np.argmin(losses))])
         both_ND, test_ND = _standardise(np.concatenate([sides.train_AD, sides.validation_VD]), sides.test_TD)
-        probe = _probe(settings).set_params(C=best)
-        _fit(probe, both_ND, np.concatenate([sides.train_labels_A, sides.validation_labels_V]))
-        scores_TC = _scores(probe, test_ND, sides.classes)
+        labels_N = np.concatenate([sides.train_labels_A, sides.validation_labels_V])
+        scores_TC = scorer(settings, sides.classes)(best, both_ND, labels_N, test_ND)
     return Adapted(scores_TC=scores_TC.astype(np.float32), chosen={"C": best})
+
+
+def _one_for_all_classes(settings: LinearProbeSettings, classes: int) -> Scorer:
+    probe = _probe(settings)
+
+    def scores_of(c: float, fitted_ND: np.ndarray, labels_N: np.ndarray, applied_MD: np.ndarray) -> np.ndarray:
+        probe.set_params(C=c).fit(fitted_ND, labels_N)
+        return _scores(probe, applied_MD, classes)
+
+    return scores_of
+
+
+def _one_for_each_label(settings: LinearProbeSettings, labels: int) -> Scorer:
+    """Fitted side by side, on as many cores as there are; each fit is the same on any."""
+    probes = [_probe(settings) for _ in range(labels)]
+
+    def scores_of(c: float, fitted_ND: np.ndarray, labels_NC: np.ndarray, applied_MD: np.ndarray) -> np.ndarray:
+        def log_odds_of(label: int) -> np.ndarray:
+            return _log_odds(probes[label].set_params(C=c), fitted_ND, labels_NC[:, label], applied_MD)
+
+        with ThreadPoolExecutor(cores()) as pool:
+            return np.stack(list(pool.map(log_odds_of, range(labels))), axis=1)
+
+    return scores_of
+
+
+def _log_odds(
+    probe: LogisticRegression, fitted_ND: np.ndarray, label_N: np.ndarray, applied_MD: np.ndarray
+) -> np.ndarray:
+    """Of one label, (M,); the same for every image where all that is known of it is the same."""
+    known_N = label_N != UNKNOWN
+    if len(np.unique(label_N[known_N])) < 2:
+        (share,) = label_odds.prior_shares(label_N[:, None])
+        return np.full(len(applied_MD), np.log(share / (1 - share)))
+    probe.fit(fitted_ND if known_N.all() else fitted_ND[known_N], label_N[known_N])
+    return probe.decision_function(applied_MD).astype(np.float64)
+
+
+def _loss_of_classes(labels_N: np.ndarray, scores_NC: np.ndarray) -> float:
+    return log_loss(labels_N, log_softmax(scores_NC, axis=1))
 
 
 def _probe(settings: LinearProbeSettings) -> LogisticRegression:
     return LogisticRegression(tol=settings.tolerance, max_iter=settings.max_iterations, warm_start=True)
-
-
-def _fit(probe: LogisticRegression, features_ND: np.ndarray, labels_N: np.ndarray) -> None:
-    with warnings.catch_warnings():
-        # At the weak end of the path the separable problem has no finite optimum; validation judges the fit.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        probe.fit(features_ND, labels_N)
 
 
 def _scores(probe: LogisticRegression, features_ND: np.ndarray, classes: int) -> np.ndarray:

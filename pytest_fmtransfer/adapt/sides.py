@@ -1,6 +1,6 @@
 """What a regime is given: features and labels to fit and to choose by, and features to score.
 
-Legend: A, V, T images of the training, validation and test side; D features.
+Legend: A, V, T images of the training, validation and test side; D features, C classes or labels.
 """
 
 import random
@@ -13,7 +13,11 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True)
 class Sides:
-    """The labels of the test side are not in it, so that nothing can be fitted on or chosen by them."""
+    """The labels of the test side are not in it, so that nothing can be fitted on or chosen by them.
+
+    Labels are class indices, or where an image may bear several labels 0, 1 or `UNKNOWN`, A × C and V × C; `classes`
+    is how many classes or labels there are.
+    """
 
     train_AD: np.ndarray
     train_labels_A: np.ndarray
@@ -22,9 +26,17 @@ class Sides:
     test_TD: np.ndarray
     classes: int
 
+    @property
+    def multilabel(self) -> bool:
+        """Whether an image may bear several labels."""
+        return self.train_labels_A.ndim > 1
+
 
 def shuffle_labels(sides: Sides, seed: int) -> Sides:
-    """Labels of the training and of the validation side in another order, each side's counts as they were."""
+    """Labels of the training and of the validation side in another order, each side's counts as they were.
+
+    Where an image may bear several labels, it gets all those of another image.
+    """
     order = random.Random(seed)  # its sequence is the same in every Python
 
     def shuffled(labels_N: np.ndarray) -> np.ndarray:
@@ -41,7 +53,10 @@ def shuffle_labels(sides: Sides, seed: int) -> Sides:
 
 @dataclass(frozen=True, kw_only=True)
 class Adapted:
-    """Decision values of the test side, T × classes float32, and what validation chose."""
+    """Decision values of the test side, T × C float32, and what validation chose.
+
+    Of an image that may bear several labels they are each label's own, such as the logarithm of its odds.
+    """
 
     scores_TC: np.ndarray
     chosen: Mapping[str, Any]

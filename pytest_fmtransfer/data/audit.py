@@ -66,7 +66,9 @@ def audit(dataset: Dataset, places: Places) -> Audit:
 
 def audit_key(dataset: Dataset) -> str:
     """What the audit of a dataset's content is found under in the store."""
-    code = code_digest(*(f"data/{name}.py" for name in _CODE), f"data/readers/{dataset.spec.reader}.py")
+    code = code_digest(
+        *(f"data/{name}.py" for name in _CODE), "metrics/labels.py", f"data/readers/{dataset.spec.reader}.py"
+    )
     versions = {name: version(name) for name in ("numpy", "scipy", "pillow")}
     return fingerprint(dataset.fingerprint, dataset.spec.classes, versions, code)
 

@@ -4,7 +4,11 @@ Three kinds do: a copy on the same side of the split, on another side, and under
 copies finds at least one of each kind for every image that has one, and need not list all pairs: a thousand blank
 images are half a million.
 
-Legend: N images, R kinds of pair.
+Where an image may bear several labels, two images are under different labels where one is known to bear one that the
+other is known not to. What nobody knows of one of them contradicts nothing: neither is learnt nor tested as the
+opposite of the other.
+
+Legend: N images, R kinds of pair, C labels.
 """
 
 from dataclasses import dataclass
@@ -33,7 +37,19 @@ class Copy:
 def kinds(table: Table, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Whether images are on the same side, on different sides, under different labels: R × the common shape."""
     elsewhere = table.split_N[rows] != table.split_N[others]
-    return np.stack([~elsewhere, elsewhere, table.labels_N[rows] != table.labels_N[others]])
+    return np.stack([~elsewhere, elsewhere, contradict(table, rows, others)])
+
+
+def contradict(table: Table, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Whether images are under different labels, of the common shape of `rows` and `others`."""
+    if table.labels_N.ndim == 1:
+        return np.asarray(table.labels_N[rows] != table.labels_N[others])
+    at_odds = np.zeros(np.broadcast_shapes(rows.shape, others.shape), dtype=bool)
+    for label_N in table.labels_N.T:  # one at a time: of all pairs of some rows there are many
+        bears_N, lacks_N = label_N == 1, label_N == 0
+        at_odds |= bears_N[rows] & lacks_N[others]
+        at_odds |= lacks_N[rows] & bears_N[others]
+    return at_odds
 
 
 def exact_copies(contents_N: np.ndarray, table: Table) -> list[Copy]:
@@ -43,10 +59,10 @@ def exact_copies(contents_N: np.ndarray, table: Table) -> list[Copy]:
     for members in np.split(order_N, np.flatnonzero(np.diff(contents_N[order_N])) + 1):
         if len(members) == 1:
             continue
-        # Two of each side and label are partners enough for everyone.
-        strata: dict[tuple[str, int], list[int]] = {}
+        # Two of each side and label, or row of labels, are partners enough for everyone.
+        strata: dict[tuple[str, bytes], list[int]] = {}
         for row in members.tolist():
-            strata.setdefault((str(table.split_N[row]), int(table.labels_N[row])), []).append(row)
+            strata.setdefault((str(table.split_N[row]), table.labels_N[row].tobytes()), []).append(row)
         partners = np.array([row for rows in strata.values() for row in rows[:2]])
         for row in members.tolist():
             others = partners[partners != row]

@@ -12,6 +12,7 @@ from pytest_fmtransfer.availability import data_folder
 from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.data.contents import Contents, contents_of
 from pytest_fmtransfer.data.decoding import read_pixels
+from pytest_fmtransfer.data.labels import check_labels
 from pytest_fmtransfer.data.pictures import FilePictures, Pictures
 from pytest_fmtransfer.data.table import Table
 from pytest_fmtransfer.errors import DatasetError
@@ -40,7 +41,7 @@ def read_table(spec: DatasetSpec, places: Places) -> tuple[Path, Table]:
     """A dataset's folder, and what it says of its images; none is opened.
 
     Raises Unavailable when the folder is not here, DatasetError when it holds another number of images than its row
-    says, and what the reader raises for files that are not as they should be.
+    says or labels that it does not allow, and what the reader raises for files that are not as they should be.
     """
     folder = data_folder(spec, places)
     table: Table = reader_of(spec).read(folder, spec)
@@ -49,6 +50,7 @@ def read_table(spec: DatasetSpec, places: Places) -> tuple[Path, Table]:
             f"{folder} holds {table.found} images, {spec.name} has {spec.expected_images}; "
             "restore the folder, or get the data again"
         )
+    check_labels(spec, table)
     return folder, table
 
 

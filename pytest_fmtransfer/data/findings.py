@@ -12,8 +12,9 @@ from typing import Literal
 import numpy as np
 
 from pytest_fmtransfer.catalog.specs import FindingKind
-from pytest_fmtransfer.data.copies import Copy
-from pytest_fmtransfer.data.table import TEST, TRAIN, Table
+from pytest_fmtransfer.data.copies import Copy, contradict
+from pytest_fmtransfer.data.table import TEST, TRAIN, UNKNOWN, Table
+from pytest_fmtransfer.metrics import images_by_class
 
 # Fewest test patients of a class for `beats`, and for `not_worse_than`, to be settled: judge/reading.py.
 TOO_FEW, FEW = 20, 50
@@ -77,12 +78,19 @@ def copies_on_one_side(table: Table, copies: list[Copy], degree: Degree) -> Find
 
 
 def conflicting_labels(table: Table, classes: tuple[str, ...], copies: list[Copy], degree: Degree) -> Finding | None:
-    """Severe where exact copies on two sides contradict each other, else a note."""
-    at_odds = [copy for copy in copies if table.labels_N[copy.first] != table.labels_N[copy.second]]
+    """Severe where exact copies on two sides contradict each other, else a note.
+
+    Of images that may bear several labels the examples name those that contradict.
+    """
+    firsts, seconds = (
+        np.array([getattr(copy, which) for copy in copies], dtype=np.int64) for which in ("first", "second")
+    )
+    at_odds = [copy for copy, is_at_odds in zip(copies, contradict(table, firsts, seconds), strict=True) if is_at_odds]
     if not at_odds:
         return None
     across = any(table.split_N[copy.first] != table.split_N[copy.second] for copy in at_odds)
-    rows, examples = _rows(at_odds), _told(table, at_odds, lambda row: f", {classes[int(table.labels_N[row])]}")
+    rows = _rows(at_odds)
+    examples = _told(table, at_odds, lambda row, other: f", {_labels(table, classes, row, other)}")
     return Finding(
         kind="conflicting_labels_of_exact_copies" if degree == "exact" else "conflicting_labels_of_near_copies",
         severity="severe" if across and degree == "exact" else "note",
@@ -116,19 +124,24 @@ def patients_on_two_sides(table: Table) -> Finding | None:
 
 
 def small_classes(table: Table, classes: tuple[str, ...]) -> list[Finding]:
-    """Severe for a class that is absent from training or testing, or too small to judge; a note for a small one."""
+    """Severe for a class that is absent from training or testing, or too small to judge; a note for a small one.
+
+    Where an image may bear several labels, the images known to bear one are a class, and those known not to another.
+    """
     trained, tested = table.side(TRAIN), table.side(TEST)
+    of_class = images_by_class(table.labels_N, classes)
     absent: list[str] = []
     too_few: list[str] = []
     few: list[str] = []
-    for label, name in enumerate(classes):
-        images = int((table.labels_N[trained] == label).sum())
-        patients = len(np.unique(table.patients_N[tested][table.labels_N[tested] == label]))
+    for name, of_class_N in of_class.items():
+        images = int(of_class_N[trained].sum())
+        patients = len(np.unique(table.patients_N[tested][of_class_N[tested]]))
         counted = f"{name}: {images} training images, {patients} test patients"
         if not images or not patients:
             absent.append(counted)
         elif patients < FEW:
             (too_few if patients < TOO_FEW else few).append(counted)
+    among = f"{len(of_class)} classes" if table.labels_N.ndim == 1 else f"{len(of_class)} classes, two for each label,"
     hold_out = "hold out more patients for testing, or join classes"
     groups: list[tuple[FindingKind, Severity, list[str], str, str]] = [
         (
@@ -158,7 +171,7 @@ def small_classes(table: Table, classes: tuple[str, ...]) -> list[Finding]:
             kind=kind,
             severity=severity,
             count=len(named),
-            sentence=f"{len(named)} of {len(classes)} classes {what}: {named[0]}",
+            sentence=f"{len(named)} of {among} {what}: {named[0]}",
             remedy=remedy,
             examples=tuple(named),
         )
@@ -194,11 +207,27 @@ def _place(table: Table, row: int) -> str:
     return f"{table.ids_N[row]} ({table.split_N[row]})"
 
 
-def _told(table: Table, copies: list[Copy], more: Callable[[int], str] = lambda row: "") -> tuple[str, ...]:
-    """A line for each pair: both files, their sides, and how the second lies over the first."""
+def _labels(table: Table, classes: tuple[str, ...], row: int, other: int) -> str:
+    """The class of an image, or what is known of it that another contradicts, up to three labels of it."""
+    if table.labels_N.ndim == 1:
+        return classes[int(table.labels_N[row])]
+    labels_C, others_C = table.labels_N[row], table.labels_N[other]
+    names = [
+        f"{'' if labels_C[label] else 'no '}{classes[label]}"
+        for label in np.flatnonzero((labels_C != others_C) & (labels_C != UNKNOWN) & (others_C != UNKNOWN))
+    ]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _told(table: Table, copies: list[Copy], more: Callable[[int, int], str] = lambda row, other: "") -> tuple[str, ...]:
+    """A line for each pair: both files, their sides, and how the second lies over the first.
+
+    `more` is what else is said of an image, given its row and its copy's.
+    """
     lines: list[str] = []
     for copy in copies:
-        one, other = (f"{table.ids_N[row]} ({table.split_N[row]}{more(row)})" for row in (copy.first, copy.second))
+        pairs = ((copy.first, copy.second), (copy.second, copy.first))
+        one, other = (f"{table.ids_N[row]} ({table.split_N[row]}{more(row, its_copy)})" for row, its_copy in pairs)
         how = "" if copy.likeness == 1 else f", {copy.orientation}, likeness {copy.likeness:.3f}"
         lines.append(f"{one} and {other}{how}")
     return tuple(lines)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from pytest_fmtransfer.metrics import UNKNOWN as UNKNOWN
+
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SIDES = (TRAIN, VALIDATION, TEST)
-UNKNOWN = -1  # a label of a multi-label image that nobody knows: neither learnt from nor tested on
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from pytest_fmtransfer.judge.bounds import (
 )
 from pytest_fmtransfer.judge.mover import Auc, Mover
 from pytest_fmtransfer.judge.resampling import bootstrap_piece
-from pytest_fmtransfer.metrics import metric_named
+from pytest_fmtransfer.metrics import absent_labels, images_by_class, metric_named
 from pytest_fmtransfer.metrics.estimate import Ints
 from pytest_fmtransfer.results import Result
 
@@ -166,15 +166,12 @@ def patients_by_class(result: Result) -> dict[str, int]:
 def count_patients(labels_N: Ints, patients_N: NDArray[np.str_], classes: Sequence[str]) -> dict[str, int]:
     """Patients of every declared class; a class without images has none.
 
-    Of a multi-label dataset, patients with and without each label; one that no image or every image bears counts
-    alike in every cell and is left out.
+    Of a multi-label dataset, patients known to bear each label and patients known not to; a label that no image is
+    known to bear, or that none is known not to, counts alike in every cell and is left out.
     """
-    if labels_N.ndim == 1:
-        return {name: len(np.unique(patients_N[labels_N == label])) for label, name in enumerate(classes)}
-    counts: dict[str, int] = {}
-    for label, name in enumerate(classes):
-        bears_N = labels_N[:, label] == 1
-        if 0 < bears_N.sum() < len(bears_N):
-            counts[name] = len(np.unique(patients_N[bears_N]))
-            counts[f"no {name}"] = len(np.unique(patients_N[~bears_N]))
-    return counts
+    of_class = images_by_class(labels_N, classes)
+    if labels_N.ndim > 1:
+        alike = absent_labels(labels_N, classes)
+        left_out = {*alike, *(f"no {name}" for name in alike)}
+        of_class = {name: of_class_N for name, of_class_N in of_class.items() if name not in left_out}
+    return {name: len(np.unique(patients_N[of_class_N])) for name, of_class_N in of_class.items()}

@@ -35,8 +35,8 @@ DRAWS = 20_000
 class Sample:
     """The test side of a dataset as a verdict sees it.
 
-    `by_class` counts the patients with an image of each class, in the order of the classes; `margin` is the
-    dataset's, in the metric's unit.
+    `by_class` counts the patients with an image of each class, in the order of the classes, or those known to bear each
+    label and those known not to; `margin` is the dataset's, in the metric's unit.
     """
 
     metric: str
@@ -84,11 +84,14 @@ def from_pair(kind: str, candidate: Result, reference: Result, court: Court, *, 
 def from_assumption(kind: str, sample: Sample, court: Court, *, power: float = POWER) -> Foresight:
     """Of a claim without a pair of results, at an assumed metric and correlation; training randomness is left out.
 
-    Raises InvalidInput for a metric whose error is not known beforehand.
+    Raises InvalidInput for a metric whose error is not known beforehand, unless a class is too small for any verdict.
     """
     source = f"assumed: {sample.metric} {ASSUMED_METRIC:g} in both, scores correlated {ASSUMED_CORRELATION:g}"
+    lack = too_few_patients(kind, sample.by_class)
+    if lack and sample.metric not in VARIANCES:  # no verdict is to come, whatever the error
+        return Foresight(detectable=None, settled=False, answer=lack, source="")
     piece = assumed_piece(sample, ASSUMED_METRIC, ASSUMED_CORRELATION)
-    return _foresee(kind, sample, piece, (), court, power, too_few_patients(kind, sample.by_class), source)
+    return _foresee(kind, sample, piece, (), court, power, lack, source)
 
 
 def weakest(parts: Sequence[Foresight]) -> Foresight:

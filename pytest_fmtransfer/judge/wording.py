@@ -87,7 +87,10 @@ def scope(result: Result) -> list[str]:
     if result.patient_unit != "patient":
         lines.append(f"assumes independent {plural(result.patient_unit)}: the dataset names no patients")
     if result.labels_N.ndim > 1 and (absent := absent_labels(result.labels_N, result.classes)):
-        lines.append(f"counts 0.5 in every cell, because no image or every image bears it: {', '.join(absent)}")
+        lines.append(
+            "counts 0.5 in every cell, because no image is known to bear it, or none is known not to: "
+            f"{', '.join(absent)}"
+        )
     for finding, reason in current().acknowledged.get(result.cell.dataset, {}).items():
         lines.append(f"an audit found {finding.replace('_', ' ')}, and the dataset's row acknowledges it: {reason}")
     return lines

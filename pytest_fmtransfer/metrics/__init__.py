@@ -2,11 +2,23 @@
 
 The metrics by what they are made of: areas under ROC curves (`roc`), average precision (`precision_recall`),
 what follows from which class was taken for which (`confusion`), and what takes scores at their word
-(`probability`). `registry` names them; `evaluation` is what everyone else calls.
+(`probability`). `registry` names them; `evaluation` is what everyone else calls, and `labels` says which images are of
+which class.
 """
 
 from pytest_fmtransfer.metrics.estimate import Estimate
-from pytest_fmtransfer.metrics.evaluation import absent_labels, evaluate, replicates
+from pytest_fmtransfer.metrics.evaluation import evaluate, replicates
+from pytest_fmtransfer.metrics.labels import UNKNOWN, absent_labels, images_by_class
 from pytest_fmtransfer.metrics.registry import METRICS, Metric, metric_named
 
-__all__ = ["METRICS", "Estimate", "Metric", "absent_labels", "evaluate", "metric_named", "replicates"]
+__all__ = [
+    "METRICS",
+    "UNKNOWN",
+    "Estimate",
+    "Metric",
+    "absent_labels",
+    "evaluate",
+    "images_by_class",
+    "metric_named",
+    "replicates",
+]

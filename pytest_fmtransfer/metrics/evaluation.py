@@ -1,18 +1,17 @@
 """A metric of one set of scores, and of many resamples of its images.
 
-Labels are class indices (N,) or, for a multi-label metric, a zero or one per image and label (N, C). Scores are
+Labels are class indices (N,) or, for a multi-label metric, 0, 1 or UNKNOWN per image and label (N, C). Scores are
 finite decision values (N, C), such as logits: higher is more likely.
 
 Legend: N images, C classes or labels, B replicates.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.metrics.estimate import Estimate, Floats, Ints
+from pytest_fmtransfer.metrics.labels import UNKNOWN
 from pytest_fmtransfer.metrics.registry import Metric, metric_named
 
 COUNTS_BYTES = 2**26  # of the counts that are worked on at once; half of it was slower, twice no faster
@@ -55,7 +54,9 @@ def replicates(
     The values are those of `evaluate` on so many copies of each image, with one exception. A replicate that has
     lost what the sample has and the metric cannot do without is nan: a class, for a metric that averages over
     classes, a label's positive or negative images, every image. Left out of a variance, it stands for the
-    samples that would not have been judged. A label that the sample itself lacks counts 0.5 throughout.
+    samples that would not have been judged. A label that the sample itself lacks counts 0.5 throughout. Images are
+    drawn whole: one of which a label is unknown takes up its place in a replicate, and is left out of that label's
+    area there too.
 
     Beyond its arguments and 16 bytes a replicate this holds at most four times COUNTS_BYTES, a quarter of a gibibyte,
     whatever N and B; only a replicate that is larger by itself is held whole. Raises as `evaluate` does,
@@ -79,14 +80,6 @@ def replicates(
     return values_B
 
 
-def absent_labels(labels: NDArray[np.integer], classes: Sequence[str]) -> tuple[str, ...]:
-    """The classes without an image, or the labels without a positive image or without a negative one."""
-    if labels.ndim == 1:
-        images_C = np.bincount(labels, minlength=len(classes))
-        return tuple(name for name, images in zip(classes, images_C, strict=True) if images == 0)
-    return tuple(name for name, label_N in zip(classes, labels.T, strict=True) if not 0 < label_N.sum() < len(label_N))
-
-
 def _checked(row: Metric, labels: NDArray[np.integer], scores_NC: NDArray[np.floating]) -> tuple[Ints, Floats]:
     scores = np.asarray(scores_NC, dtype=np.float64)
     whole = np.asarray(labels, dtype=np.int64)
@@ -98,9 +91,10 @@ def _checked(row: Metric, labels: NDArray[np.integer], scores_NC: NDArray[np.flo
     if not np.isfinite(scores).all():
         raise InvalidInput(f"{int((~np.isfinite(scores)).any(axis=1).sum())} rows of scores are not finite")
     if multilabel:
-        if whole.shape != scores.shape or not np.isin(whole, (0, 1)).all():
+        if whole.shape != scores.shape or not np.isin(whole, (0, 1, UNKNOWN)).all():
             raise InvalidInput(
-                f"labels of shape {whole.shape} for {scores.shape[1]} columns of scores; give 0 or 1 each"
+                f"labels of shape {whole.shape} for {scores.shape[1]} columns of scores; give 0 or 1 each, "
+                f"or {UNKNOWN} where a label is not known"
             )
     elif whole.min() < 0 or whole.max() >= scores.shape[1]:
         raise InvalidInput(f"labels from {whole.min()} to {whole.max()} for {scores.shape[1]} columns of scores")

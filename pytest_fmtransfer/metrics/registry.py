@@ -30,7 +30,7 @@ class Metric:
     """A metric and what it takes.
 
     `task`: "binary" takes class indices and two columns of scores, "multiclass" class indices and any number of
-    columns, "multilabel" a zero or one per image and label. `best` is the value that cannot be bettered.
+    columns, "multilabel" a zero, a one or UNKNOWN per image and label. `best` is the value that cannot be bettered.
     `by_class`: it averages over classes, so that each class's images are a stratum; else all images are one.
     `prepare` is for `evaluate` and `replicates`, which check what they hand it: labels and scores (N, C).
     """

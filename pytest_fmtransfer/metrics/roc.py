@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.metrics.estimate import Floats, Ints, Weights, sums_by_group
+from pytest_fmtransfer.metrics.labels import UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +101,16 @@ def one_against_rest(labels_N: Ints, scores_NC: Floats) -> MeanOfAreas:
 
 
 def label_by_label(labels_NC: Ints, scores_NC: Floats) -> MeanOfAreas:
-    """Every label by its own score; one without a positive or without a negative image counts 0.5."""
-    contests = [
-        Contest(image_M=np.arange(len(label_N)), value_M=score_N, positive_M=label_N == 1)
-        if 0 < label_N.sum() < len(label_N)
-        else None
-        for label_N, score_N in zip(labels_NC.T, scores_NC.T, strict=True)
-    ]
+    """Every label by its own score, among the images of which it is known.
+
+    A label that no image is known to bear, or that none is known not to bear, counts 0.5.
+    """
+    contests: list[Contest | None] = []
+    for label_N, score_N in zip(labels_NC.T, scores_NC.T, strict=True):
+        image_M = np.flatnonzero(label_N != UNKNOWN)
+        positive_M = label_N[image_M] == 1
+        held = positive_M.any() and not positive_M.all()
+        contests.append(Contest(image_M=image_M, value_M=score_N[image_M], positive_M=positive_M) if held else None)
     return MeanOfAreas(contests=contests, images=len(labels_NC))
 
 

@@ -1,0 +1,57 @@
+"""Few-shot subsets of the training side: k images of each class, by chance, and nested.
+
+Each class has its training images in one order, which a draw and the class's name decide, and its k-shot subset is the
+first k of them: the 5-shot subset lies inside the 10-shot one. The images of one patient stand apart in that order:
+every patient's first image comes before anybody's second, so that no patient is in a class twice while others are not
+in it once. What other classes or sides hold changes nothing.
+
+Where an image may bear several labels, a subset is every label's first k of the images known to bear it. It holds k of
+each at least, and more of those that come along with others; it is nested, and not balanced.
+
+Legend: N images, M images of a class, by id.
+"""
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+
+from pytest_fmtransfer.data.table import TRAIN, Table
+from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.metrics import images_by_class
+
+
+def few_shot(table: Table, classes: Sequence[str], k: int, *, draw: int) -> np.ndarray:
+    """Row numbers of the subset of `k` images of each class, in the table's order; `draw` is which, from 0 on.
+
+    Raises InvalidInput for k below 1, and where a class has fewer than k training images, with the most there can be.
+    """
+    if k < 1:
+        raise InvalidInput(f"{k} images of each class are no training set; give 1 or more")
+    of_class = images_by_class(table.labels_N, classes)
+    rows_of = {name: np.flatnonzero(of_class[name] & (table.split_N == TRAIN)) for name in classes}
+    smallest = min(rows_of, key=lambda name: len(rows_of[name]))
+    if len(rows_of[smallest]) < k:
+        raise InvalidInput(
+            f"class {smallest!r} has {len(rows_of[smallest])} training images, not {k}; give k up to the images of the "
+            "smallest class, or leave the class out of the dataset's row"
+        )
+    chosen = [_in_order(table, rows_M, f"{draw}, class {name}")[:k] for name, rows_M in rows_of.items()]
+    return np.unique(np.concatenate(chosen))
+
+
+def _in_order(table: Table, rows_M: np.ndarray, what: str) -> np.ndarray:
+    """By chance, everybody's first image before anybody's second.
+
+    An image's place depends on ids and patients, not on row numbers; `random()` is the same in every Python.
+    """
+    chance = random.Random(f"few-shot draw {what}")
+    rows_M = rows_M[np.argsort(table.ids_N[rows_M])]
+    patients, patient_M = np.unique(table.patients_N[rows_M], return_inverse=True)
+    key_of_patient = np.array([chance.random() for _ in patients])
+    key_M = np.array([chance.random() for _ in rows_M])
+    by_patient = np.lexsort((key_M, patient_M))
+    _, first, counts = np.unique(patient_M[by_patient], return_index=True, return_counts=True)
+    turn_M = np.empty(len(rows_M), dtype=np.int64)
+    turn_M[by_patient] = np.arange(len(rows_M)) - np.repeat(first, counts)
+    return rows_M[np.lexsort((key_of_patient[patient_M], turn_M))]
