@@ -18,7 +18,9 @@ from pytest_fmtransfer.catalog.specs import (
     PackagedFolder,
     PackagedWeights,
     PublishedWeights,
+    UserFolder,
 )
+from pytest_fmtransfer.catalog.user_dataset import UserDataset
 from pytest_fmtransfer.cli.catalogue import ROWS_KNOWN, state, table
 from pytest_fmtransfer.cli.places import add_places, places_of
 from pytest_fmtransfer.places import Places
@@ -33,11 +35,20 @@ Line = tuple[str, ...]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = ROWS_KNOWN
     parser.add_argument("--torch", action="store_true", help="import torch, and say which devices it sees")
+    parser.add_argument(
+        "--dataset",
+        action="append",
+        default=[],
+        metavar="NAME=folder:DIR|table:FILE[,KEY=VALUE...]",
+        help="images of yours, as pytest's --fm-dataset takes them; repeatable",
+    )
     add_places(parser, "store", "weights", "data_root")
 
 
 def run(arguments: argparse.Namespace) -> int:
     places, registry = places_of(arguments), Registry()
+    for line in arguments.dataset:
+        registry.register(UserDataset.parse(line).row)
     print(table([("python", platform.python_version()), *((name, _version(name)) for name in (*NEEDED, *WANTED))]))
     print()
     print(table([*_folders(places), ("device", _device() if arguments.torch else "the CPU (--torch asks torch)")]))
@@ -118,6 +129,8 @@ def _dataset(row: DatasetSpec, registry: Registry, places: Places) -> Line:
     found = dataset_ready(row, registry, places)
     if not isinstance(found, Missing):
         return (row.name, "ready", "", "", "")
+    if isinstance(row.location, UserFolder):
+        return (row.name, state(found, row.name), "", "", found.remedy)
     if isinstance(row.location, PackagedFolder):
         return (row.name, state(found, row.name), f"{row.location.folder}/", *_package(row.location))
     place = f"{places.data_root or 'the folder of --data-root=DIR'}"
