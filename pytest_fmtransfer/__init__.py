@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pytest_fmtransfer.catalog.specs import DatasetSpec as DatasetSpec
     from pytest_fmtransfer.catalog.specs import Profile as Profile
     from pytest_fmtransfer.catalog.specs import RegimeSpec as RegimeSpec
+    from pytest_fmtransfer.catalog.user_dataset import own_folder as own_folder
+    from pytest_fmtransfer.catalog.user_dataset import own_table as own_table
     from pytest_fmtransfer.cell import Cell as Cell
     from pytest_fmtransfer.errors import FmTransferError as FmTransferError
     from pytest_fmtransfer.judge.compound import consistently_better as consistently_better
@@ -37,6 +39,8 @@ _HOMES = {
     "Verdict": "judge.court",
     "consistently_better": "judge.compound",
     "not_consistently_better": "judge.compound",
+    "own_folder": "catalog.user_dataset",
+    "own_table": "catalog.user_dataset",
     "ranks_above": "judge.compound",
     "transfer": "_transfer",
 }
@@ -54,6 +58,8 @@ __all__ = (
     "Verdict",
     "consistently_better",
     "not_consistently_better",
+    "own_folder",
+    "own_table",
     "ranks_above",
     "transfer",
 )

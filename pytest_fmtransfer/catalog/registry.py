@@ -52,6 +52,7 @@ class Registry:
         self._rows: dict[type[Spec], dict[str, Spec]] = {kind: {} for kind in _KINDS}
         self._loaded_entry_points: set[str] = set()
         self._candidates: list[str] = []
+        self._everywhere: list[str] = []
         for row in rows:
             self.register(row)
 
@@ -60,8 +61,14 @@ class Registry:
         """The backbones that stand beside the candidates of every suite, in the order of their registration."""
         return tuple(self._candidates)
 
-    def register(self, spec: Spec, *, candidate: bool = False) -> None:
-        """Add a row; with `candidate`, a backbone that stands beside the candidates of every suite.
+    @property
+    def everywhere(self) -> tuple[str, ...]:
+        """The datasets that stand beside those of every suite's comparisons, in the order of their registration."""
+        return tuple(self._everywhere)
+
+    def register(self, spec: Spec, *, candidate: bool = False, everywhere: bool = False) -> None:
+        """Add a row; with `candidate`, a backbone that stands beside the candidates of every suite; with `everywhere`,
+        a dataset that stands beside those of every suite's comparisons.
 
         Raises InvalidName when its name cannot stand in an id, DuplicateName when the name is taken,
         and InvalidInput when it is no row at all, takes a name that is derived (`….random`, `….tiny`), asks for a
@@ -98,9 +105,13 @@ class Registry:
             raise DuplicateName(f"{kind} {spec.name!r} is registered already; choose another name")
         if candidate and (not isinstance(spec, BackboneSpec) or spec.is_control):
             raise InvalidInput(f"{spec.name!r} cannot be a candidate: only a backbone that has learnt something can")
+        if everywhere and not isinstance(spec, DatasetSpec):
+            raise InvalidInput(f"{spec.name!r} cannot stand everywhere: only a dataset can (candidate=True?)")
         rows[spec.name] = spec
         if candidate:
             self._candidates.append(spec.name)
+        if everywhere:
+            self._everywhere.append(spec.name)
 
     def backbone(self, name: str) -> BackboneSpec:
         """The row of a backbone, of its random-weight twin, or of its tiny version. Raises UnknownName.

@@ -134,6 +134,23 @@ class DataRoot:
     url: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class UserFolder:
+    """A folder of the user's own; `table` is the file that lists its images, where one does.
+
+    `line` is what names the dataset on the command line.
+    """
+
+    path: Path
+    table: Path | None = None
+    line: str = ""
+
+    @property
+    def given(self) -> Path:
+        """What the user names."""
+        return self.table or self.path
+
+
 Metric = Literal[
     "accuracy",
     "balanced_accuracy",
@@ -190,7 +207,7 @@ class DatasetSpec:
 
     name: str
     reader: str | None
-    location: PackagedFolder | DataRoot
+    location: PackagedFolder | DataRoot | UserFolder
     classes: tuple[str, ...]
     metric: Metric
     margin: float

@@ -10,6 +10,7 @@ import textwrap
 
 from pytest_fmtransfer.catalog.registry import ENTRY_POINT_GROUP, Registry
 from pytest_fmtransfer.catalog.specs import DatasetSpec
+from pytest_fmtransfer.catalog.user_dataset import UserDataset
 from pytest_fmtransfer.cli.places import add_places, places_of
 from pytest_fmtransfer.data.audit import Audit, audit
 from pytest_fmtransfer.data.dataset import open_dataset
@@ -18,7 +19,11 @@ from pytest_fmtransfer.errors import InvalidInput, Unavailable, UnknownName
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", metavar="DATASET", help="name of a dataset, such as br35h")
+    parser.add_argument(
+        "dataset",
+        metavar="DATASET",
+        help="name of a dataset, such as br35h; or one of yours, as in mine=folder:./images",
+    )
     parser.add_argument("--all", action="store_true", help="list every case of every finding")
     add_places(parser, "store", "data_root")
 
@@ -34,6 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _dataset(name: str) -> DatasetSpec:
+    if "=" in name:
+        return UserDataset.parse(name).row
     try:
         return Registry().dataset(name)
     except UnknownName as error:

@@ -18,7 +18,9 @@ from pytest_fmtransfer.catalog.specs import (
     PackagedFolder,
     PackagedWeights,
     PublishedWeights,
+    UserFolder,
 )
+from pytest_fmtransfer.catalog.user_dataset import UserDataset
 from pytest_fmtransfer.cli.catalogue import ROWS_KNOWN, state, table
 from pytest_fmtransfer.cli.places import add_places, places_of
 from pytest_fmtransfer.errors import FmTransferError
@@ -34,11 +36,20 @@ Line = tuple[str, ...]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = ROWS_KNOWN
     parser.add_argument("--torch", action="store_true", help="import torch, and say which devices it sees")
+    parser.add_argument(
+        "--dataset",
+        action="append",
+        default=[],
+        metavar="NAME=folder:DIR|table:FILE[,KEY=VALUE...]",
+        help="images of yours, as pytest's --fm-dataset takes them; repeatable",
+    )
     add_places(parser, "store", "weights", "data_root")
 
 
 def run(arguments: argparse.Namespace) -> int:
     places, registry = places_of(arguments), Registry()
+    for line in arguments.dataset:
+        registry.register(UserDataset.parse(line).row)
     print(table([("python", platform.python_version()), *((name, _version(name)) for name in (*NEEDED, *WANTED))]))
     print()
     print(table([*_folders(places), ("device", _device() if arguments.torch else "the CPU (--torch asks torch)")]))
@@ -119,6 +130,8 @@ def _dataset(row: DatasetSpec, registry: Registry, places: Places) -> Line:
     found = dataset_ready(row, registry, places)
     if not isinstance(found, Missing):
         return _counted(row, places)
+    if isinstance(row.location, UserFolder):
+        return (row.name, state(found, row.name), "", "", "", found.remedy)
     expected = f"{row.expected_images:,} expected" if row.expected_images else ""
     if isinstance(row.location, PackagedFolder):
         return (row.name, state(found, row.name), expected, f"{row.location.folder}/", *_package(row.location))

@@ -5,13 +5,14 @@ does not acknowledge. docs/audit.md says how well each kind is found, and what c
 """
 
 import json
+import shlex
 import tempfile
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pytest_fmtransfer.catalog.specs import DatasetSpec
+from pytest_fmtransfer.catalog.specs import DatasetSpec, UserFolder
 from pytest_fmtransfer.data.copies import exact_copies
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.descriptors import describe
@@ -80,10 +81,13 @@ def check(dataset: Dataset, places: Places) -> None:
         return
     told = "".join(f"\n  {finding.kind}: {finding.sentence}; {finding.remedy}" for finding in findings)
     reasons = ", ".join(f'"{finding.kind}": "…"' for finding in findings)
+    location = dataset.spec.location
+    own = isinstance(location, UserFolder)
+    line, row = (shlex.quote(location.line), f"own_{dataset.spec.reader}") if own else (name, "DatasetSpec")
     raise DatasetError(
         f"scores on {name} could not be trusted:{told}\n"
-        f"`fmtransfer audit {name} --all` lists every case. If the data must be used as they are, say why in their "
-        f"row: DatasetSpec(…, acknowledged={{{reasons}}})"
+        f"`fmtransfer audit {line} --all` lists every case. If the data must be used as they are, say why in their "
+        f"row: {row}(…, acknowledged={{{reasons}}})"
     )
 
 

@@ -1,4 +1,4 @@
-"""A user's own backbones beside the candidates of a suite, and a user's own reference in place of its."""
+"""A user's own backbones and datasets beside those of a suite, and a user's own reference in place of its."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,11 +8,12 @@ from pytest_fmtransfer.plugin.marks import Case, Cells
 
 
 def as_the_user_asks(cells: Cells, fixtures: Iterable[str], registry: Registry, reference: str | None) -> Cells:
-    """What a mark says, with the user's candidates and reference where its test takes them.
+    """What a mark says, with the user's candidates, datasets and reference where its test takes them.
 
     Raises UnknownName for names that are not in the catalogue.
     """
-    asked = with_candidates(cells, fixtures, registry)
+    fixtures = set(fixtures)
+    asked = with_datasets(with_candidates(cells, fixtures, registry), fixtures, registry)
     return asked if reference is None else with_reference(asked, registry, reference)
 
 
@@ -33,6 +34,34 @@ def with_candidates(cells: Cells, fixtures: Iterable[str], registry: Registry) -
     if not takes_them:
         return cells
     return replace(cells, added=tuple(name for name in registry.candidates if name not in cells.backbones))
+
+
+def with_datasets(cells: Cells, fixtures: Iterable[str], registry: Registry) -> Cells:
+    """The user's datasets join where candidates are compared, with a reference or with one another, dataset by dataset.
+
+    They stay out of tests of a baseline; of tests over datasets, whose set is what is claimed; of tests about controls;
+    where a reference names a dataset of its own; and of tests whose datasets are all demonstrations, used in spite of
+    what an audit finds. Each makes a family of its own, of the declared size, because a family is of one dataset.
+    """
+    asked = set(fixtures)
+    takes_them = (
+        (cells.reference is not None or cells.over == "backbones")
+        and cells.over != "datasets"
+        and bool({"candidate", "candidates"} & asked)
+        and "baseline" not in asked
+        and ("-" not in (cells.reference or "") or "{dataset}" in (cells.reference or ""))
+        and not all(registry.backbone(name).is_control for name in cells.backbones)
+        and not all(_demonstrates(registry, name) for name in cells.datasets)
+    )
+    if not takes_them:
+        return cells
+    added = tuple(name for name in registry.everywhere if name not in cells.datasets)
+    return replace(cells, datasets=(*cells.datasets, *added))
+
+
+def _demonstrates(registry: Registry, dataset: str) -> bool:
+    row = registry.dataset(dataset)
+    return row.shuffled or bool(row.acknowledged)
 
 
 def with_reference(cells: Cells, registry: Registry, reference: str) -> Cells:

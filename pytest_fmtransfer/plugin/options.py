@@ -13,6 +13,7 @@ import pytest
 from pytest_fmtransfer.catalog.registry import Registry, Spec
 from pytest_fmtransfer.catalog.specs import BackboneSpec, FileWeights
 from pytest_fmtransfer.catalog.user_backbone import UserBackbone
+from pytest_fmtransfer.catalog.user_dataset import UserDataset
 from pytest_fmtransfer.errors import InvalidInput, nearest
 from pytest_fmtransfer.functions import look_in, source_of
 from pytest_fmtransfer.places import Places, on_ci
@@ -75,20 +76,21 @@ class SessionRegistry(Registry):
         self._looked_in: list[str] = []
         self.collecting = False
 
-    def register(self, spec: Spec, *, candidate: bool = False) -> None:
+    def register(self, spec: Spec, *, candidate: bool = False, everywhere: bool = False) -> None:
         try:
-            if candidate and self.collecting:
+            if (candidate or everywhere) and self.collecting:
+                role = "be a candidate" if candidate else "join the suites"
                 raise InvalidInput(
-                    f"{spec.name!r} is heard too late to be a candidate: tests are collected already; register it in a "
+                    f"{spec.name!r} is heard too late to {role}: tests are collected already; register it in a "
                     "conftest at or above what the command line names"
                 )
-            self.add(spec, candidate=candidate)
+            self.add(spec, candidate=candidate, everywhere=everywhere)
         except InvalidInput as error:
             self._mistakes.append(f"pytest_fmtransfer_register: {error}")
 
-    def add(self, spec: Spec, *, candidate: bool = False) -> None:
+    def add(self, spec: Spec, *, candidate: bool = False, everywhere: bool = False) -> None:
         """`register` that raises; a function of the user's is looked for in `folders` too."""
-        super().register(spec, candidate=candidate)
+        super().register(spec, candidate=candidate, everywhere=everywhere)
         if isinstance(spec, BackboneSpec) and spec.library == "python":
             self._looked_in += look_in(*self._folders)
 
@@ -195,6 +197,15 @@ def add_options(parser: pytest.Parser) -> None:
         "and std= (ImageNet's; one number, or three as in 0.5/0.5/0.5); repeatable",
     )
     group.addoption(
+        "--fm-dataset",
+        action="append",
+        default=[],
+        metavar="NAME=folder:DIR|table:FILE[,KEY=VALUE...]",
+        help="images of yours beside the datasets of every suite's comparisons: a folder with a sub-folder per class, "
+        "or a CSV or Parquet file with label=COLUMN, patient=, split=, image=; with metric=, margin=, classes=A+B, "
+        "ordered, channels=1, 3 or repeat; repeatable",
+    )
+    group.addoption(
         "--fm-reference",
         metavar="NAME",
         help="a backbone to hold candidates against in place of each that a suite names",
@@ -250,6 +261,8 @@ def configure(config: pytest.Config) -> None:
     usage(lambda: registry.profile(settings_of(config).profile))
     for text in cast(list[str], config.getoption("--fm-backbone")):
         _add_backbone(config, registry, text)
+    for text in cast(list[str], config.getoption("--fm-dataset")):
+        _add_dataset(config, registry, text)
     registry.collecting = True
     if (reference := settings_of(config).reference) is not None:
         try:
@@ -271,6 +284,17 @@ def _add_backbone(config: pytest.Config, registry: SessionRegistry, text: str) -
         raise pytest.UsageError(f"--fm-backbone={text}: {error}") from error
     if isinstance(row.weights, FileWeights) and not row.weights.path.exists():
         raise pytest.UsageError(f"--fm-backbone={text}: no such file: {row.weights.path}")
+
+
+def _add_dataset(config: pytest.Config, registry: SessionRegistry, text: str) -> None:
+    """A dataset of the command line; it must be here, unless its results were measured elsewhere."""
+    try:
+        given = UserDataset.parse(text)
+        if settings_of(config).collect is None and not given.is_here:
+            raise InvalidInput(f"no such {'folder' if given.reader == 'folder' else 'file'}: {given.given}")
+        registry.add(given.row, everywhere=True)
+    except InvalidInput as error:
+        raise pytest.UsageError(f"--fm-dataset={text}: {error}") from error
 
 
 def usage(work: Callable[[], T]) -> T:

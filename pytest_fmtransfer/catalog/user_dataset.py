@@ -1,0 +1,349 @@
+"""A dataset that a user names in one line, `NAME=folder:DIR[,key=value…]` or `NAME=table:FILE,label=COLUMN[,key=…]`, or
+in a conftest by `own_folder` and `own_table`, becomes a row of the catalogue.
+
+Its classes, and with them its metric, are found by a light reading when the row is made: names of folders, or one pass
+over the table. Data that are not there make a row too, whose cells are skipped.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, Self, TypedDict, Unpack, cast, get_args
+
+from pytest_fmtransfer.catalog.specs import DatasetSpec, FindingKind, Metric, UserFolder
+from pytest_fmtransfer.cell import check_name
+from pytest_fmtransfer.errors import DatasetError, InvalidInput, nearest
+
+Reader = Literal["folder", "table"]
+READERS: tuple[Reader, ...] = get_args(Reader)
+Channels = Literal[1, 3, "repeat"]
+Uncertain = Literal["ignore", "zeros", "ones"]
+FORM = (
+    "write NAME=folder:DIR[,key=value…] or NAME=table:FILE,label=COLUMN[,key=value…], as in mine=folder:./images or "
+    "mine=table:scans.csv,label=diagnosis,patient=patient_id"
+)
+MARGIN, MARGIN_REASON = 0.02, "the default; nobody chose it for these data"
+TWO_CLASSES: tuple[Metric, ...] = ("roc_auc", "average_precision")
+SEVERAL_LABELS: tuple[Metric, ...] = ("mean_roc_auc",)
+
+
+class FolderKeys(TypedDict, total=False):
+    """What may be said of any dataset of one's own.
+
+    `classes` in the order of a scale, or with the class to detect last; `ordered`: they are a scale. `validation` and
+    `test` are shares of each class where no split is given. `margin` in the metric's unit. `mean` and `std`, for values
+    in [0, 1], normalise every backbone's input. `acknowledged`: see DatasetSpec.
+    """
+
+    classes: tuple[str, ...]
+    ordered: bool
+    validation: float
+    test: float
+    metric: Metric
+    margin: float
+    margin_reason: str
+    channels: Channels
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    acknowledged: Mapping[FindingKind, str]
+
+
+class TableKeys(FolderKeys, total=False):
+    """What may be said of a table besides: its columns, and where and how its images are named.
+
+    One of `label` and `labels` is needed. `uncertain` is what blank and -1 mean in `labels`.
+    """
+
+    label: str
+    labels: tuple[str, ...]
+    image: str
+    patient: str
+    split: str
+    suffix: str
+    root: Path
+    uncertain: Uncertain
+
+
+def own_folder(name: str, folder: Path | str, **keys: Unpack[FolderKeys]) -> DatasetSpec:
+    """The row of a folder with one sub-folder per class, or train, val and test with one per class in each.
+
+    Raises InvalidInput for keys that contradict each other and for a folder that is laid out otherwise; one that is not
+    there makes a row too, whose cells are skipped.
+    """
+    return UserDataset(name=name, reader="folder", path=Path(folder), **keys).row
+
+
+def own_table(name: str, file: Path | str, **keys: Unpack[TableKeys]) -> DatasetSpec:
+    """The row of a CSV or Parquet file that names an image in each row. Raises as `own_folder` does."""
+    return UserDataset(name=name, reader="table", path=Path(file), **keys).row
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserDataset:
+    """What the line says. `str` gives the line again; `row` is the dataset's row."""
+
+    name: str
+    reader: Reader
+    path: Path
+    label: str = ""
+    labels: tuple[str, ...] = ()
+    image: str = ""
+    patient: str = ""
+    split: str = ""
+    suffix: str = ""
+    root: Path | None = None
+    uncertain: Uncertain | None = None
+    classes: tuple[str, ...] = ()
+    ordered: bool = False
+    validation: float | None = None
+    test: float | None = None
+    metric: Metric | None = None
+    margin: float | None = None
+    margin_reason: str = ""
+    channels: Channels = 3
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    acknowledged: Mapping[FindingKind, str] = field(default_factory=dict[FindingKind, str])
+
+    def __post_init__(self) -> None:
+        for wrong, what in self._contradictions():
+            if wrong:
+                raise InvalidInput(what)
+        check_name("dataset", self.name)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises InvalidInput for a line that cannot be used, with what to write."""
+        first, *options = text.split(",")
+        name, equals, origin = first.partition("=")
+        reader, colon, path = origin.partition(":")
+        if not equals or not colon or not path:
+            raise InvalidInput(FORM)
+        check_name("dataset", name)
+        if reader not in READERS:
+            raise InvalidInput(f"no kind of dataset {reader!r}; {nearest(reader, READERS)}")
+        known = {key: _KEYS[key] for key in _KEYS if reader == "table" or key not in _OF_TABLES}
+        given: dict[str, Any] = {}
+        for option in options:
+            key, equals, value = option.partition("=")
+            if key not in known:
+                hint = "" if equals else " (a comma cannot stand in a name here)"
+                raise InvalidInput(f"no option {key!r} of a {reader}; {nearest(key, known)}{hint}")
+            if key in given:
+                raise InvalidInput(f"{key}= stands twice; give it once")
+            read, form, _ = known[key]
+            try:
+                given[key] = read(value)
+            except ValueError:
+                raise InvalidInput(f"{option!r}; write {form}") from None
+        return cls(name=name, reader=reader, path=Path(path), **given)
+
+    def __str__(self) -> str:
+        parts = [f"{self.name}={self.reader}:{self.path}"]
+        for key, (_, _, told) in _KEYS.items():
+            value = getattr(self, key)
+            if value not in (None, "", (), False) and not (key == "channels" and value == 3):
+                parts.append(f"{key}={told(value)}")
+        return ",".join(parts)
+
+    @property
+    def given(self) -> Path:
+        """What the user names, in full."""
+        return self.path.expanduser().absolute()
+
+    @property
+    def is_here(self) -> bool:
+        return self.given.is_dir() if self.reader == "folder" else self.given.is_file()
+
+    @property
+    def row(self) -> DatasetSpec:
+        """Raises InvalidInput for data that are here and not laid out as the line says."""
+        classes = self._classes()
+        return DatasetSpec(
+            name=self.name,
+            reader=self.reader,
+            location=self._location,
+            classes=classes,
+            metric=self._metric(classes),
+            margin=MARGIN if self.margin is None else self.margin,
+            margin_reason=self.margin_reason or (MARGIN_REASON if self.margin is None else "chosen by the user"),
+            expected_images=None,
+            licence="the user's own",
+            source=f"given by the user as {self.reader}:{self.path}",
+            caveats=() if self.patient else ("no patients named: images of one patient may be on two sides",),
+            patient_unit="patient" if self.patient else "image",
+            options=self._options,
+            acknowledged=self.acknowledged,
+            channels=self.channels,
+            mean=self._per_channel(self.mean),
+            std=self._per_channel(self.std),
+        )
+
+    @property
+    def _location(self) -> UserFolder:
+        if self.reader == "folder":
+            return UserFolder(path=self.given, line=str(self))
+        root = self.given.parent if self.root is None else self.root.expanduser().absolute()
+        return UserFolder(path=root, table=self.given, line=str(self))
+
+    @property
+    def _options(self) -> dict[str, str]:
+        texts = {key: str(getattr(self, key) or "") for key in ("image", "label", "patient", "split", "suffix")}
+        texts["labels"], texts["uncertain"] = "+".join(self.labels), self.uncertain or ""
+        shares = {key: getattr(self, key) for key in ("validation", "test") if getattr(self, key) is not None}
+        return {key: text for key, text in texts.items() if text} | {key: repr(value) for key, value in shares.items()}
+
+    def _classes(self) -> tuple[str, ...]:
+        if not self.is_here:
+            return self.labels or self.classes
+        # By name, as every library's module is: the catalogue stands below the modules that read data.
+        reader = import_module(f"pytest_fmtransfer.data.readers.{self.reader}")
+        try:
+            found: tuple[str, ...] = reader.classes(self._location, self._options)
+        except DatasetError as error:
+            raise InvalidInput(str(error)) from error
+        if unknown := sorted(set(found) - set(self.classes)) if self.classes else []:
+            raise InvalidInput(f"classes= leaves out {', '.join(unknown)}; name every class of {self.given}")
+        return self.classes or found
+
+    def _metric(self, classes: tuple[str, ...]) -> Metric:
+        if self.metric is None:
+            if self.labels:
+                return "mean_roc_auc"
+            if self.ordered:
+                return "quadratic_kappa"
+            return "roc_auc" if len(classes) == 2 else "balanced_accuracy"
+        if self.metric in TWO_CLASSES and classes and len(classes) != 2:
+            raise InvalidInput(f"metric={self.metric} is of two classes, and {self.name} has {len(classes)}")
+        return self.metric
+
+    def _per_channel(self, numbers: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        channels = 3 if self.channels == 3 else 1
+        return numbers * channels if numbers is not None and len(numbers) == 1 else numbers
+
+    def _contradictions(self) -> list[tuple[bool, str]]:
+        """What is wrong, and what to write; the first that holds is told."""
+        table, one = self.reader == "table", self.channels != 3
+        splits = [share for share in (self.validation, self.test) if share is not None]
+        return [
+            (table and not self.label and not self.labels, "which column is the label? say label=COLUMN"),
+            (bool(self.label and self.labels), "give label= (one class an image) or labels= (several), not both"),
+            (len(set(self.labels)) != len(self.labels), "labels= names a column twice"),
+            (len(set(self.classes)) != len(self.classes), "classes= names a class twice"),
+            (len(self.classes) == 1, "classes= names one class; two or more are needed"),
+            (bool(self.labels and self.classes), "the columns of labels= are the classes; leave classes= out"),
+            (bool(self.uncertain and not self.labels), "uncertain= is of the columns of labels="),
+            (bool(self.split and self.test), "split= says which images are tested; leave test= out"),
+            (self.ordered and bool(self.labels), "columns of labels= are no scale; leave ordered out"),
+            (
+                any(not 0 < share < 1 for share in splits) or sum(splits) >= 1,
+                "validation= and test= are below 1 together",
+            ),
+            (
+                self.metric is not None and self.metric not in get_args(Metric),
+                f"no metric {self.metric!r}; {nearest(str(self.metric), get_args(Metric))}",
+            ),
+            (
+                self.metric is not None and bool(self.labels) != (self.metric in SEVERAL_LABELS),
+                f"metric={self.metric} does not go with {'labels' if self.labels else 'one label an image'}",
+            ),
+            (
+                self.margin is not None and not (math.isfinite(self.margin) and self.margin > 0),
+                "margin= is above 0, in the metric's unit",
+            ),
+            ((self.mean is None) != (self.std is None), "give mean= and std= together"),
+            (
+                any(
+                    len(numbers) not in (1, 1 if one else 3) for numbers in (self.mean, self.std) if numbers is not None
+                ),
+                f"channels={self.channels} takes one number for mean= and std={'' if one else ', or three'}",
+            ),
+        ]
+
+
+def _text(text: str) -> str:
+    if not text:
+        raise ValueError
+    return text
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(text.split("+"))
+    if not all(names):
+        raise ValueError
+    return names
+
+
+def _number(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError
+    return number
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(map(_number, text.split("/")))
+
+
+def _positive(text: str) -> tuple[float, ...]:
+    if min(numbers := _numbers(text)) <= 0:
+        raise ValueError
+    return numbers
+
+
+def _path(text: str) -> Path:
+    return Path(_text(text))
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError
+        return text
+
+    return read
+
+
+def _channels(text: str) -> Channels:
+    return cast(Channels, "repeat" if _one_of("1", "3", "repeat")(text) == "repeat" else int(text))
+
+
+def _yes(text: str) -> bool:
+    return _one_of("", "yes")(text) in ("", "yes")
+
+
+def _told_names(names: tuple[str, ...]) -> str:
+    return "+".join(names)
+
+
+def _told_numbers(numbers: tuple[float, ...]) -> str:
+    return "/".join(map(repr, numbers))
+
+
+def _told_yes(value: bool) -> str:
+    del value
+    return "yes"
+
+
+# How each key is read, how a wrong value is answered, and how it is written.
+_KEYS: dict[str, tuple[Callable[[str], object], str, Callable[[Any], str]]] = {
+    "label": (_text, "label=COLUMN", str),
+    "labels": (_names, "labels=COLUMN+COLUMN", _told_names),
+    "image": (_text, "image=COLUMN", str),
+    "patient": (_text, "patient=COLUMN", str),
+    "split": (_text, "split=COLUMN", str),
+    "suffix": (_text, "suffix=.jpg", str),
+    "root": (_path, "root=DIR", str),
+    "uncertain": (_one_of("ignore", "zeros", "ones"), "uncertain=ignore, zeros or ones", str),
+    "classes": (_names, "classes=benign+malignant", _told_names),
+    "ordered": (_yes, "ordered", _told_yes),
+    "validation": (_number, "validation=0.2", repr),
+    "test": (_number, "test=0.4", repr),
+    "metric": (_one_of(*get_args(Metric)), f"one of {', '.join(get_args(Metric))}", str),
+    "margin": (_number, "margin=0.02", repr),
+    "channels": (_channels, "channels=1, 3 or repeat", str),
+    "mean": (_numbers, "one number or three, as in mean=0.5 or mean=0.485/0.456/0.406", _told_numbers),
+    "std": (_positive, "one number or three, above 0, as in std=0.5 or std=0.229/0.224/0.225", _told_numbers),
+}
+_OF_TABLES = ("label", "labels", "image", "patient", "split", "suffix", "root", "uncertain")

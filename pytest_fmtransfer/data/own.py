@@ -1,0 +1,92 @@
+"""What the readers of a user's own data share: names of sides, suffixes of images, and the split where none is given.
+
+Legend: N images, C labels.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pytest_fmtransfer.catalog.specs import DatasetSpec
+from pytest_fmtransfer.data.splits import stratified_split
+from pytest_fmtransfer.data.table import SIDES, TEST, TRAIN, VALIDATION, Table
+from pytest_fmtransfer.errors import DatasetError
+
+SUFFIXES = (".bmp", ".dcm", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+SIDE_NAMES: Mapping[str, str] = {
+    "train": TRAIN,
+    "training": TRAIN,
+    "val": VALIDATION,
+    "valid": VALIDATION,
+    "validation": VALIDATION,
+    "dev": VALIDATION,
+    "test": TEST,
+    "testing": TEST,
+}
+SEED = 42
+# Of each class. What a verdict can show depends on the test side, and frozen features need few images to learn from.
+VALIDATION_SHARE, TEST_SHARE = 0.2, 0.4
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's name ends as an image's does, in any case."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def own_table(
+    where: Path,
+    spec: DatasetSpec,
+    *,
+    ids_N: np.ndarray,
+    labels: np.ndarray,
+    patients_N: np.ndarray | None,
+    split_N: np.ndarray | None,
+) -> Table:
+    """A user's images sorted by id, split where no split is given.
+
+    `where` is what the user named; options `validation` and `test` of the row are shares of each class. Without
+    patients each image stands alone. A given split without a validation side gives up that share of its training side.
+    Raises DatasetError for a side without images.
+    """
+    order = np.argsort(ids_N, kind="stable")
+    ids_N, labels = ids_N[order], labels[order]
+    patients_N = None if patients_N is None else patients_N[order]
+    validation = float(spec.options.get("validation", VALIDATION_SHARE))
+    test = float(spec.options.get("test", TEST_SHARE))
+    if split_N is None:
+        split_N = _split(labels, patients_N, validation=validation, test=test)
+    else:
+        split_N = split_N[order].astype("<U10")
+        if not (split_N == VALIDATION).any():
+            learnt = np.flatnonzero(split_N == TRAIN)
+            groups = None if patients_N is None else patients_N[learnt]
+            split_N[learnt] = _split(labels[learnt], groups, validation=validation, test=0)
+    for side in SIDES:
+        if not (split_N == side).any():
+            raise DatasetError(
+                f"{where}: no image is on the {side} side of {len(ids_N)}; give more images, or another split"
+            )
+    return Table(
+        ids_N=ids_N,
+        labels_N=labels,
+        patients_N=ids_N if patients_N is None else patients_N,
+        split_N=split_N,
+        found=len(ids_N),
+    )
+
+
+def _split(labels: np.ndarray, patients_N: np.ndarray | None, *, validation: float, test: float) -> np.ndarray:
+    strata_N = labels if labels.ndim == 1 else rarest(labels)
+    if patients_N is None:
+        return stratified_split(strata_N, validation=validation, test=test, seed=SEED)
+    from pytest_fmtransfer.data.splits import grouped_split
+
+    return grouped_split(strata_N, patients_N, validation=validation, test=test, seed=SEED)
+
+
+def rarest(labels_NC: np.ndarray) -> np.ndarray:
+    """The rarest label of each image, C where it bears none: what images of several labels are split by."""
+    borne_NC = labels_NC == 1
+    images_C = np.where(borne_NC, borne_NC.sum(axis=0), len(labels_NC) + 1)
+    return np.where(borne_NC.any(axis=1), images_C.argmin(axis=1), labels_NC.shape[1])

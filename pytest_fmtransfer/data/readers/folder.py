@@ -1,0 +1,154 @@
+"""A user's own folder: one sub-folder per class, or `train/<class>`, `val/<class>` and `test/<class>`.
+
+Images lie anywhere below a class's folder and are known by their suffix; hidden files and folders are passed over.
+Without sides, each class is split 40 % training, 20 % validation, 40 % test under a fixed seed (options `validation`
+and `test`); without a validation side, 20 % of each class of the training side become one. A folder names no
+patients, so each image stands alone. Licence and number of images are the user's to know.
+
+Legend: N images.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pytest_fmtransfer.catalog.specs import DatasetSpec, UserFolder
+from pytest_fmtransfer.data.own import SIDE_NAMES, is_image, own_table
+from pytest_fmtransfer.data.table import TEST, TRAIN, Table
+from pytest_fmtransfer.errors import DatasetError, nearest
+
+SHOWN = 5  # of many files that are not as they should be
+LAYOUT = "put images into one sub-folder per class, or into train/<class>, val/<class> and test/<class>"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Class:
+    """The folder of a class, on a side where the folder above it names one."""
+
+    name: str
+    folder: Path
+    side: str | None
+
+
+def classes(location: UserFolder, options: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of the classes' folders, sorted. Raises DatasetError for a folder that is not laid out as one."""
+    found = _class_folders(location.path)
+    if any(each.side for each in found) and "test" in options:
+        raise DatasetError(f"{location.path} has a test side; leave test= out")
+    return tuple(sorted({each.name for each in found}))
+
+
+def read(folder: Path, spec: DatasetSpec) -> Table:
+    """The images of every class, sorted by path.
+
+    Raises DatasetError for a folder that is not laid out so, a class that the row lacks or that has no images, and a
+    side without images.
+    """
+    ids: list[str] = []
+    labels: list[int] = []
+    sides: list[str | None] = []
+    for each in _class_folders(folder):
+        if each.name not in spec.classes:
+            raise DatasetError(
+                f"{each.folder} is no class of {spec.name}; {nearest(each.name, spec.classes)} (add it to classes=, or "
+                "take the folder out)"
+            )
+        below = _images(each.folder)
+        ids += [f"{each.folder.relative_to(folder).as_posix()}/{name}" for name in below]
+        labels += [spec.classes.index(each.name)] * len(below)
+        sides += [each.side] * len(below)
+    empty = [name for label, name in enumerate(spec.classes) if label not in set(labels)]
+    if empty:
+        raise DatasetError(f"{folder}: no images of class {', '.join(empty)}; put some there, or take the class out")
+    return own_table(
+        folder,
+        spec,
+        ids_N=np.array(ids),
+        labels=np.array(labels, dtype=np.int64),
+        patients_N=None,
+        split_N=None if None in sides else np.array(sides),
+    )
+
+
+def _class_folders(folder: Path) -> list[_Class]:
+    below = _sub_folders(folder)
+    named = {sub: SIDE_NAMES.get(sub.name.lower()) for sub in below}
+    if TRAIN not in named.values() and (not below or None in named.values()):
+        return _enough(folder, [_Class(name=sub.name, folder=sub, side=None) for sub in below])
+    if others := [sub.name for sub, side in named.items() if side is None]:
+        raise DatasetError(f"{folder} has {', '.join(others[:SHOWN])} beside its sides of a split; {LAYOUT}")
+    found: dict[str, Path] = {}
+    for sub, side in named.items():
+        if side is not None and found.setdefault(side, sub) != sub:
+            raise DatasetError(f"{folder}: {found[side].name} and {sub.name} are one side; join them")
+    for side in (TRAIN, TEST):
+        if side not in found:
+            raise DatasetError(f"{folder} has {', '.join(sub.name for sub in below)} and no {side} side; {LAYOUT}")
+    return _enough(
+        folder,
+        [_Class(name=sub.name, folder=sub, side=side) for side, top in found.items() for sub in _sub_folders(top)],
+    )
+
+
+def _enough(folder: Path, found: list[_Class]) -> list[_Class]:
+    if len(names := {each.name for each in found}) >= 2:
+        return found
+    loose = sum(len(names) for _, _, names in os.walk(folder))
+    raise DatasetError(
+        f"{folder} has {len(names)} class folder{'' if len(names) == 1 else 's'}, two or more are needed "
+        f"({loose} file{'' if loose == 1 else 's'} below it); {LAYOUT}"
+    )
+
+
+def _sub_folders(folder: Path) -> list[Path]:
+    """Sorted by name. Raises DatasetError where images lie beside them, which would be left out."""
+    try:
+        entries = sorted(path for path in folder.iterdir() if not _hidden(path.name))
+        loose = [path.name for path in entries if is_image(path.name) and path.is_file()]
+        below = [path for path in entries if path.is_dir()]
+    except OSError as error:
+        raise DatasetError(f"cannot read {folder} ({error.strerror}); name a folder that you may read") from error
+    if loose:
+        shown = ", ".join(_plain(folder, name) for name in loose[:SHOWN]) + (", …" if len(loose) > SHOWN else "")
+        raise DatasetError(f"{len(loose)} images in {folder} are in no class: {shown}; {LAYOUT}")
+    for path in below:
+        _plain(folder, path.name)
+    return below
+
+
+def _images(folder: Path) -> list[str]:
+    """Paths of the images below a class's folder, with '/'. Raises DatasetError where there are files and no image."""
+
+    def failed(error: OSError) -> None:
+        raise DatasetError(f"cannot read {error.filename} ({error.strerror}); make it readable") from error
+
+    found: list[str] = []
+    others = 0
+    for top, folders, names in os.walk(folder, onerror=failed):
+        folders[:] = [name for name in folders if not _hidden(name)]
+        for name in names:
+            if _hidden(name):
+                continue
+            if is_image(name):
+                found.append(_plain(folder, (Path(top) / name).relative_to(folder).as_posix()))
+            else:
+                others += 1
+    if others and not found:
+        raise DatasetError(f"{folder} has {others} files, and none ends as an image does (.png, .jpg, .tif, .dcm …)")
+    return sorted(found)
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _plain(folder: Path, name: str) -> str:
+    """A name that can be written down. Raises DatasetError for one that is not UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise DatasetError(f"{folder}: a file's name is not UTF-8: {name!r}; rename it") from error
+    return name
