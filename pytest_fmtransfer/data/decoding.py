@@ -25,7 +25,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 # What Pillow may take a file for; of its other formats, some run programs on what they read.
-FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000", "PPM")
+FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000", "PPM")
 DICOM_SUFFIXES = (".dcm", ".dicom")
 
 AHEAD = 32  # items that each worker may have begun before the first of them is asked for

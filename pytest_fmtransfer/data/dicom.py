@@ -13,7 +13,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 from pydicom import Dataset, dcmread
-from pydicom.pixels import apply_color_lut, apply_modality_lut, get_decoder, pixel_array
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID
 
 from pytest_fmtransfer.data.decoding import NoDecoder
