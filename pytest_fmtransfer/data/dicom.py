@@ -25,7 +25,7 @@ GREYS = ("MONOCHROME1", "MONOCHROME2")
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 # The packages that decode what pydicom and Pillow do not, as pydicom's list of what is missing names them.
-_DECODERS = ("pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls")
+_DECODERS = ("pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle")
 
 
 def read_dicom(file: BinaryIO) -> Image.Image:
@@ -68,8 +68,8 @@ def _decodable(syntax: UID) -> None:
     decoder = get_decoder(syntax)  # NotImplementedError for what pydicom knows no decoder of
     if not decoder.is_available:
         text = " ".join(decoder.missing_dependencies)
-        package = next((name for name in _DECODERS if name in text), "gdcm")
-        raise NoDecoder(f"its pixels are compressed as {syntax.name}; pip install pylibjpeg {package}")
+        packages = next((f"pylibjpeg {name}" for name in _DECODERS if name in text), "python-gdcm")
+        raise NoDecoder(f"its pixels are compressed as {syntax.name}; pip install {packages}")
 
 
 def _grey(stored_HW: np.ndarray, dataset: Dataset, *, negative: bool) -> np.ndarray:
