@@ -58,9 +58,9 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 @pytest.fixture(autouse=True)
-def _another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def _another_process() -> None:
     """As if this process had checked nothing yet."""
-    monkeypatch.setattr(chunks, "_sound", set())
+    chunks.forget()
 
 
 def decoded(dataset: Dataset) -> np.ndarray:
@@ -193,7 +193,7 @@ def test_damage_is_noticed_once_and_only_the_damaged_chunk_is_decoded_again(data
     with (entry_of(dataset, own) / "pixels.npy").open("r+b") as file:
         file.seek(128 + (CHUNK + 3) * SIZE * SIZE)
         file.write(b"\x01\x02\x03\x04")
-    chunks._sound.clear()
+    chunks.forget()
     counting, asked = counted(dataset)
     with pytest.warns(UserWarning, match="is corrupt; what is damaged is decoded again"):
         pixels_NSS = load_images(counting, SIZE, own)
@@ -206,7 +206,7 @@ def test_damage_is_noticed_once_and_only_the_damaged_chunk_is_decoded_again(data
 def test_an_entry_without_one_of_its_files_is_made_again(name: str, dataset: Dataset, own: Places) -> None:
     load_images(dataset, SIZE, own)
     (entry_of(dataset, own) / name).unlink()
-    chunks._sound.clear()
+    chunks.forget()
     with pytest.warns(UserWarning, match="is corrupt"):
         np.testing.assert_array_equal(load_images(dataset, SIZE, own), decoded(dataset))
 
@@ -215,7 +215,7 @@ def test_the_bytes_are_checked_once_in_a_process(
     dataset: Dataset, own: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_images(dataset, SIZE, own)
-    chunks._sound.clear()
+    chunks.forget()
     load_images(dataset, SIZE, own)
     monkeypatch.setattr(chunks, "_digest", lambda *_: pytest.fail("hashed again"))
     load_images(dataset, SIZE, own)

@@ -82,6 +82,11 @@ def take_apart(entry: Path, folder: Path) -> None:
 _sound: set[tuple[str, int, int, int]] = set()
 
 
+def forget() -> None:
+    """Look again at every array, as a new process would."""
+    _sound.clear()
+
+
 def is_sound(entry: Path, *, known: bool = False) -> bool:
     """Whether a finished array is what was written: looked at once in this process while the file stays the same.
 
