@@ -153,7 +153,8 @@ def ask(
     seeded = regime.seeded or dataset.spec.shuffled
     default = tuple(range(SHUFFLES)) if dataset.spec.shuffled else (0,)
     chosen_seeds = default if seeds is None else seeds
-    subject = _subject(spec, dtype, places)
+    skipped = {"skipped_images": len(dataset.skipped)} if dataset.skipped else {}
+    subject = _subject(spec, dtype, places) | skipped
     features = feature_key(dataset, spec, dtype, places)
     metrics = sorted(f"metrics/{file.name}" for file in (Path(__file__).parent / "metrics").glob("*.py"))
     code = code_digest(

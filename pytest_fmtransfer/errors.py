@@ -56,7 +56,15 @@ class LegacyPickle(CheckpointMismatch):
 
 
 class UnreadableImage(FmTransferError):
-    """An image that is truncated or no image; names the file."""
+    """An image that is truncated or no image; names the file.
+
+    `reason` is what is wrong, without the file's name. `damaged` is False where the file may be sound: the system did
+    not give it, or its decoder is not installed.
+    """
+
+    def __init__(self, message: str, *, reason: str = "", damaged: bool = True) -> None:
+        super().__init__(message)
+        self.reason, self.damaged = reason or message, damaged
 
 
 class DatasetError(FmTransferError):

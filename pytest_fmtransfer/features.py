@@ -23,6 +23,7 @@ from pytest_fmtransfer.backbones.fingerprints import weights_fingerprint
 from pytest_fmtransfer.backbones.precision import Dtype, processor
 from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, NoWeights, OwnWeights, RandomWeights
+from pytest_fmtransfer.data.bad_images import DECODING
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.functions import source_of
@@ -136,12 +137,13 @@ def feature_key(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Plac
         "backbones/tensor_files.py",
         "backbones/timm_parts.py",
         f"backbones/{spec.library}.py",
-        "data/decoding.py",
+        *DECODING,
         "data/images.py",
-        "data/pictures.py",
         f"data/readers/{dataset.spec.reader}.py",
     )
-    backbone = fingerprint(subject_of(spec, dtype, places), dataset.spec.stored_channels, code)
+    # Pillow's version is in the subject.
+    seen = (dataset.spec.stored_channels, version("pydicom"))
+    backbone = fingerprint(subject_of(spec, dtype, places), *seen, code)
     return FeatureKey(backbone=backbone, whole=fingerprint(backbone, dataset.fingerprint))
 
 

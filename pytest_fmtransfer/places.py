@@ -23,13 +23,15 @@ def _user_cache(environ: Mapping[str, str]) -> Path:
 class Places:
     """Folders on disk. `weights` and `data_root` are None when the user named none.
 
-    `download`: published weights that are nowhere may be fetched; only what the user says turns it on.
+    `download`: published weights that are nowhere may be fetched; only what the user says turns it on. So with
+    `skip_bad_images`: images that cannot be decoded are left out of their dataset, and counted.
     """
 
     store: Path
     weights: Path | None = None
     data_root: Path | None = None
     download: bool = False
+    skip_bad_images: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Places":

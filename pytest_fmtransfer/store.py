@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -91,18 +91,20 @@ class Store:
         *,
         about: Mapping[str, object],
         lock: str | None = None,
+        unlisted: Collection[str] = (),
     ) -> tuple[Path, bool]:
         """The folder of an entry and whether this call computed it.
 
         `compute` writes the entry's files into the folder it is given. Two processes that ask for one
         key compute it once: the second waits for the first. A corrupt entry is computed again, with one
         warning. `about` is kept in `entry.json` for people, beside the seconds that computing took.
-        `lock` names a wider lock than the entry's own, for entries that are built from one another.
+        `lock` names a wider lock than the entry's own, for entries that are built from one another. `unlisted` are
+        files too large to be hashed at every look; whoever reads them checks them by other means.
         """
         found = self.load(kind, key)
         if found is not None:
             return found, False
-        with self._locked(kind, key, lock or key):
+        with self.locked(kind, key, lock or key):
             found = self.load(kind, key)
             if found is not None:
                 return found, False
@@ -110,13 +112,20 @@ class Store:
                 if (damaged / MANIFEST).exists():  # without one it never was an entry
                     warnings.warn(f"store entry {damaged} is corrupt; it is computed again", stacklevel=2)
                 shutil.rmtree(damaged)
-            return self._write(kind, key, compute, about), True
+            return self._write(kind, key, compute, about, unlisted), True
 
     def entries(self, kind: str) -> Iterator[Path]:
         """The folders of every entry of a kind, in the order of their keys, unverified."""
         yield from sorted(path.parent for path in (self.root / kind).glob(f"*/*/{MANIFEST}"))
 
-    def _write(self, kind: str, key: str, compute: Callable[[Path], None], about: Mapping[str, object]) -> Path:
+    def _write(
+        self,
+        kind: str,
+        key: str,
+        compute: Callable[[Path], None],
+        about: Mapping[str, object],
+        unlisted: Collection[str],
+    ) -> Path:
         folder = self.place(kind, key)
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=folder.parent))
@@ -125,7 +134,8 @@ class Store:
             with working():
                 compute(scratch)
             seconds = time.perf_counter() - started
-            files = {path.name: file_digest(path) for path in sorted(scratch.iterdir())}
+            listed = (path for path in sorted(scratch.iterdir()) if path.name not in unlisted)
+            files = {path.name: file_digest(path) for path in listed}
             manifest = {"kind": kind, "key": key, "about": dict(about), "files": files, "seconds": seconds}
             (scratch / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
             os.chmod(scratch, 0o755)  # mkdtemp's 0700 would survive the rename
@@ -136,7 +146,8 @@ class Store:
         return folder
 
     @contextmanager
-    def _locked(self, kind: str, key: str, lock: str) -> Generator[None]:
+    def locked(self, kind: str, key: str, lock: str) -> Generator[None]:
+        """The lock under which an entry is written or taken away."""
         locks = self.root / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         with FileLock(locks / f"{kind}-{lock}.lock"):

@@ -55,7 +55,7 @@ def modules_after(*arguments: str) -> tuple[set[str], str]:
 def test_collection_imports_nothing_heavy() -> None:
     imported, told = modules_after("suites", "--co", "-q", "-p", "no:cacheprovider")
     assert "test_beats_imagenet[dinov2_vitb14-aptos2019-finetune_linear]" in told
-    assert not imported & {*HEAVY, "pandas", "sklearn", "scipy", "numpy"}
+    assert not imported & {*HEAVY, "pandas", "sklearn", "scipy", "numpy", "pydicom"}
 
 
 def test_a_warm_run_imports_no_torch(places: Places) -> None:

@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 
 from pytest_fmtransfer.data.decoding import in_parallel
+from pytest_fmtransfer.data.modes import shown
 from pytest_fmtransfer.data.pictures import Pictures
 
 # Lowest and highest value in powers of two; values beyond count as the end.
@@ -34,7 +35,7 @@ def embed(pictures: Pictures, images: int) -> np.ndarray:
 def _describe(pictures: Pictures, row: int) -> np.ndarray:
     image = pictures.image(row)
     size, (width, height) = pictures.size(row), image.size
-    grey = np.array(image.convert("L").histogram(), dtype=np.float64).reshape(_GREY_BINS, -1).sum(axis=1)
+    grey = np.array(shown(image).convert("L").histogram(), dtype=np.float64).reshape(_GREY_BINS, -1).sum(axis=1)
     return np.concatenate(
         [
             _spread(np.log2(size), *_BYTES),

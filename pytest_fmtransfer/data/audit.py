@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_fmtransfer.catalog.specs import DatasetSpec, UserFolder
+from pytest_fmtransfer.data.bad_images import DECODING
 from pytest_fmtransfer.data.copies import exact_copies
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.descriptors import describe
@@ -31,7 +32,7 @@ from pytest_fmtransfer.errors import DatasetError
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.store import Store, code_digest, fingerprint
 
-_CODE = ("audit", "alignment", "copies", "decoding", "descriptors", "findings", "likeness", "near_copies", "table")
+_CODE = ("audit", "alignment", "copies", "descriptors", "findings", "likeness", "near_copies", "table")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,7 @@ class Audit:
 
 
 def audit(dataset: Dataset, places: Places) -> Audit:
-    """The audit of a dataset, from the store or computed. Raises UnreadableImage for the first broken file."""
+    """The audit of a dataset, from the store or computed. Raises UnreadableImage for broken files."""
 
     def compute(entry: Path) -> None:
         with tempfile.TemporaryDirectory(dir=entry) as scratch:
@@ -67,10 +68,9 @@ def audit(dataset: Dataset, places: Places) -> Audit:
 
 def audit_key(dataset: Dataset) -> str:
     """What the audit of a dataset's content is found under in the store."""
-    code = code_digest(
-        *(f"data/{name}.py" for name in _CODE), "metrics/labels.py", f"data/readers/{dataset.spec.reader}.py"
-    )
-    versions = {name: version(name) for name in ("numpy", "scipy", "pillow")}
+    ours = (*(f"data/{name}.py" for name in _CODE), *DECODING, "metrics/labels.py")
+    code = code_digest(*ours, f"data/readers/{dataset.spec.reader}.py")
+    versions = {name: version(name) for name in ("numpy", "scipy", "pillow", "pydicom")}
     return fingerprint(dataset.fingerprint, dataset.spec.classes, versions, code)
 
 

@@ -3,13 +3,13 @@
 Legend: N images.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from pytest_fmtransfer.data.decoding import in_parallel
+from pytest_fmtransfer.data.bad_images import DECODING, decoders, each_image
 from pytest_fmtransfer.data.pictures import Pictures
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.progress import progress
@@ -24,11 +24,13 @@ class Contents:
     pictures_N: np.ndarray
 
 
-def contents_of(pictures: Pictures, images: int, places: Places, *, about: str, code: tuple[str, ...]) -> Contents:
+def contents_of(
+    pictures: Pictures, ids: Sequence[str], places: Places, *, about: str, code: tuple[str, ...]
+) -> Contents:
     """From the store, or hashed by all cores.
 
     `about` names the dataset; `code` are the modules that decode its images. Raises DatasetError for missing files and
-    UnreadableImage for broken ones.
+    UnreadableImage for broken ones, with their number and the first of them.
     """
 
     def compute(entry: Path) -> None:
@@ -36,17 +38,17 @@ def contents_of(pictures: Pictures, images: int, places: Places, *, about: str, 
             return pictures.digest(row), pictures.picture(row)
 
         found: list[tuple[str, str]] = []
-        with progress(f"hash {about}", total=images, unit="image") as bar:
-            for pair in in_parallel(both, range(images)):
+        with progress(f"hash {about}", total=len(ids), unit="image") as bar:
+            for pair in each_image(both, ids, about=about):
                 found.append(pair)
                 bar.update(1)
         digests, names = zip(*found, strict=True) if found else ((), ())
         np.savez(entry / "contents.npz", digests_N=np.array(digests), pictures_N=np.array(names))
 
     key = fingerprint(
-        code_digest(*code, "data/contents.py", "data/pictures.py", "data/decoding.py"),
-        version("pillow"),
-        images,
+        code_digest(*code, *DECODING, "data/contents.py"),
+        decoders(),
+        len(ids),
         pictures.manifest(),
     )
     entry, _ = Store(root=places.store).fetch("contents", key, compute, about={"dataset": about})

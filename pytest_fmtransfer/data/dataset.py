@@ -10,10 +10,11 @@ import numpy as np
 
 from pytest_fmtransfer.availability import data_folder
 from pytest_fmtransfer.catalog.specs import DatasetSpec
+from pytest_fmtransfer.data.bad_images import bad_rows
 from pytest_fmtransfer.data.contents import Contents, contents_of
 from pytest_fmtransfer.data.decoding import read_pixels
 from pytest_fmtransfer.data.labels import check_labels
-from pytest_fmtransfer.data.pictures import FilePictures, Pictures
+from pytest_fmtransfer.data.pictures import FilePictures, Pictures, SomePictures
 from pytest_fmtransfer.data.table import Table
 from pytest_fmtransfer.errors import DatasetError
 from pytest_fmtransfer.places import Places
@@ -22,7 +23,10 @@ from pytest_fmtransfer.store import fingerprint
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A dataset on this machine. `fingerprint` is over ids, labels, patients, split and the images' contents."""
+    """A dataset on this machine. `fingerprint` is over ids, labels, patients, split and the images' contents.
+
+    `skipped` are the ids of images that cannot be decoded and were left out, where the user wants that.
+    """
 
     spec: DatasetSpec
     folder: Path
@@ -30,6 +34,7 @@ class Dataset:
     pictures: Pictures
     contents: Contents
     fingerprint: str
+    skipped: tuple[str, ...] = ()
 
 
 def reader_of(spec: DatasetSpec) -> ModuleType:
@@ -66,12 +71,16 @@ def pictures_of(spec: DatasetSpec, folder: Path, table: Table) -> Pictures:
 def open_dataset(spec: DatasetSpec, places: Places) -> Dataset:
     """The dataset as its row arranges it, every image hashed.
 
-    Raises as `read_table` does, DatasetError when images are missing, and UnreadableImage for broken ones.
+    Raises as `read_table` does, DatasetError when images are missing, and UnreadableImage for broken ones. With
+    `places.skip_bad_images` these are left out instead; DatasetError then says when none is left.
     """
     folder, table = read_table(spec, places)
     pictures, reader = pictures_of(spec, folder, table), reader_of(spec)
     code = (f"data/readers/{spec.reader}.py",)
-    contents = contents_of(pictures, len(table.ids_N), places, about=spec.name, code=code)
+    skipped: tuple[str, ...] = ()
+    if places.skip_bad_images:
+        table, pictures, skipped = _without_bad_images(spec, table, pictures, places, code)
+    contents = contents_of(pictures, table.ids_N.tolist(), places, about=spec.name, code=code)
     if (verify := getattr(reader, "verify", None)) is not None:
         verify(table, contents)
     columns: tuple[np.ndarray, ...] = (
@@ -88,4 +97,20 @@ def open_dataset(spec: DatasetSpec, places: Places) -> Dataset:
         pictures=pictures,
         contents=contents,
         fingerprint=fingerprint(spec.reader, *(column.tolist() for column in columns)),
+        skipped=skipped,
     )
+
+
+def _without_bad_images(
+    spec: DatasetSpec, table: Table, pictures: Pictures, places: Places, code: tuple[str, ...]
+) -> tuple[Table, Pictures, tuple[str, ...]]:
+    """The images that can be decoded, and the ids of the others."""
+    ids: list[str] = table.ids_N.tolist()
+    bad = bad_rows(pictures, ids, places, about=spec.name, channels=spec.stored_channels, code=code)
+    if not bad:
+        return table, pictures, ()
+    if len(bad) == len(ids):
+        raise DatasetError(f"none of the {len(ids)} images of {spec.name} can be read; restore the data")
+    kept = np.delete(np.arange(len(ids)), bad)
+    some = SomePictures(pictures=pictures, rows=tuple(kept.tolist()))
+    return table.rows(kept), some, tuple(ids[row] for row in bad)

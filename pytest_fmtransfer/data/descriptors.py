@@ -14,8 +14,10 @@ import numpy as np
 from PIL import Image
 
 from pytest_fmtransfer.data.alignment import local_contrast
+from pytest_fmtransfer.data.bad_images import each_image
 from pytest_fmtransfer.data.dataset import Dataset
-from pytest_fmtransfer.data.decoding import in_parallel, picture_digest, resize
+from pytest_fmtransfer.data.decoding import picture_digest, resize
+from pytest_fmtransfer.data.modes import shown
 from pytest_fmtransfer.progress import progress
 
 # Side of a map in pixels: the two scales of its local contrast, in those pixels. Chosen on Br35H: docs/audit.md.
@@ -37,12 +39,13 @@ class Descriptors:
 def describe(dataset: Dataset, scratch: Path) -> Descriptors:
     """Decode every image, and write 22 KB of maps per image and view into `scratch`.
 
-    Raises UnreadableImage for the first broken file.
+    Raises UnreadableImage for broken files, with their number and the first of them.
     """
-    images = len(dataset.table.ids_N)
+    ids: list[str] = dataset.table.ids_N.tolist()
+    images = len(ids)
 
     def one(row: int) -> tuple[str, list[np.ndarray]]:
-        image = dataset.pictures.image(row)
+        image = shown(dataset.pictures.image(row))
         seen = dataset.pictures.pixels(row)
         seen_HW = seen if seen.ndim == 2 else np.asarray(Image.fromarray(seen).convert("L"))
         views = (np.asarray(image.convert("L")), seen_HW)
@@ -58,7 +61,7 @@ def describe(dataset: Dataset, scratch: Path) -> Descriptors:
     }
     contents: list[str] = []
     with progress(f"audit {dataset.spec.name}: decode", total=images, unit="image") as bar:
-        for row, (content, maps_of_image) in enumerate(in_parallel(one, range(images))):
+        for row, (content, maps_of_image) in enumerate(each_image(one, ids, about=dataset.spec.name)):
             contents.append(content)
             for side, maps_VSS in zip(SCALES, maps_of_image, strict=True):
                 maps[side][:, row] = maps_VSS

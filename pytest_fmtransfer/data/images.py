@@ -1,42 +1,62 @@
 """Decode each image of a dataset once per size, as uint8, into the image store.
 
+The store's entry is one file that every process maps. While it is built it lies beside the entry's place, where a
+killed run leaves it for the next to go on with.
+
 Legend: N images, S the square side in pixels.
 """
 
+import shutil
 import time
+import warnings
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
+from pytest_fmtransfer.data.bad_images import DECODING, decoders, each_image
+from pytest_fmtransfer.data.chunks import PIXELS, GrowingArray, is_sound, take_apart
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.decoding import in_parallel, resize
+from pytest_fmtransfer.errors import DatasetError, UnreadableImage
 from pytest_fmtransfer.places import Places
-from pytest_fmtransfer.progress import progress
-from pytest_fmtransfer.store import Store, code_digest, fingerprint
+from pytest_fmtransfer.progress import progress, tell
+from pytest_fmtransfer.store import CorruptEntry, Store, code_digest, fingerprint
+
+KIND = "images"
+LARGE = 10**9  # bytes from which on it is said beforehand what the images take
 
 
 def load_images(dataset: Dataset, size: int, places: Places) -> np.ndarray:
     """The dataset's images stretched to size × size, uint8, mapped from disk: N × S × S where they have one channel,
     N × S × S × 3 where they have three.
 
-    Raises UnreadableImage for the first broken file.
+    Checked against their checksums once in a process; damaged ones are decoded again, with a warning. Raises
+    UnreadableImage for broken files, with their number and the first of them, and DatasetError, with the figure, when
+    the disk cannot hold the images.
     """
+    store, key = Store(root=places.store), image_key(dataset, size)
+    growing = _growing(store, key)
 
-    def compute(entry: Path) -> None:
-        images = len(dataset.table.ids_N)
-        shape = (images, size, size) if dataset.spec.stored_channels == 1 else (images, size, size, 3)
-        pixels_NSS = np.lib.format.open_memmap(entry / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
-        with progress(f"decode {dataset.spec.name} at {size} px", total=images, unit="image") as bar:
-            for row, pixels_SS in enumerate(in_parallel(partial(_square, dataset, size), range(images))):
-                pixels_NSS[row] = pixels_SS
-                bar.update(1)
-        pixels_NSS.flush()
+    def fetch() -> tuple[Path, bool]:
+        return store.fetch(
+            KIND,
+            key,
+            partial(_build, dataset, size, places.store, growing),
+            about={"dataset": dataset.spec.name, "size": size},
+            unlisted=(PIXELS,),
+        )
 
-    about = {"dataset": dataset.spec.name, "size": size}
-    entry, _ = Store(root=places.store).fetch("images", image_key(dataset, size), compute, about=about)
-    return np.load(entry / "pixels.npy", mmap_mode="r", allow_pickle=False)
+    entry, computed = fetch()
+    if not is_sound(entry, known=computed):
+        warnings.warn(f"store entry {entry} is corrupt; what is damaged is decoded again", stacklevel=2)
+        with store.locked(KIND, key, key):
+            if entry.exists() and not is_sound(entry):  # nobody else has mended it
+                take_apart(entry, growing)
+        entry, computed = fetch()
+        if not is_sound(entry, known=computed):
+            raise CorruptEntry(f"store entry {entry} is corrupt again; look at the disk, or name another store")
+    return np.load(entry / PIXELS, mmap_mode="r", allow_pickle=False)
 
 
 def image_key(dataset: Dataset, size: int) -> str:
@@ -45,8 +65,8 @@ def image_key(dataset: Dataset, size: int) -> str:
         dataset.fingerprint,
         size,
         dataset.spec.stored_channels,
-        version("pillow"),
-        code_digest(f"data/readers/{dataset.spec.reader}.py", "data/decoding.py", "data/pictures.py", "data/images.py"),
+        decoders(),
+        code_digest(f"data/readers/{dataset.spec.reader}.py", *DECODING, "data/chunks.py", "data/images.py"),
     )
 
 
@@ -61,6 +81,55 @@ def seconds_per_image(dataset: Dataset, size: int, *, sample: int) -> float:
     for _ in in_parallel(partial(_square, dataset, size), rows):
         pass
     return (time.perf_counter() - started) / len(rows)
+
+
+def _growing(store: Store, key: str) -> Path:
+    """Where an entry is while it is built."""
+    place = store.place(KIND, key)
+    return place.with_name(f"{key}.partial")
+
+
+def _build(dataset: Dataset, size: int, store: Path, growing: Path, entry: Path) -> None:
+    name, ids = dataset.spec.name, dataset.table.ids_N.tolist()
+    shape = (len(ids), size, size) if dataset.spec.stored_channels == 1 else (len(ids), size, size, 3)
+    _make_room(f"the images of {name} at {size} px", int(np.prod(shape)), store, growing)
+    try:
+        array = GrowingArray(growing, shape)
+    except OSError as error:
+        shutil.rmtree(growing, ignore_errors=True)
+        raise DatasetError(f"cannot write the images of {name} to {growing.parent}: {error.strerror}") from error
+
+    def write(row: int) -> None:
+        array.rows_N[row] = _square(dataset, size, row)
+
+    with progress(f"decode {name} at {size} px", total=len(array.todo), unit="image") as bar:
+        try:
+            done = each_image(write, ids, rows=array.todo, about=name)
+            for row, _ in zip(array.todo, done, strict=True):
+                array.finished(row)
+                bar.update(1)
+        except UnreadableImage as error:
+            if error.damaged:  # with other files, or without these, the images are another entry
+                shutil.rmtree(growing, ignore_errors=True)
+            raise
+    array.close_into(entry)
+
+
+def _make_room(what: str, required: int, store: Path, growing: Path) -> None:
+    """Say how large the images are where that is much. Raises DatasetError when the disk cannot hold them."""
+    taken = sum(getattr(file.stat(), "st_blocks", 0) * 512 for file in growing.glob("*")) if growing.exists() else 0
+    free = shutil.disk_usage(store).free + taken
+    if required > free:
+        raise DatasetError(
+            f"{what} take {_amount(required)}, and {store} has {_amount(free)} left; make room there, or name another "
+            "place: --fm-store=DIR or FMTRANSFER_STORE"
+        )
+    if required >= LARGE:
+        tell(f"{what}: {_amount(required)} in {store}")
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e9:.1f} GB ({size:,} bytes)"
 
 
 def _square(dataset: Dataset, size: int, row: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 Legend: N images, sorted by id; C labels.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -37,3 +37,8 @@ class Table:
     def side(self, *names: str) -> np.ndarray:
         """Row numbers of the sides named."""
         return np.flatnonzero(np.isin(self.split_N, names))
+
+    def rows(self, rows: np.ndarray) -> "Table":
+        """The table of some rows, in the order given; `found` stays."""
+        columns = {field.name: getattr(self, field.name)[rows] for field in fields(self) if field.name != "found"}
+        return replace(self, **columns)

@@ -21,6 +21,7 @@ from pytest_fmtransfer.places import Places, on_ci
 DEFAULT_PROFILE = "ci"
 REPORTS = ("terminal", "markdown", "csv", "json", "github")
 UPDATES = ("new", "changed", "all")
+ON_BAD_IMAGE = ("error", "skip")
 
 T = TypeVar("T")
 
@@ -164,6 +165,13 @@ def add_options(parser: pytest.Parser) -> None:
         help="fetch published weights that are not on this machine; nothing is fetched without it",
     )
     group.addoption("--fm-data-root", metavar="DIR", help="folder with one sub-folder per dataset")
+    group.addoption(
+        "--fm-on-bad-image",
+        metavar="WHAT",
+        default="error",
+        help="error (the default): images that cannot be decoded stop a cell; skip: they are left out of their "
+        "dataset, and the report counts them",
+    )
     group.addoption("--fm-export", metavar="DIR", help="write every result that is measured to DIR, to be collected")
     group.addoption(
         "--fm-collect",
@@ -230,6 +238,9 @@ def configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--fm-update={update}: {nearest(update, UPDATES)}")
     if update is not None and on_ci():
         raise pytest.UsageError("--fm-update refuses to write baselines where CI is set; run it on your machine")
+    on_bad_image = cast(str, config.getoption("--fm-on-bad-image"))
+    if on_bad_image not in ON_BAD_IMAGE:
+        raise pytest.UsageError(f"--fm-on-bad-image={on_bad_image}: {nearest(on_bad_image, ON_BAD_IMAGE)}")
     export, collect = _export_folder(config), _collect_folder(config)
     if export and collect:
         raise pytest.UsageError(
@@ -347,6 +358,7 @@ def _places(config: pytest.Config) -> Places:
         data_root=choose("data_root", ours.data_root),
         # A plan runs nothing: what would have to be fetched is absent there.
         download=cast(bool, config.getoption("--fm-download")) and not cast(bool, config.getoption("--fm-plan")),
+        skip_bad_images=config.getoption("--fm-on-bad-image") == "skip",
     )
 
 

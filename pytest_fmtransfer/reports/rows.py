@@ -51,6 +51,7 @@ def cell_row(result: Result) -> Row:
         "lower": lower,
         "upper": upper,
         "images": len(result.ids_N),
+        "skipped_images": result.subject.get("skipped_images", 0),
         "patients": result.patients,
         "profile": result.question.profile,
         "chosen": [dict(choice) for choice in result.chosen],

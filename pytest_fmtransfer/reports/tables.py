@@ -63,6 +63,7 @@ def _sections(report: Report, heading: Callable[[str], str], layout: str) -> str
         table([_cell_line(cell) for cell in report.cells]),
         "95 % intervals; Δ, its interval and the smallest detectable effect are candidate minus reference, at the "
         "level of the claim's family. Seconds and images/s are of the computation, also where it came from the store.",
+        *_left_out(report),
         heading("Claims"),
         table([_claim_line(claim) for claim in report.claims]) if report.claims else "no claim was judged",
         _HOW_CLAIMS_READ,
@@ -75,6 +76,12 @@ def _sections(report: Report, heading: Callable[[str], str], layout: str) -> str
         *([compared(report.effort)] if report.effort else []),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _left_out(report: Report) -> list[str]:
+    """Where images could not be decoded and the user wants them skipped, how many of each dataset."""
+    skipped = {cell["dataset"]: cell["skipped_images"] for cell in report.cells if cell["skipped_images"]}
+    return [f"Images left out because they cannot be decoded: {name} {count}." for name, count in skipped.items()]
 
 
 def _cell_line(cell: Row) -> Row:
