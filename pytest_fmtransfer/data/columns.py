@@ -18,7 +18,7 @@ def read_columns(path: Path, wanted: Sequence[str], *, delimiter: str = ",") -> 
     """The columns wanted, each with the text of every row; the file's first line names them.
 
     Raises DatasetError for a file that is missing, empty or not UTF-8, for a column that is not there, with the
-    nearest names, and for a row with more or fewer fields than the first line.
+    nearest names, and for a row with more or fewer fields than the first line. Blank rows at the end are left out.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -29,44 +29,68 @@ def read_columns(path: Path, wanted: Sequence[str], *, delimiter: str = ",") -> 
                     raise DatasetError(f"{path} has no column {name!r}; {nearest(name, names)}")
                 if names.count(name) > 1:
                     raise DatasetError(f"{path} has {names.count(name)} columns {name!r}; leave one")
-            rows = [row for row in lines if row]
+            rows = list(lines)
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path} is not UTF-8 ({error}); save it with encoding UTF-8") from error
     except csv.Error as error:
         raise DatasetError(f"{path} is not a CSV file ({error})") from error
     except OSError as error:
         raise DatasetError(f"cannot read {path} ({error.strerror}); restore it, or get the data again") from error
+    while rows and not any(rows[-1]):  # spreadsheets leave blank rows at the end
+        rows.pop()
     uneven = [number for number, row in enumerate(rows, start=2) if len(row) != len(names)]
     if uneven:
         raise DatasetError(f"{path}: {len(uneven)} rows have not the {len(names)} fields of its first: {shown(uneven)}")
     if not rows:
         raise DatasetError(f"{path} has no rows")
-    columns = list(zip(*rows, strict=True))
-    return {name: list(columns[names.index(name)]) for name in wanted}
+    return {name: [row[place] for row in rows] for name, place in ((name, names.index(name)) for name in wanted)}
 
 
-def class_indices(path: Path, column: str, values: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-    """The place of each text among the classes, N int64. Raises DatasetError for texts that are none of them."""
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file, without the blank ones at its end.
+
+    Raises DatasetError for a file that is missing, has no lines or is not UTF-8.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is not UTF-8 ({error}); save it with encoding UTF-8") from error
+    except OSError as error:
+        raise DatasetError(f"cannot read {path} ({error.strerror}); restore it, or get the data again") from error
+    if not lines:
+        raise DatasetError(f"{path} has no lines; restore it, or get the data again")
+    return [line.strip() for line in lines]
+
+
+def class_indices(
+    path: Path, column: str, values: Sequence[str], classes: Sequence[str], *, first: int = 2
+) -> np.ndarray:
+    """The place of each text among the classes, N int64. Raises DatasetError for texts that are none of them.
+
+    `first` is the row of the file that holds the first text.
+    """
     place = {name: index for index, name in enumerate(classes)}
-    unknown = [number for number, value in enumerate(values, start=2) if value not in place]
+    unknown = [number for number, value in enumerate(values, start=first) if value not in place]
     if unknown:
-        first = values[unknown[0] - 2]
+        text = values[unknown[0] - first]
         raise DatasetError(
-            f"{path}: {len(unknown)} labels in column {column!r} are no class, such as {first!r} ({shown(unknown)}); "
-            f"{nearest(first, classes)}"
+            f"{path}: {len(unknown)} labels in column {column!r} are no class, such as {text!r} ({shown(unknown)}); "
+            f"{nearest(text, classes)}"
         )
     return np.array([place[value] for value in values], dtype=np.int64)
 
 
-def check_unique(path: Path, column: str, values: Sequence[str]) -> None:
-    """Raises DatasetError for a text that stands twice, with its rows."""
-    first: dict[str, int] = {}
-    again = [number for number, value in enumerate(values, start=2) if first.setdefault(value, number) != number]
+def check_unique(path: Path, column: str, values: Sequence[str], *, first: int = 2) -> None:
+    """Raises DatasetError for a text that stands twice, with its rows; `first` is the row of the first text."""
+    if len(set(values)) == len(values):
+        return
+    seen: dict[str, int] = {}
+    again = [number for number, value in enumerate(values, start=first) if seen.setdefault(value, number) != number]
     if again:
-        value = values[again[0] - 2]
+        value = values[again[0] - first]
         raise DatasetError(
             f"{path}: {len(again)} rows repeat what column {column!r} has already, such as {value!r} in rows "
-            f"{first[value]} and {again[0]}"
+            f"{seen[value]} and {again[0]}"
         )
 
 
