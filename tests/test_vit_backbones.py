@@ -107,6 +107,12 @@ def test_it_equals_timms_model_of_it(published: str, size: tuple[int, int], chan
     torch.testing.assert_close(found.tokens_NTE, tokens, rtol=2e-5, atol=2e-5)
 
 
+def test_openclip_does_not_warn_of_a_random_model(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spec = replace(row("openclip_vitb16"), tiny=False, weights=RandomWeights())
+    clip.build_model(spec, None)
+    assert not caplog.records
+
+
 def test_openclip_embeds_as_the_library_does(tmp_path: Path) -> None:
     path = written("openclip_vitb16", tmp_path)
     whole, pixels = clip.build_model(row("openclip_vitb16"), path), images(224, 224)

@@ -7,8 +7,10 @@ token head here and cannot run; these tokens are our choice.
 Legend: N images, C channels, H and W pixels, T tokens, E a token's width, D the embedding's width.
 """
 
+import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -92,7 +94,7 @@ def build_model(spec: BackboneSpec, weights: Path | None) -> Any:
         raise InvalidInput(
             f"open_clip has no model {spec.architecture!r} for {spec.name}; {nearest(spec.architecture, models)}"
         )
-    with seeded(spec):
+    with seeded(spec), _quiet():
         model = _tiny(spec.architecture) if spec.tiny else open_clip.create_model(spec.architecture, pretrained=None)
     if not isinstance(spec.weights, RandomWeights):
         if weights is None:
@@ -109,6 +111,17 @@ def _tiny(architecture: str) -> Any:
     vision = CLIPVisionCfg(**config["vision_cfg"] | _TINY_VISION)
     text = CLIPTextCfg(**config["text_cfg"] | _TINY_TEXT)
     return open_clip.CLIP(embed_dim=48, vision_cfg=vision, text_cfg=text, quick_gelu=config.get("quick_gelu", False))
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """The library warns that the model is random; the file's tensors, or a random twin's seed, are yet to come."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _is_plain(tower: nn.Module) -> bool:
