@@ -17,6 +17,8 @@ def source_of(function: str) -> Path:
     """
     module, _, name = function.partition(":")
     found = _found(module)
+    if found is None and module.endswith(".py"):
+        raise InvalidInput(f"{module!r} is a file; write its module's name, {module.removesuffix('.py')}:{name}")
     if found is None:
         raise InvalidInput(
             f"no module {module!r} for {function}; it is looked for in the folder that pytest calls rootdir, where you "

@@ -83,7 +83,10 @@ class Planner:
         dataset = self._openable(cell)
         if isinstance(dataset, str):
             return CellPlan(cell=cell, lacks=dataset)
-        asked, stored = self._found(cell)
+        found = self._found(cell)
+        if isinstance(found, str):
+            return CellPlan(cell=cell, lacks=found)
+        asked, stored = found
         return CellPlan(cell=cell) if stored else walk.on(cell, asked, self._registry.backbone(cell.backbone), dataset)
 
     def _openable(self, cell: Cell) -> Dataset | str:
@@ -97,16 +100,22 @@ class Planner:
         except FmTransferError as error:
             return str(error)
 
-    def _look_up(self, cell: Cell) -> tuple[Asked, Path | None]:
-        """Of a cell whose dataset is open: what it is asked, and the entry of its result."""
+    def _look_up(self, cell: Cell) -> tuple[Asked, Path | None] | str:
+        """Of a cell whose dataset is open: what it is asked, and the entry of its result; else why it cannot be."""
         dataset = self._opened(cell.dataset)
         assert isinstance(dataset, Dataset)
-        asked = ask(cell, dataset, profile=self._profile, registry=self._registry, places=self._places)
+        try:
+            asked = ask(cell, dataset, profile=self._profile, registry=self._registry, places=self._places)
+        except FmTransferError as error:
+            return str(error)
+        except Exception as error:  # a function of the user's raises what it likes; its test tells it in full
+            return f"{cell.backbone}: {type(error).__name__}: {error}"
         return asked, self._store.load("results", asked.key)
 
     def _result(self, cell: Cell) -> Result | None:
         """From the store, else as it was recorded."""
-        if isinstance(self._openable(cell), Dataset) and (entry := self._found(cell)[1]) is not None:
+        found = self._found(cell) if isinstance(self._openable(cell), Dataset) else ""
+        if not isinstance(found, str) and (entry := found[1]) is not None:
             record = json.loads((entry / "result.json").read_text(encoding="utf-8"))
             return Result.restore(record, (entry / "scores.npz").read_bytes(), origin="store")
         return self._baseline(cell)

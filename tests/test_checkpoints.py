@@ -87,6 +87,14 @@ def test_a_tensor_that_the_file_lacks_is_named(tmp_path: Path) -> None:
         load_strictly(network(), saved(stored, tmp_path), "same_keys")
 
 
+def test_names_that_a_wrapper_stands_before_are_told(tmp_path: Path) -> None:
+    stored = {f"module.encoder.{name}": tensor for name, tensor in network().state_dict().items()}
+    with pytest.raises(
+        CheckpointMismatch, match=r"'module\.encoder\.0\.weight' is; save its tensors without 'module\.enc"
+    ):
+        load_strictly(network(), saved(stored, tmp_path), "same_keys")
+
+
 def test_a_tensor_that_only_the_file_has_is_named(tmp_path: Path) -> None:
     stored = network().state_dict() | {"head.weight": torch.zeros(1)}
     with pytest.raises(CheckpointMismatch, match=r"'head\.weight' of the file is not in the architecture"):
@@ -135,7 +143,7 @@ def test_a_truncated_file_is_named(kept: float, tmp_path: Path) -> None:
 )
 def test_anything_but_a_flat_mapping_of_tensors_is_refused(content: object, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "weights.pth")
-    with pytest.raises(CheckpointMismatch, match="does not hold a flat mapping from names to tensors"):
+    with pytest.raises(CheckpointMismatch, match="does not hold a flat mapping from names to tensors; .*convert"):
         read_tensors(tmp_path / "weights.pth")
 
 

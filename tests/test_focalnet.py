@@ -9,8 +9,9 @@ import pytest
 import torch
 from timm.layers.drop import DropPath
 from torch import Tensor
-from torch.nn import functional
 
+from benchmarks.parity.published import seem
+from benchmarks.parity.seem import levels
 from pytest_fmtransfer.backbones.focalnet import FocalNetBackbone, build
 from pytest_fmtransfer.catalog.backbones import BACKBONES
 from pytest_fmtransfer.catalog.specs import PackagedWeights, RandomWeights
@@ -22,97 +23,7 @@ WIDTH, DEPTHS = 16, (1, 1, 2, 1)
 
 
 def published_tensors(width: int = WIDTH, depths: tuple[int, ...] = DEPTHS) -> dict[str, Tensor]:
-    """Random tensors in the names and shapes of SEEM's file, two of its decoder among them; none at its usual value.
-
-    After UX-Decoder/Segment-Everything-Everywhere-All-At-Once, modeling/vision/backbone/focal_dw.py.
-    """
-    generator = torch.Generator().manual_seed(0)
-    tensors: dict[str, Tensor] = {}
-
-    def add(name: str, *shape: int, bias: bool = True, centre: float = 0.0) -> None:
-        fan_in = max(1, int(torch.tensor(shape[1:]).prod()))
-        tensors[f"backbone.{name}.weight"] = centre + torch.randn(shape, generator=generator) / fan_in**0.5
-        if bias:
-            tensors[f"backbone.{name}.bias"] = torch.randn(shape[0], generator=generator) / 4
-
-    add("patch_embed.proj", width, 3, 7, 7)
-    add("patch_embed.norm", width, centre=1)
-    for stage, depth in enumerate(depths):
-        wide = width * 2**stage
-        for at in range(depth):
-            block = f"layers.{stage}.blocks.{at}"
-            for gamma in ("gamma_1", "gamma_2"):
-                tensors[f"backbone.{block}.{gamma}"] = torch.randn(wide, generator=generator) / 2
-            add(f"{block}.dw1", wide, 1, 3, 3)
-            add(f"{block}.norm1", wide, centre=1)
-            add(f"{block}.modulation.f", 2 * wide + 4, wide)
-            add(f"{block}.modulation.h", wide, wide, 1, 1)
-            add(f"{block}.modulation.proj", wide, wide)
-            for level in range(3):
-                add(f"{block}.modulation.focal_layers.{level}.0", wide, 1, 3 + 2 * level, 3 + 2 * level, bias=False)
-            add(f"{block}.dw2", wide, 1, 3, 3)
-            add(f"{block}.norm2", wide, centre=1)
-            add(f"{block}.mlp.fc1", 4 * wide, wide)
-            add(f"{block}.mlp.fc2", wide, 4 * wide)
-        if stage < len(depths) - 1:
-            add(f"layers.{stage}.downsample.proj", 2 * wide, wide, 3, 3)
-            add(f"layers.{stage}.downsample.norm", 2 * wide, centre=1)
-    for stage in range(len(depths)):
-        add(f"norm{stage}", width * 2**stage, centre=1)
-    return tensors | {
-        "sem_seg_head.predictor.query_embed.weight": torch.zeros(101, 512),
-        "criterion.empty_weight": torch.zeros(134),
-    }
-
-
-def levels(tensors: Mapping[str, Tensor], images_NCHW: Tensor) -> list[Tensor]:
-    """`res2` to `res5`, N × T × E, from the file's tensors and names alone, with the channels last.
-
-    After Yang et al., Focal Modulation Networks, NeurIPS 2022, section 3, and SEEM's config focalt_unicl_lang_v0.yaml.
-    """
-
-    def norm(x: Tensor, name: str) -> Tensor:
-        centred = x - x.mean(dim=-1, keepdim=True)
-        scaled = centred * (centred.square().mean(dim=-1, keepdim=True) + 1e-5).rsqrt()
-        return scaled * tensors[f"backbone.{name}.weight"] + tensors[f"backbone.{name}.bias"]
-
-    def linear(x: Tensor, name: str) -> Tensor:
-        return x @ tensors[f"backbone.{name}.weight"].flatten(1).T + tensors[f"backbone.{name}.bias"]
-
-    def convolve(x: Tensor, name: str, stride: int = 1) -> Tensor:
-        weight, bias = tensors[f"backbone.{name}.weight"], tensors.get(f"backbone.{name}.bias")
-        groups, padding = x.shape[-1] // weight.shape[1], weight.shape[-1] // 2
-        return functional.conv2d(x.movedim(-1, 1), weight, bias, stride, padding, groups=groups).movedim(1, -1)
-
-    def modulate(x: Tensor, name: str) -> Tensor:
-        width = x.shape[-1]
-        query, context, gates = linear(x, f"{name}.f").split([width, width, 4], dim=-1)
-        summed = torch.zeros_like(query)
-        for level in range(3):
-            context = functional.gelu(convolve(context, f"{name}.focal_layers.{level}.0"))
-            summed = summed + context * gates[..., level, None]
-        summed = summed + functional.gelu(context.mean(dim=(1, 2), keepdim=True)) * gates[..., 3, None]
-        return linear(query * linear(summed / 4, f"{name}.h"), f"{name}.proj")
-
-    def mlp(x: Tensor, name: str) -> Tensor:
-        return linear(functional.gelu(linear(x, f"{name}.fc1")), f"{name}.fc2")
-
-    x = norm(convolve(images_NCHW.movedim(1, -1), "patch_embed.proj", stride=4), "patch_embed.norm")
-    found: list[Tensor] = []
-    for stage in range(4):
-        if stage:
-            step = f"layers.{stage - 1}.downsample"
-            x = norm(convolve(x, f"{step}.proj", stride=2), f"{step}.norm")
-        at = 0
-        while f"backbone.{(block := f'layers.{stage}.blocks.{at}')}.gamma_1" in tensors:
-            x = x + convolve(x, f"{block}.dw1")
-            halfway = x + tensors[f"backbone.{block}.gamma_1"] * modulate(x, f"{block}.modulation")
-            x = norm(halfway, f"{block}.norm1")
-            x = x + convolve(x, f"{block}.dw2")
-            x = norm(x + tensors[f"backbone.{block}.gamma_2"] * mlp(x, f"{block}.mlp"), f"{block}.norm2")
-            at += 1
-        found.append(norm(x, f"norm{stage}").flatten(1, 2))
-    return found
+    return seem(width, depths)
 
 
 def saved(tensors: Mapping[str, Tensor], folder: Path) -> Path:

@@ -49,6 +49,7 @@ def test_it_is_found_without_being_run(folder: Path, function: str, file: str) -
         ("fn_plian:make", "no module 'fn_plian'"),
         ("fn_package.belwo.nets:make", "no module 'fn_package.belwo.nets'"),
         ("fn_plain.nets:make", "no module 'fn_plain.nets'"),
+        ("fn_plain.py:make", "write its module's name, fn_plain:make"),
         ("fn_plain:mkae", "has no function 'mkae'; did you mean make"),
         ("fn_package:make", "has no function 'make'"),
         ("fn_broken:make", "is not Python"),

@@ -12,6 +12,7 @@ import pytest
 from pytest_fmtransfer._transfer import transfer
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import FINDING_KINDS, DataRoot
+from pytest_fmtransfer.catalog.user_backbone import UserBackbone
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.costs import CellPlan, Plan
 from pytest_fmtransfer.data.readers import br35h
@@ -185,6 +186,31 @@ def test_a_dataset_that_cannot_be_opened_says_why(ours: Registry, own: Places) -
     [line] = planned(wrong, own, Cell("mobilenetv2", "heads", "knn")).cells
     assert line == CellPlan(cell=line.cell, lacks=line.lacks)
     assert "holds 62 images, heads has 7" in line.lacks
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("mine=hf:{folder}", "is a folder without model.safetensors"),
+        ("mine=py:nets_of_a_plan:number", "nets_of_a_plan:number returned something of type int; return an nn.Module"),
+        ("mine=py:nets_of_a_plan:broken", "mine: KeyError: 'their own'"),
+    ],
+)
+def test_a_backbone_that_cannot_be_built_says_why(
+    line: str, told: str, ours: Registry, own: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nets = "def number(): return 3\ndef broken(): raise KeyError('their own')\n"
+    (tmp_path / "nets_of_a_plan.py").write_text(nets)
+    monkeypatch.syspath_prepend(tmp_path)
+    theirs = Registry()
+    theirs.register(replace(ours.dataset("heads")))
+    theirs.register(UserBackbone.parse(line.format(folder=tmp_path)).row)
+    planner = Planner(profile="ci", registry=theirs, places=own, baseline=nothing)
+    mine, other = (Cell(name, "heads", "knn") for name in ("mine", "shortcut.metadata"))
+    [found] = planner.plan([mine]).cells
+    assert told in found.lacks
+    assert found == CellPlan(cell=mine, lacks=found.lacks)
+    assert planner.foresee("beats", [(mine, other)], Court()).source
 
 
 def test_a_claim_is_foretold_from_a_pair_else_from_an_assumption(ours: Registry, own: Places) -> None:

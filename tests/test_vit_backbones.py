@@ -9,20 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import open_clip
 import pytest
-import timm
 import torch
-from timm.models.vision_transformer import checkpoint_filter_fn as from_clip
-from timm.models.vision_transformer_sam import VisionTransformerSAM
-from timm.models.vision_transformer_sam import checkpoint_filter_fn as from_sam
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 from transformers import (
     BertConfig,
     BertModel,
@@ -36,6 +30,9 @@ from transformers import (
     ViTForImageClassification,
 )
 
+from benchmarks.parity.published import Tensors, size_of, tensors_of, write
+from benchmarks.parity.published import row as published_row
+from benchmarks.parity.references import SECOND, colour
 from pytest_fmtransfer.backbones import open_clip as clip
 from pytest_fmtransfer.backbones import segment_anything as sam
 from pytest_fmtransfer.backbones import transformers as hugging
@@ -44,52 +41,19 @@ from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import BackboneSpec, FileWeights, RandomWeights
 from pytest_fmtransfer.errors import CheckpointMismatch, InvalidInput
 
-Tensors = dict[str, Tensor]
 SIZES = [(224, 224), (256, 320)]
 
 
 def row(name: str) -> BackboneSpec:
-    return replace(Registry().backbone(name), tiny=True)
-
-
-def random_like(tensors: Tensors) -> Tensors:
-    generator = torch.Generator().manual_seed(0)
-    return {
-        name: torch.randn(tensor.shape, generator=generator) * 0.1 if tensor.is_floating_point() else tensor
-        for name, tensor in tensors.items()
-    }
+    return published_row(name, tiny=True)
 
 
 def images(height: int, width: int, *, count: int = 2, channels: int = 3) -> Tensor:
     return torch.randn(count, channels, height, width, generator=torch.Generator().manual_seed(1))
 
 
-def sam_tensors() -> Tensors:
-    whole = sam._build_sam(48, 4, 2, (1, 3))
-    return random_like(whole.state_dict())
-
-
-def clip_tensors() -> Tensors:
-    return random_like(clip.build_model(replace(row("openclip_vitb16"), weights=RandomWeights()), None).state_dict())
-
-
-def blip_tensors() -> Tensors:
-    """The encoder, its momentum copy with other values, and something of the text side."""
-    network = timm.create_model("vit_base_patch16_224", num_classes=0, embed_dim=48, depth=3, num_heads=4)
-    own = random_like(network.state_dict())
-    return {
-        **{f"visual_encoder.{name}": tensor for name, tensor in own.items()},
-        **{f"visual_encoder_m.{name}": tensor + 1 for name, tensor in own.items()},
-        "text_encoder.embeddings.LayerNorm.weight": torch.ones(4),
-    }
-
-
-# Name of a row, its module, the tensors of a file, and the entry they lie in.
-PUBLISHED: dict[str, tuple[ModuleType, Callable[[], Tensors], str]] = {
-    "sam_vitb16": (sam, sam_tensors, ""),
-    "openclip_vitb16": (clip, clip_tensors, ""),
-    "blip_vitb16": (hugging, blip_tensors, "model"),
-}
+# Name of a row, and the module that builds it.
+PUBLISHED: dict[str, ModuleType] = {"sam_vitb16": sam, "openclip_vitb16": clip, "blip_vitb16": hugging}
 
 
 @pytest.fixture(params=PUBLISHED)
@@ -98,16 +62,13 @@ def published(request: pytest.FixtureRequest) -> str:
 
 
 def written(name: str, folder: Path, change: Callable[[Tensors], object] = len) -> Path:
-    _, make, inside = PUBLISHED[name]
-    tensors = make()
+    tensors = tensors_of(row(name))
     change(tensors)
-    path = folder / f"{name}.pth"
-    torch.save({inside: tensors} if inside else tensors, path)
-    return path
+    return write(row(name), tensors, folder)
 
 
 def loaded(name: str, folder: Path, channels: int = 3) -> Backbone:
-    return PUBLISHED[name][0].build(row(name), written(name, folder), channels=channels)
+    return PUBLISHED[name].build(row(name), written(name, folder), channels=channels)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +83,7 @@ def loaded(name: str, folder: Path, channels: int = 3) -> Backbone:
     ],
 )
 def test_a_file_fits_to_the_last_tensor(name: str, tensor: str, tmp_path: Path) -> None:
-    build = PUBLISHED[name][0].build
+    build = PUBLISHED[name].build
     with pytest.raises(CheckpointMismatch, match=f"{tensor!r} of the architecture is not in the file"):
         build(row(name), written(name, tmp_path, lambda tensors: tensors.pop(tensor)))
     with pytest.raises(CheckpointMismatch, match=f"{tensor!r} has shape \\(7,\\)"):
@@ -134,67 +95,24 @@ def test_a_file_fits_to_the_last_tensor(name: str, tensor: str, tmp_path: Path) 
 
 def test_blips_momentum_copy_is_not_taken_for_its_encoder(tmp_path: Path) -> None:
     loaded_norm = loaded("blip_vitb16", tmp_path).network.post_layernorm.weight
-    torch.testing.assert_close(loaded_norm, blip_tensors()["visual_encoder.norm.weight"])
-
-
-def sam_by_timm(pixels_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-    network = VisionTransformerSAM(
-        img_size=1024,
-        embed_dim=48,
-        depth=4,
-        num_heads=2,
-        global_attn_indexes=(1, 3),
-        window_size=14,
-        use_rel_pos=True,
-        num_classes=0,
-        norm_layer=partial(nn.LayerNorm, eps=1e-6),
-    ).eval()
-    network.load_state_dict(from_sam(sam_tensors(), network), strict=False)
-    for at in (1, 3):  # the nearest row of each table
-        attention = network.blocks[at].attn
-        for name, side in zip(("rel_pos_h", "rel_pos_w"), pixels_NCHW.shape[2:], strict=True):
-            table_RE, rows = getattr(attention, name), 2 * (side // 16) - 1
-            setattr(attention, name, nn.Parameter(table_RE[torch.arange(rows) * len(table_RE) // rows].clone()))
-    network.neck = nn.Identity()
-    tokens_NTE = network.forward_features(pixels_NCHW).flatten(2).transpose(1, 2)
-    return tokens_NTE.mean(dim=1), tokens_NTE
-
-
-def clip_by_timm(pixels_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-    shape = {"embed_dim": 64, "depth": 3, "num_heads": 2, "num_classes": 48, "img_size": tuple(pixels_NCHW.shape[2:])}
-    network = timm.create_model("vit_base_patch16_clip_224.laion2b", pretrained=False, **shape).eval()
-    network.load_state_dict(from_clip(clip_tensors(), network))
-    last = network.blocks(network.norm_pre(network._pos_embed(network.patch_embed(pixels_NCHW))))
-    return network(pixels_NCHW), last[:, 1:]
-
-
-def blip_by_timm(pixels_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-    shape = {"embed_dim": 48, "depth": 3, "num_heads": 4, "img_size": tuple(pixels_NCHW.shape[2:])}
-    network = timm.create_model("vit_base_patch16_224", num_classes=0, **shape).eval()
-    prefix = "visual_encoder."
-    tensors = {name.removeprefix(prefix): each for name, each in blip_tensors().items() if name.startswith(prefix)}
-    grid_1EPP = tensors["pos_embed"][:, 1:].unflatten(1, (14, 14)).permute(0, 3, 1, 2)
-    grid = [side // 16 for side in pixels_NCHW.shape[2:]]
-    resized = functional.interpolate(grid_1EPP, size=grid, mode="bicubic", align_corners=False)
-    tensors["pos_embed"] = torch.cat([tensors["pos_embed"][:, :1], resized.flatten(2).transpose(1, 2)], dim=1)
-    network.load_state_dict(tensors)
-    tokens_NTE = network.forward_features(pixels_NCHW)
-    return tokens_NTE[:, 0], tokens_NTE[:, 1:]
-
-
-BY_TIMM = {"sam_vitb16": sam_by_timm, "openclip_vitb16": clip_by_timm, "blip_vitb16": blip_by_timm}
+    torch.testing.assert_close(loaded_norm, tensors_of(row("blip_vitb16"))["visual_encoder.norm.weight"])
 
 
 @pytest.mark.parametrize("channels", [3, 1])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_it_equals_timms_model_of_it(published: str, size: tuple[int, int], channels: int, tmp_path: Path) -> None:
     backbone, pixels = loaded(published, tmp_path, channels), images(*size, channels=channels)
-    # A network that keeps its first kernel sees what the whole one sees of an image whose other channels are blank.
-    colour = pixels if channels == 3 else torch.cat([pixels, torch.zeros(2, 2, *size)], dim=1)
+    spec, (_, by_timm) = row(published), SECOND[published]
     with torch.no_grad():
-        found, (pooled, tokens) = backbone(pixels), BY_TIMM[published](colour)
+        found, (pooled, tokens) = backbone(pixels), by_timm(tensors_of(spec), size_of(spec), colour(pixels))
     torch.testing.assert_close(found.pooled_ND, pooled, rtol=2e-5, atol=2e-5)
     torch.testing.assert_close(found.tokens_NTE, tokens, rtol=2e-5, atol=2e-5)
+
+
+def test_openclip_does_not_warn_of_a_random_model(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spec = replace(row("openclip_vitb16"), tiny=False, weights=RandomWeights())
+    clip.build_model(spec, None)
+    assert not caplog.records
 
 
 def test_openclip_embeds_as_the_library_does(tmp_path: Path) -> None:
@@ -228,14 +146,14 @@ def test_pictures_that_patches_do_not_fill_are_refused(published: str, tmp_path:
 
 def test_the_random_twin_and_the_tiny_version_are_seeded(published: str) -> None:
     twin = replace(row(published), weights=RandomWeights())
-    first, second = (PUBLISHED[published][0].build(twin, None) for _ in range(2))
+    first, second = (PUBLISHED[published].build(twin, None) for _ in range(2))
     with torch.no_grad():
         assert torch.equal(first(images(64, 64)).pooled_ND, second(images(64, 64)).pooled_ND)
 
 
 @pytest.mark.parametrize(("name", "millions"), [("openclip_vitb16", 86.19), ("blip_vitb16", 85.80)])
 def test_the_full_size_is_the_publishers(name: str, millions: float) -> None:
-    network = PUBLISHED[name][0].build(replace(Registry().backbone(name), weights=RandomWeights()), None).network
+    network = PUBLISHED[name].build(replace(Registry().backbone(name), weights=RandomWeights()), None).network
     assert sum(each.numel() for each in network.parameters()) / 1e6 == pytest.approx(millions, abs=0.01)
 
 
@@ -254,7 +172,7 @@ def test_a_network_without_weights_is_built_in_silence() -> None:
 def test_an_unknown_architecture_names_near_ones() -> None:
     for name, wrong, near in (("openclip_vitb16", "ViT-B-61", "ViT-B-16"), ("blip_vitb16", "blip_bas", "blip_base")):
         with pytest.raises(InvalidInput, match=near):
-            PUBLISHED[name][0].build(replace(row(name), architecture=wrong, weights=RandomWeights()), None)
+            PUBLISHED[name].build(replace(row(name), architecture=wrong, weights=RandomWeights()), None)
     assert "ViT-B-16" in open_clip.list_models()
 
 

@@ -1,6 +1,6 @@
 """Read a file of weights and meet it with an architecture, strictly."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, cast
 
@@ -40,20 +40,33 @@ def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], theirs: Mappi
     expected = module.state_dict()
     for name in expected:
         if name not in tensors:
+            wanted = theirs.get(name, name)
             raise CheckpointMismatch(
-                f"{path}: tensor {theirs.get(name, name)!r} of the architecture is not in the file"
+                f"{path}: tensor {wanted!r} of the architecture is not in the file{_remedy(wanted, tensors)}"
             )
     for name, tensor in tensors.items():
         if name not in expected:
             raise CheckpointMismatch(
-                f"{path}: tensor {theirs.get(name, name)!r} of the file is not in the architecture"
+                f"{path}: tensor {theirs.get(name, name)!r} of the file is not in the architecture{_OTHER}"
             )
         if tensor.shape != expected[name].shape:
             raise CheckpointMismatch(
                 f"{path}: tensor {theirs.get(name, name)!r} has shape {tuple(tensor.shape)}, "
-                f"the architecture's {name!r} has {tuple(expected[name].shape)}"
+                f"the architecture's {name!r} has {tuple(expected[name].shape)}{_OTHER}"
             )
     module.load_state_dict(dict(tensors), strict=True)
+
+
+_OTHER = "; give the architecture's own file, or name the architecture that this file is of"
+
+
+def _remedy(name: str, stored: Iterable[str]) -> str:
+    """Training scripts put a network into another, whose name then stands before those of all tensors."""
+    for other in stored:
+        if other.endswith(f".{name}"):
+            prefix = other.removesuffix(name)
+            return f", but {other!r} is; save its tensors without {prefix!r}, and without those that are not under it"
+    return _OTHER
 
 
 def read_tensors(path: Path, inside: str = "") -> Mapping[str, Tensor]:
@@ -69,5 +82,8 @@ def read_tensors(path: Path, inside: str = "") -> Mapping[str, Tensor]:
             raise CheckpointMismatch(f"{path} has no entry {inside!r}; restore the file that its authors publish")
         stored = cast(object, stored[inside])
     if not isinstance(stored, Mapping) or not all(isinstance(value, Tensor) for value in stored.values()):
-        raise CheckpointMismatch(f"{path} does not hold a flat mapping from names to tensors")
+        raise CheckpointMismatch(
+            f"{path} does not hold a flat mapping from names to tensors; write the one that is in it to a file of its "
+            f"own: fmtransfer convert {path}"
+        )
     return cast(Mapping[str, Tensor], stored)

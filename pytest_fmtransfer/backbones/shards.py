@@ -26,7 +26,9 @@ def checkpoint_file(path: Path) -> Path:
     for name in _IN_A_FOLDER:
         if (path / name).is_file():
             return path / name
-    raise CheckpointMismatch(f"{path} holds no weights; looked for {', '.join(_IN_A_FOLDER)}")
+    raise CheckpointMismatch(
+        f"{path} is a folder without {', '.join(_IN_A_FOLDER)}; name a file, or a folder of save_pretrained"
+    )
 
 
 def shards_of(path: Path) -> Mapping[Path, frozenset[str] | None]:

