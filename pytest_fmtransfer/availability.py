@@ -7,6 +7,7 @@ from pathlib import Path
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import (
     BackboneSpec,
+    DataRoot,
     DatasetSpec,
     FileWeights,
     PackagedFolder,
@@ -26,6 +27,8 @@ DISTRIBUTIONS = {
     "open_clip": "open_clip_torch",
     "transformers": "transformers",
 }
+# What reads the layouts that need more than NumPy and Pillow.
+READS_WITH = {"patchcamelyon": "h5py", "cbis_ddsm": "pydicom"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +108,7 @@ def weights_file(spec: BackboneSpec, places: Places) -> Path | None:
 def data_folder(spec: DatasetSpec, places: Places) -> Path:
     """The folder that holds a dataset. Raises Unavailable, with the remedy, when it is not here."""
     folder = _data_path(spec, places)
-    if folder is None or not folder.is_dir():
+    if folder is None or _data_lacks(spec, places):
         raise Unavailable("; ".join(map(str, _data_lacks(spec, places))))
     return folder
 
@@ -191,8 +194,21 @@ def _ways_to(spec: BackboneSpec, weights: PublishedWeights, places: Places) -> s
 
 
 def _data_lacks(spec: DatasetSpec, places: Places) -> list[Missing]:
+    return [*_reading_lacks(spec), *_image_lacks(spec, places)]
+
+
+def _reading_lacks(spec: DatasetSpec) -> list[Missing]:
+    library = READS_WITH.get(spec.reader or "")
+    if library is None or find_spec(library) is not None:
+        return []
+    return [Missing(reason=f"no library {library}", remedy=f"pip install {library}")]
+
+
+def _image_lacks(spec: DatasetSpec, places: Places) -> list[Missing]:
     path = _data_path(spec, places)
-    if path is not None and path.is_dir():
+    files = spec.location.files if isinstance(spec.location, DataRoot) else ()
+    absent = [name for name in files if path is not None and not (path / name).is_file()]
+    if path is not None and path.is_dir() and not absent:
         return []
     if isinstance(spec.location, PackagedFolder):
         remedy = (
@@ -200,7 +216,8 @@ def _data_lacks(spec: DatasetSpec, places: Places) -> list[Missing]:
         )
     else:
         where = path or f"a folder {spec.location.folder} below one that --fm-data-root=DIR names"
-        remedy = f"get it from {spec.location.url} and put it into {where}"
+        what = ", ".join(absent) or ", ".join(files) or "it"
+        remedy = f"get {what} from {spec.location.url} and put it into {where}"
     return [Missing(reason=f"no images of {spec.name}", remedy=remedy)]
 
 

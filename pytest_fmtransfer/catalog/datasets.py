@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from pytest_fmtransfer.catalog.medmnist import MEDMNIST
 from pytest_fmtransfer.catalog.specs import DataRoot, DatasetSpec, PackagedFolder
 
 BR35H = DatasetSpec(
@@ -113,4 +114,5 @@ DATASETS = (
         licence="Stanford University dataset research use agreement: non-commercial",
         source="Irvin et al., CheXpert, AAAI 2019",
     ),
+    *MEDMNIST,
 )
