@@ -27,8 +27,8 @@ DISTRIBUTIONS = {
     "open_clip": "open_clip_torch",
     "transformers": "transformers",
 }
-# What reads the layouts that need more than NumPy and Pillow.
-READS_WITH = {"patchcamelyon": "h5py", "cbis_ddsm": "pydicom"}
+# What reads layouts that need a library not everybody has.
+READS_WITH = {"patchcamelyon": "h5py"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,8 +216,11 @@ def _image_lacks(spec: DatasetSpec, places: Places) -> list[Missing]:
         )
     else:
         where = path or f"a folder {spec.location.folder} below one that --fm-data-root=DIR names"
+        packed = [f"{path / name}.gz" for name in absent if path is not None and (path / f"{name}.gz").is_file()]
         what = ", ".join(absent) or ", ".join(files) or "it"
         remedy = f"get {what} from {spec.location.url} and put it into {where}"
+        if absent and len(packed) == len(absent):
+            remedy = f"gunzip {' '.join(packed)}"
     return [Missing(reason=f"no images of {spec.name}", remedy=remedy)]
 
 

@@ -15,16 +15,6 @@ from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.progress import progress
 from pytest_fmtransfer.store import Store, code_digest, fingerprint
 
-# What decides an image's digest, beside its reader.
-CODE = (
-    "data/contents.py",
-    "data/pictures.py",
-    "data/decoding.py",
-    "data/array_pictures.py",
-    "data/npz_rows.py",
-    "data/hdf5_rows.py",
-)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
@@ -54,7 +44,7 @@ def contents_of(pictures: Pictures, images: int, places: Places, *, about: str, 
         np.savez(entry / "contents.npz", digests_N=np.array(digests), pictures_N=np.array(names))
 
     key = fingerprint(
-        code_digest(*code, *CODE),
+        code_digest(*code, "data/contents.py", "data/pictures.py", "data/decoding.py"),
         version("pillow"),
         images,
         pictures.manifest(),

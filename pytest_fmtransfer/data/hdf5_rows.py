@@ -62,9 +62,9 @@ def _file(path: Path) -> Any:
 def _array(archive: Any, name: str) -> Any:
     import h5py
 
-    found = archive.get(name)
-    if not isinstance(found, h5py.Dataset):
+    if name not in archive:
         raise KeyError(f"no array {name}, only {', '.join(sorted(archive)[:12])}")
-    if found.external or found.is_virtual:  # the file could name any other on this machine
-        raise ValueError(f"{name} is kept in another file")
+    found = archive[name] if isinstance(archive.get(name, getlink=True), h5py.HardLink) else None
+    if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual:
+        raise ValueError(f"{name} is no array of this file's own")  # a link could lead to any other on this machine
     return found
