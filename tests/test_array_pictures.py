@@ -161,13 +161,27 @@ def test_damage_in_a_compressed_array_is_found_by_its_last_row_at_the_latest(tmp
     np.testing.assert_array_equal(pictures.pixels(3), images[3])  # and reading begins anew
 
 
-def test_an_array_cut_short_is_read_to_where_it_ends(tmp_path: Path) -> None:
-    file, images = tmp_path / "a.npz", noise(50, 64, 64)
-    np.savez_compressed(file, images=images)
+def test_behind_a_damaged_place_every_row_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.npz"
+    np.savez_compressed(file, images=noise(50, 64, 64) // 64)  # of which something can be packed
     pictures = pictures_of(file, 50)
-    file.write_bytes(file.read_bytes()[:100_000])
-    with pytest.raises(UnreadableImage, match=r"train/00000000.*; get it"):
-        pictures.pixels(0)
+    broken = bytearray(file.read_bytes())
+    broken[20_000:40_000] = np.random.default_rng(0).bytes(20_000)
+    file.write_bytes(broken)
+    good = [row for row in range(50) if not _bad(pictures, row)]
+    assert good == list(range(len(good)))
+    assert 5 < len(good) < 45
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("unpacked again"))
+    with pytest.raises(UnreadableImage, match=rf"train/00000049, .*, found in row {len(good)}\); get it"):
+        pictures.pixels(49)
+
+
+def _bad(pictures: ArrayPictures, row: int) -> bool:
+    try:
+        pictures.pixels(row)
+    except UnreadableImage:
+        return True
+    return False
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ Legend: R rows of the array, H, W pixels.
 """
 
 import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import numpy as np
 
 WINDOW = 64 << 20  # bytes of the rows last read that stay at hand
 ROWS_KEPT = 64  # at least, however large a row
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError)  # what unpacking raises, on the same bytes always
 LOCAL_HEADER = 30  # bytes of a zip member's local header before its name
 
 
@@ -72,6 +74,7 @@ class NpzRows:
     _window: OrderedDict[int, np.ndarray] = field(default_factory=OrderedDict[int, np.ndarray], repr=False)
     _stream: IO[bytes] | None = None
     _next: int = 0
+    _broken: tuple[int, str] | None = None
 
     def row(self, number: int) -> np.ndarray:
         if not 0 <= number < self.shape[0]:
@@ -79,8 +82,14 @@ class NpzRows:
         with self._lock:
             if number in self._window:
                 return self._window[number]
+            if self._broken is not None and number >= self._broken[0]:
+                raise ValueError(self._broken[1])  # at once: nothing behind a damaged place can be unpacked
             try:
                 return self._forward_to(number)
+            except DAMAGED as error:
+                self._broken = (self._next, f"{error}, found in row {self._next}")
+                self._close()
+                raise
             except BaseException:
                 self._close()  # what was read of a row is lost: begin anew
                 raise
@@ -94,15 +103,15 @@ class NpzRows:
         for here in range(self._next, number + 1):
             data = stream.read(bytes_each)
             if len(data) < bytes_each:
-                raise EOFError(f"the file ends in row {here}")
+                raise EOFError("the array ends early")
+            if here == self.shape[0] - 1 and stream.read(1):  # which checks the member's checksum too
+                raise zipfile.BadZipFile("more bytes than its shape takes")
             self._next = here + 1
             if here > number - keep:
                 self._window[here] = np.frombuffer(data, dtype=np.uint8).reshape(self.shape[1:])
         while len(self._window) > keep:
             self._window.popitem(last=False)
         if self._next == self.shape[0]:
-            if stream.read(1):  # which checks the member's checksum too
-                raise ValueError("more bytes than its shape takes")
             stream.close()
             self._stream = None
         return self._window[number]
@@ -118,7 +127,6 @@ class NpzRows:
         if self._stream is not None:
             self._stream.close()
         self._stream, self._next = None, 0
-        self._window.clear()
 
     def __reduce__(self) -> tuple[Callable[[Path, str], "NpzRows | MappedRows"], tuple[Path, str]]:
         return open_npz, (self.file, self.name)  # another process opens the file for itself
