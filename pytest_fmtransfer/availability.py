@@ -7,6 +7,7 @@ from pathlib import Path
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import (
     BackboneSpec,
+    DataRoot,
     DatasetSpec,
     FileWeights,
     PackagedFolder,
@@ -27,6 +28,8 @@ DISTRIBUTIONS = {
     "open_clip": "open_clip_torch",
     "transformers": "transformers",
 }
+# What reads layouts that need a library not everybody has.
+READS_WITH = {"patchcamelyon": "h5py"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,8 +196,21 @@ def _ways_to(spec: BackboneSpec, weights: PublishedWeights, places: Places) -> s
 
 
 def _data_lacks(spec: DatasetSpec, places: Places) -> list[Missing]:
+    return [*_reading_lacks(spec), *_image_lacks(spec, places)]
+
+
+def _reading_lacks(spec: DatasetSpec) -> list[Missing]:
+    library = READS_WITH.get(spec.reader or "")
+    if library is None or find_spec(library) is not None:
+        return []
+    return [Missing(reason=f"no library {library}", remedy=f"pip install {library}")]
+
+
+def _image_lacks(spec: DatasetSpec, places: Places) -> list[Missing]:
     path = _data_path(spec, places)
-    if path is not None and path.is_dir() and not _table_lacks(spec):
+    files = spec.location.files if isinstance(spec.location, DataRoot) else ()
+    absent = [name for name in files if path is not None and not (path / name).is_file()]
+    if path is not None and path.is_dir() and not absent and not _table_lacks(spec):
         return []
     if isinstance(spec.location, UserFolder):
         kind = "file" if _table_lacks(spec) else "folder"
@@ -206,7 +222,11 @@ def _data_lacks(spec: DatasetSpec, places: Places) -> list[Missing]:
         )
     else:
         where = path or f"a folder {spec.location.folder} below one that --fm-data-root=DIR names"
-        remedy = f"get it from {spec.location.url} and put it into {where}"
+        packed = [f"{path / name}.gz" for name in absent if path is not None and (path / f"{name}.gz").is_file()]
+        what = ", ".join(absent) or ", ".join(files) or "it"
+        remedy = f"get {what} from {spec.location.url} and put it into {where}"
+        if absent and len(packed) == len(absent):
+            remedy = f"gunzip {' '.join(packed)}"
     return [Missing(reason=f"no images of {spec.name}", remedy=remedy)]
 
 

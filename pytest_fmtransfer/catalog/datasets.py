@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from pytest_fmtransfer.catalog.medmnist import MEDMNIST
 from pytest_fmtransfer.catalog.specs import DataRoot, DatasetSpec, PackagedFolder
 
 BR35H = DatasetSpec(
@@ -147,4 +148,30 @@ DATASETS = (
     CHEXPERT,
     replace(CHEXPERT, name="chexpert.uones", options={"uncertain": "ones"}),
     replace(CHEXPERT, name="chexpert.uignore", options={"uncertain": "ignore"}),
+    *MEDMNIST,
+    DatasetSpec(
+        name="patchcamelyon",
+        reader="patchcamelyon",
+        location=DataRoot(
+            folder="PatchCamelyon",
+            url="https://zenodo.org/records/2546921",
+            files=tuple(
+                f"camelyonpatch_level_2_split_{side}_{end}"
+                for side in ("train", "valid", "test")
+                for end in ("x.h5", "y.h5", "meta.csv")
+            ),
+        ),
+        classes=("no metastasis", "metastasis"),
+        metric="roc_auc",
+        margin=0.02,
+        margin_reason="borrowed from DDSM, the paper's AUC of two classes; nobody measured what matters on patches",
+        expected_images=327680,
+        licence="CC0 1.0",
+        source="Veeling et al., Rotation Equivariant CNNs for Digital Pathology, MICCAI 2018",
+        caveats=(
+            "patches were drawn with replacement: some are there twice (said of it by Kaggle's Histopathologic Cancer "
+            "Detection, which left the copies out)",
+        ),
+        options={"samples": "262144 32768 32768"},
+    ),
 )

@@ -128,10 +128,11 @@ class PackagedFolder:
 
 @dataclass(frozen=True, kw_only=True)
 class DataRoot:
-    """A sub-folder of the user's data root, and the page to get the data from."""
+    """A sub-folder of the user's data root, the page to get the data from, and what must be in it, if that is known."""
 
     folder: str
     url: str
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
