@@ -137,7 +137,7 @@ trees = st.lists(st.lists(parts, max_size=3).map("/".join), max_size=6)
 @settings(LAWS, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(trees, st.sampled_from(["x.png", "x.txt", ".x.png"]), st.integers())
 def test_whatever_the_tree_is_only_our_errors_come_out(
-    trees: list[str], file: str, number: int, tmp_path: Path
+    tmp_path: Path, trees: list[str], file: str, number: int
 ) -> None:
     root = tmp_path / f"{number}-{len(list(tmp_path.iterdir()))}"
     root.mkdir()

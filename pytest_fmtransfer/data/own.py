@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pytest_fmtransfer.catalog.specs import DatasetSpec
-from pytest_fmtransfer.data.splits import stratified_split
+from pytest_fmtransfer.data.splits import grouped_split, stratified_split
 from pytest_fmtransfer.data.table import SIDES, TEST, TRAIN, VALIDATION, Table
 from pytest_fmtransfer.errors import DatasetError
 
@@ -77,12 +77,10 @@ def own_table(
 
 
 def _split(labels: np.ndarray, patients_N: np.ndarray | None, *, validation: float, test: float) -> np.ndarray:
+    if patients_N is not None:
+        return grouped_split(labels, patients_N, validation=validation, test=test, seed=SEED)
     strata_N = labels if labels.ndim == 1 else rarest(labels)
-    if patients_N is None:
-        return stratified_split(strata_N, validation=validation, test=test, seed=SEED)
-    from pytest_fmtransfer.data.splits import grouped_split
-
-    return grouped_split(strata_N, patients_N, validation=validation, test=test, seed=SEED)
+    return stratified_split(strata_N, validation=validation, test=test, seed=SEED)
 
 
 def rarest(labels_NC: np.ndarray) -> np.ndarray:
