@@ -143,7 +143,7 @@ def test_a_truncated_file_is_named(kept: float, tmp_path: Path) -> None:
 )
 def test_anything_but_a_flat_mapping_of_tensors_is_refused(content: object, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "weights.pth")
-    with pytest.raises(CheckpointMismatch, match="does not hold a flat mapping from names to tensors; .*convert"):
+    with pytest.raises(CheckpointMismatch, match=r"does not hold a flat mapping from names to tensors; .*convert"):
         read_tensors(tmp_path / "weights.pth")
 
 
