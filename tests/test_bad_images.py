@@ -204,7 +204,7 @@ def test_the_option_takes_error_and_skip_alone(pytester: pytest.Pytester) -> Non
 
 @pytest.mark.parametrize(("option", "skips"), [([], False), (["--fm-on-bad-image=skip"], True)])
 def test_the_option_reaches_whoever_opens_a_dataset(option: list[str], skips: bool, pytester: pytest.Pytester) -> None:
-    from pytest_fmtransfer.plugin.options import settings_of
+    from pytest_fmtransfer.plugin.settings import settings_of
 
     config = pytester.parseconfigure(*option)
     assert settings_of(config).places.skip_bad_images is skips

@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import pytest
 
-from pytest_fmtransfer.plugin import collection, judging, options, planning, reporting
+from pytest_fmtransfer.plugin import collection, judging, options, planning, reporting, settings
 from pytest_fmtransfer.plugin.fixtures import (
     baseline,
     candidate,
@@ -41,7 +41,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    options.configure(config)
+    settings.configure(config)
     collection.register_marks(config)
     reporting.configure(config)
     planning.configure(config)

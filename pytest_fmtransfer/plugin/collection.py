@@ -11,7 +11,7 @@ from pytest_fmtransfer.plugin.candidates import as_the_user_asks
 from pytest_fmtransfer.plugin.controlling import control_cells, wants_controls
 from pytest_fmtransfer.plugin.families import too_large
 from pytest_fmtransfer.plugin.marks import CASE, MARKS, Case, Cells, case_of, cells_of_mark, claim_of
-from pytest_fmtransfer.plugin.options import settings_of
+from pytest_fmtransfer.plugin.settings import settings_of
 
 MISTAKES = "fmtransfer_mistakes"  # the name under which a worker sends them
 

@@ -10,7 +10,7 @@ from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.plugin.marks import Case, claim_of
 from pytest_fmtransfer.plugin.on_record import seed_variances
-from pytest_fmtransfer.plugin.options import Settings, settings_of
+from pytest_fmtransfer.plugin.settings import Settings, settings_of
 
 if TYPE_CHECKING:
     from pytest_fmtransfer.judge.controls import Controls

@@ -11,7 +11,7 @@ from pytest_fmtransfer.plugin.controlling import measure_controls, tell, wants_c
 from pytest_fmtransfer.plugin.marks import CASE, Case
 from pytest_fmtransfer.plugin.measuring import measure, plain_errors
 from pytest_fmtransfer.plugin.obtained import HELD
-from pytest_fmtransfer.plugin.options import settings_of
+from pytest_fmtransfer.plugin.settings import settings_of
 
 if TYPE_CHECKING:
     from pytest_fmtransfer.baselines import Baselines

@@ -15,7 +15,7 @@ from pytest_fmtransfer.plugin.marks import case_of, claim_of
 from pytest_fmtransfer.plugin.measuring import MEASURED, available
 from pytest_fmtransfer.plugin.obtained import keep_obtained
 from pytest_fmtransfer.plugin.on_record import seed_variances
-from pytest_fmtransfer.plugin.options import settings_of
+from pytest_fmtransfer.plugin.settings import settings_of
 
 PROPERTY = "fmtransfer"  # the name under which an item's row travels in user_properties
 

@@ -12,7 +12,7 @@ import pytest
 from pytest_fmtransfer.availability import Missing, Ready, ready
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import FmTransferError
-from pytest_fmtransfer.plugin.options import DEFAULT_PROFILE, Settings, settings_of
+from pytest_fmtransfer.plugin.settings import DEFAULT_PROFILE, Settings, settings_of
 
 if TYPE_CHECKING:
     from pytest_fmtransfer.cell_result import CellResult

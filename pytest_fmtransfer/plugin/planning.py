@@ -25,7 +25,7 @@ from pytest_fmtransfer.plugin.fixtures import baselines_of
 from pytest_fmtransfer.plugin.marks import Case, case_of, claim_of
 from pytest_fmtransfer.plugin.measuring import available
 from pytest_fmtransfer.plugin.on_record import seed_variances
-from pytest_fmtransfer.plugin.options import settings_of
+from pytest_fmtransfer.plugin.settings import settings_of
 from pytest_fmtransfer.work import Tally, counting
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import pytest
 from pytest_fmtransfer.plugin.collection import MISTAKES
 from pytest_fmtransfer.plugin.failing import failure_of
 from pytest_fmtransfer.plugin.judging import PROPERTY
-from pytest_fmtransfer.plugin.options import ReportRequest, settings_of
 from pytest_fmtransfer.plugin.planning import effort_of
+from pytest_fmtransfer.plugin.settings import ReportRequest, settings_of
 from pytest_fmtransfer.reports.github import Failure, annotations, append_summary
 from pytest_fmtransfer.store import write_atomically
 

@@ -19,7 +19,7 @@ from pytest_fmtransfer.backbones.pace import USUAL
 from pytest_fmtransfer.backbones.precision import forward_dtype
 from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.plugin.options import settings_of
+from pytest_fmtransfer.plugin.settings import settings_of
 from pytest_fmtransfer.store import write_atomically
 
 RATIOS = Path(__file__).with_name("ratios.json")

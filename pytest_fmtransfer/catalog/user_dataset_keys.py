@@ -1,0 +1,100 @@
+"""The keys of a user's dataset: how the text of each is read, how a wrong one is answered, and how it is written again.
+
+A reading function raises ValueError for text that cannot be used.
+"""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from pytest_fmtransfer.catalog.specs import Metric
+
+Channels = Literal[1, 3, "repeat"]
+Uncertain = Literal["ignore", "zeros", "ones"]
+
+
+def _text(text: str) -> str:
+    if not text:
+        raise ValueError
+    return text
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(text.split("+"))
+    if not all(names):
+        raise ValueError
+    return names
+
+
+def _number(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError
+    return number
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(map(_number, text.split("/")))
+
+
+def _positive(text: str) -> tuple[float, ...]:
+    if min(numbers := _numbers(text)) <= 0:
+        raise ValueError
+    return numbers
+
+
+def _path(text: str) -> Path:
+    return Path(_text(text))
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError
+        return text
+
+    return read
+
+
+def _channels(text: str) -> Channels:
+    return cast(Channels, "repeat" if _one_of("1", "3", "repeat")(text) == "repeat" else int(text))
+
+
+def _yes(text: str) -> bool:
+    return _one_of("", "yes")(text) in ("", "yes")
+
+
+def _told_names(names: tuple[str, ...]) -> str:
+    return "+".join(names)
+
+
+def _told_numbers(numbers: tuple[float, ...]) -> str:
+    return "/".join(map(repr, numbers))
+
+
+def _told_yes(value: bool) -> str:
+    del value
+    return "yes"
+
+
+# How each key is read, how a wrong value is answered, and how it is written.
+KEYS: dict[str, tuple[Callable[[str], object], str, Callable[[Any], str]]] = {
+    "label": (_text, "label=COLUMN", str),
+    "labels": (_names, "labels=COLUMN+COLUMN", _told_names),
+    "image": (_text, "image=COLUMN", str),
+    "patient": (_text, "patient=COLUMN", str),
+    "split": (_text, "split=COLUMN", str),
+    "suffix": (_text, "suffix=.jpg", str),
+    "root": (_path, "root=DIR", str),
+    "uncertain": (_one_of("ignore", "zeros", "ones"), "uncertain=ignore, zeros or ones", str),
+    "classes": (_names, "classes=benign+malignant", _told_names),
+    "ordered": (_yes, "ordered", _told_yes),
+    "validation": (_number, "validation=0.2", repr),
+    "test": (_number, "test=0.4", repr),
+    "metric": (_one_of(*get_args(Metric)), f"one of {', '.join(get_args(Metric))}", str),
+    "margin": (_number, "margin=0.02", repr),
+    "channels": (_channels, "channels=1, 3 or repeat", str),
+    "mean": (_numbers, "one number or three, as in mean=0.5 or mean=0.485/0.456/0.406", _told_numbers),
+    "std": (_positive, "one number or three, above 0, as in std=0.5 or std=0.229/0.224/0.225", _told_numbers),
+}
+OF_TABLES = ("label", "labels", "image", "patient", "split", "suffix", "root", "uncertain")

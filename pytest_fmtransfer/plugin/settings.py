@@ -1,0 +1,218 @@
+"""What the options and ini values of one session amount to."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar, cast
+
+import pytest
+
+from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.catalog.specs import FileWeights
+from pytest_fmtransfer.catalog.user_backbone import UserBackbone
+from pytest_fmtransfer.catalog.user_dataset import UserDataset
+from pytest_fmtransfer.errors import InvalidInput, nearest
+from pytest_fmtransfer.functions import source_of
+from pytest_fmtransfer.places import Places, on_ci
+from pytest_fmtransfer.plugin.options import DEFAULT_PROFILE
+from pytest_fmtransfer.plugin.session_registry import SessionRegistry
+
+REPORTS = ("terminal", "markdown", "csv", "json", "github")
+UPDATES = ("new", "changed", "all")
+ON_BAD_IMAGE = ("error", "skip")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportRequest:
+    """`--fm-report=KIND[:FILE]`; without a file the report goes to the terminal."""
+
+    kind: str
+    file: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the options of one session say. `mistakes` gathers wrong names met while collecting.
+
+    `export` is the folder that results are written to, `collect` the one that they come from; `reference` is the
+    backbone that stands in place of the suites' own.
+    """
+
+    registry: Registry
+    places: Places
+    profile: str
+    baselines: Path | None
+    export: Path | None
+    collect: Path | None
+    update: Literal["new", "changed", "all"] | None
+    reports: tuple[ReportRequest, ...]
+    require: int
+    allow_missing: bool
+    controls: bool
+    reference: str | None
+    on_ci: bool
+    mistakes: list[str]
+
+    def of_profile(self, folder: Path) -> Path:
+        """Where a folder of results keeps those of this session's profile: the default one's at its top.
+
+        Profiles answer other questions, so they are kept apart.
+        """
+        return folder if self.profile == DEFAULT_PROFILE else folder / self.profile
+
+
+SETTINGS = pytest.StashKey[Settings]()
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    return config.stash[SETTINGS]
+
+
+def configure(config: pytest.Config) -> None:
+    """Read the options once, and let every conftest register its rows.
+
+    Raises pytest.UsageError for a value that cannot be used, naming those that can.
+    """
+    mistakes: list[str] = []
+    registry = SessionRegistry(mistakes, (config.rootpath, config.invocation_params.dir))
+    config.add_cleanup(registry.look_no_longer)
+    update = config.getoption("--fm-update")
+    if update is not None and update not in UPDATES:
+        raise pytest.UsageError(f"--fm-update={update}: {nearest(update, UPDATES)}")
+    if update is not None and on_ci():
+        raise pytest.UsageError("--fm-update refuses to write baselines where CI is set; run it on your machine")
+    on_bad_image = cast(str, config.getoption("--fm-on-bad-image"))
+    if on_bad_image not in ON_BAD_IMAGE:
+        raise pytest.UsageError(f"--fm-on-bad-image={on_bad_image}: {nearest(on_bad_image, ON_BAD_IMAGE)}")
+    export, collect = _export_folder(config), _collect_folder(config)
+    if export and collect:
+        raise pytest.UsageError(
+            "--fm-collect judges results that exist, --fm-export writes those that are measured; give one of the two"
+        )
+    config.stash[SETTINGS] = Settings(
+        registry=registry,
+        places=_places(config),
+        profile=config.getoption("--fm-profile") or cast(str, config.getini("fm_profile")),
+        baselines=_ini_path(config, "fm_baselines"),
+        export=export,
+        collect=collect,
+        update=update,
+        reports=tuple(_report_request(text) for text in cast(list[str], config.getoption("--fm-report"))),
+        require=cast(int, config.getoption("--fm-require")),
+        allow_missing=cast(bool, config.getoption("--fm-allow-missing")),
+        controls=cast(bool, config.getoption("--fm-controls")),
+        reference=cast(str | None, config.getoption("--fm-reference")),
+        on_ci=on_ci(),
+        mistakes=mistakes,
+    )
+
+    def heard(result: object) -> None:
+        del result
+
+    usage(
+        lambda: config.pluginmanager.hook.pytest_fmtransfer_register.call_historic(heard, kwargs={"registry": registry})
+    )
+    usage(lambda: registry.profile(settings_of(config).profile))
+    for text in cast(list[str], config.getoption("--fm-backbone")):
+        _add_backbone(config, registry, text)
+    for text in cast(list[str], config.getoption("--fm-dataset")):
+        _add_dataset(config, registry, text)
+    registry.collecting = True
+    if (reference := settings_of(config).reference) is not None:
+        try:
+            registry.backbone(reference)
+        except InvalidInput as error:
+            raise pytest.UsageError(f"--fm-reference={reference}: {error}") from error
+
+
+def _add_backbone(config: pytest.Config, registry: SessionRegistry, text: str) -> None:
+    """A backbone of the command line; what is to be loaded here must be here."""
+    try:
+        row = UserBackbone.parse(text).row
+        registry.add(row, candidate=True)
+        if settings_of(config).collect is not None:
+            return
+        if row.library == "python":
+            source_of(row.architecture)
+    except InvalidInput as error:
+        raise pytest.UsageError(f"--fm-backbone={text}: {error}") from error
+    if isinstance(row.weights, FileWeights) and not row.weights.path.exists():
+        raise pytest.UsageError(f"--fm-backbone={text}: no such file: {row.weights.path}")
+
+
+def _add_dataset(config: pytest.Config, registry: SessionRegistry, text: str) -> None:
+    """A dataset of the command line; it must be here, unless its results were measured elsewhere."""
+    try:
+        given = UserDataset.parse(text)
+        if settings_of(config).collect is None and not given.is_here:
+            raise InvalidInput(f"no such {'folder' if given.reader == 'folder' else 'file'}: {given.given}")
+        registry.add(given.row, everywhere=True)
+    except InvalidInput as error:
+        raise pytest.UsageError(f"--fm-dataset={text}: {error}") from error
+
+
+def usage(work: Callable[[], T]) -> T:
+    """Our complaint about what the user wrote becomes pytest's usage error, exit code 4."""
+    try:
+        return work()
+    except InvalidInput as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _report_request(text: str) -> ReportRequest:
+    kind, _, file = text.partition(":")
+    if kind not in REPORTS:
+        near = nearest(kind, REPORTS)
+        raise pytest.UsageError(f"--fm-report: no report kind {kind!r}; {near} (write --fm-report=terminal {text})")
+    if kind in ("terminal", "github") and file:
+        raise pytest.UsageError(f"--fm-report={kind} takes no file; write --fm-report=markdown:{file}")
+    return ReportRequest(kind=kind, file=Path(file).absolute() if file else None)
+
+
+def _export_folder(config: pytest.Config) -> Path | None:
+    folder = _option_path(config, "--fm-export")
+    if folder is None:
+        return None
+    there = next(place for place in (folder, *folder.parents) if place.exists())  # it is made by the first result
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise pytest.UsageError(f"--fm-export={folder}: cannot write to {there}; name a folder that you may write to")
+    return folder
+
+
+def _collect_folder(config: pytest.Config) -> Path | None:
+    folder = _option_path(config, "--fm-collect")
+    if folder is not None and not folder.is_dir():
+        raise pytest.UsageError(
+            f"--fm-collect={folder}: no such folder; name one that a run with --fm-export=DIR has filled"
+        )
+    return folder
+
+
+def _places(config: pytest.Config) -> Places:
+    ours = Places.from_environment()
+
+    def choose(name: str, default: Path | None) -> Path | None:
+        given = _option_path(config, f"--fm-{name.replace('_', '-')}")
+        return given or _ini_path(config, f"fm_{name}") or default
+
+    return Places(
+        store=choose("store", ours.store) or ours.store,
+        weights=choose("weights", ours.weights),
+        data_root=choose("data_root", ours.data_root),
+        # A plan runs nothing: what would have to be fetched is absent there.
+        download=cast(bool, config.getoption("--fm-download")) and not cast(bool, config.getoption("--fm-plan")),
+        skip_bad_images=config.getoption("--fm-on-bad-image") == "skip",
+    )
+
+
+def _option_path(config: pytest.Config, option: str) -> Path | None:
+    given = cast(str | None, config.getoption(option))
+    return Path(given).expanduser().absolute() if given else None
+
+
+def _ini_path(config: pytest.Config, name: str) -> Path | None:
+    value = cast(str, config.getini(name))
+    return (config.inipath.parent if config.inipath else config.rootpath) / Path(value).expanduser() if value else None
