@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from pytest_fmtransfer import Registry
 from pytest_fmtransfer.baselines import Baselines
 from tests.helpers import as_declared
 
@@ -118,7 +119,14 @@ def test_reports_are_drawn_and_written(pytester: pytest.Pytester) -> None:
     assert {claim["statement"] for claim in told["claims"]} == {"A file's metadata tells."}
     assert all(cell["lower"] < cell["mean"] < cell["upper"] for cell in told["cells"])
     assert (pytester.path / "r.csv").read_text().count("\n") == 3
-    assert "## Claims" in (pytester.path / "r.md").read_text()
+    text = (pytester.path / "r.md").read_text()
+    assert "## Claims" in text
+    assert [dataset["dataset"] for dataset in told["datasets"]] == ["br35h"]
+    known = Registry().dataset("br35h")
+    about = text[text.index("## What to know of the datasets") :]
+    for said in ("br35h is judged by roc_auc", f"is 0.02: {known.margin_reason}.", known.caveats[-1]):
+        assert said in about
+    assert "Verdicts take each group of near copies to be independent" in about
 
 
 def test_two_workers_write_the_same_report_as_none(pytester: pytest.Pytester) -> None:

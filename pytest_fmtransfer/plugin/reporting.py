@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 import pytest
 
+from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.plugin.collection import MISTAKES
 from pytest_fmtransfer.plugin.failing import failure_of
 from pytest_fmtransfer.plugin.judging import PROPERTY
@@ -107,7 +108,7 @@ class Reporter:
     def _draw(self, kind: str) -> str:
         from pytest_fmtransfer.reports.rows import as_json, gather
 
-        report = gather(self._rows, effort=effort_of(self._config))
+        report = gather(self._rows, datasets=self._settings.registry.rows(DatasetSpec), effort=effort_of(self._config))
         if kind == "json":
             return as_json(report)
         from pytest_fmtransfer.reports.tables import RENDERERS

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pytest_fmtransfer.catalog.specs import RANDOM, TINY
+from pytest_fmtransfer.catalog.specs import RANDOM, TINY, DatasetSpec
 from pytest_fmtransfer.judge.controls import KIND as TELLING
 from pytest_fmtransfer.judge.court import Verdict
 from pytest_fmtransfer.judge.families import holm
@@ -27,12 +27,14 @@ class Report:
     """Everything a report shows: one row per cell, per verdict, and per dataset and regime whose controls were run,
     in the order of their ids.
 
-    `effort` is what the run was estimated to take and what it took, where that is known.
+    `datasets` are what their rows in the catalogue say of those that were used. `effort` is what the run was estimated
+    to take and what it took, where that is known.
     """
 
     cells: tuple[Row, ...]
     claims: tuple[Row, ...]
     tellings: tuple[Row, ...]
+    datasets: tuple[Row, ...] = ()
     effort: Row | None = None
 
 
@@ -88,8 +90,25 @@ def verdict_row(verdict: Verdict) -> Row:
     }
 
 
-def gather(rows: Iterable[Mapping[str, Any]], *, effort: Row | None = None) -> Report:
-    """Rows of tests, in any order and from any number of workers, as one report."""
+def dataset_row(spec: DatasetSpec) -> Row:
+    """What a reader must know of a dataset, and no score shows."""
+    return {
+        "dataset": spec.name,
+        "metric": spec.metric,
+        "margin": spec.margin,
+        "margin_reason": spec.margin_reason,
+        "patient_unit": spec.patient_unit,
+        "caveats": list(spec.caveats),
+    }
+
+
+def gather(
+    rows: Iterable[Mapping[str, Any]], *, datasets: Iterable[DatasetSpec] = (), effort: Row | None = None
+) -> Report:
+    """Rows of tests, in any order and from any number of workers, as one report.
+
+    It says of `datasets` those that were used.
+    """
     cells: dict[str, Row] = {}
     claims: list[Row] = []
     tellings: dict[str, Row] = {}
@@ -106,10 +125,12 @@ def gather(rows: Iterable[Mapping[str, Any]], *, effort: Row | None = None) -> R
     for cell in cells.values():
         cell["against_reference"] = _against_reference(cell, claims)
     _adjust(claims)
+    used = {cell["dataset"] for cell in cells.values()}
     return Report(
         cells=tuple(cells[name] for name in sorted(cells)),
         claims=tuple(claims),
         tellings=tuple(tellings[name] for name in sorted(tellings)),
+        datasets=tuple(dataset_row(spec) for spec in datasets if spec.name in used),
         effort=effort,
     )
 

@@ -73,6 +73,7 @@ def _sections(report: Report, heading: Callable[[str], str], layout: str) -> str
         else "not asked: --fm-controls trains the controls of every dataset and regime",
         heading("Mean by dataset and backbone"),
         table(_matrix(report)),
+        *([heading("What to know of the datasets"), *map(_about, report.datasets)] if report.datasets else []),
         *([compared(report.effort)] if report.effort else []),
     ]
     return "\n\n".join(parts) + "\n"
@@ -82,6 +83,16 @@ def _left_out(report: Report) -> list[str]:
     """Where images could not be decoded and the user wants them skipped, how many of each dataset."""
     skipped = {cell["dataset"]: cell["skipped_images"] for cell in report.cells if cell["skipped_images"]}
     return [f"Images left out because they cannot be decoded: {name} {count}." for name, count in skipped.items()]
+
+
+def _about(dataset: Row) -> str:
+    said = [
+        f"{dataset['dataset']} is judged by {dataset['metric']}; the smallest difference that matters is "
+        f"{dataset['margin']:g}: {dataset['margin_reason']}",
+        f"verdicts take each {dataset['patient_unit']} to be independent of the others",
+        *dataset["caveats"],
+    ]
+    return ". ".join(f"{each[0].upper()}{each[1:]}" if at else each for at, each in enumerate(said)) + "."
 
 
 def _cell_line(cell: Row) -> Row:
