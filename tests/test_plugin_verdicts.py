@@ -124,7 +124,7 @@ def test_reports_are_drawn_and_written(pytester: pytest.Pytester) -> None:
     assert [dataset["dataset"] for dataset in told["datasets"]] == ["br35h"]
     known = Registry().dataset("br35h")
     about = text[text.index("## What to know of the datasets") :]
-    for said in ("br35h is judged by roc_auc", f"is 0.02: {known.margin_reason}.", known.caveats[-1]):
+    for said in ("br35h is judged by roc_auc", f"is 0.02: {known.margin_reason}.", known.caveats[-1][1:]):
         assert said in about
     assert "Verdicts take each group of near copies to be independent" in about
 
