@@ -31,6 +31,32 @@ BR35H = DatasetSpec(
     channels="repeat",
 )
 _NAIVE = "a demonstration of what a naive benchmark would have claimed: nothing about a backbone follows from it"
+_CBIS = DatasetSpec(
+    name="cbis_ddsm",
+    reader="cbis_ddsm",
+    location=DataRoot(
+        folder="CBIS-DDSM",
+        url="https://www.cancerimagingarchive.net/collection/cbis-ddsm/",
+        files=tuple(
+            f"{kind}_case_description_{side}_set.csv" for kind in ("mass", "calc") for side in ("train", "test")
+        ),
+    ),
+    classes=("benign", "malignant"),
+    metric="roc_auc",
+    margin=0.02,
+    margin_reason="borrowed from DDSM, whose mammograms these are; its own classes are others (normal, abnormal)",
+    expected_images=3103,
+    licence="CC BY 3.0",
+    source="Lee et al., Scientific Data 2017; The Cancer Imaging Archive, doi 10.7937/K9/TCIA.2016.7O02S9CY",
+    caveats=(
+        "masses and calcifications were split apart: training images of women who are on the official test side are "
+        "left out",
+        "benign and benign without callback are one class; no mammogram is normal",
+        "every mammogram was chosen for an abnormality that a radiologist had marked",
+    ),
+    options={"image": "full"},
+    channels=1,
+)
 
 # The four of Palés Huix et al. 2024, whose means and deviations normalise the input of every backbone.
 APTOS2019 = DatasetSpec(
@@ -149,6 +175,8 @@ DATASETS = (
     replace(CHEXPERT, name="chexpert.uones", options={"uncertain": "ones"}),
     replace(CHEXPERT, name="chexpert.uignore", options={"uncertain": "ignore"}),
     *MEDMNIST,
+    _CBIS,
+    replace(_CBIS, name="cbis_ddsm.crops", expected_images=3568, options={"image": "crops"}),
     DatasetSpec(
         name="patchcamelyon",
         reader="patchcamelyon",

@@ -1,0 +1,185 @@
+"""CBIS-DDSM, the curated subset of DDSM, as The Cancer Imaging Archive has it: four tables and DICOM files, CC BY 3.0.
+
+In the folder CBIS-DDSM of the data root, which is the one of that name that the NBIA Data Retriever makes, lie a folder
+for each mammogram (`Mass-Training_P_00001_LEFT_CC`), one for each abnormality (`Mass-Training_P_00001_LEFT_CC_1`), and
+`{mass,calc}_case_description_{train,test}_set.csv`. They list 3,103 mammograms and 3,568 abnormalities of 1,566 women.
+
+An id is the name of its folder: what is below it is named by the retriever's version (UIDs and `000000.dcm`, or dates
+and `1-1.dcm`), and the tables' paths, some with a line break in them, fit only the first. Of the two files of an
+abnormality one is its picture and one its mask, in no certain order, whatever tables and folders say; the mask covers
+the whole mammogram, so that the smaller file is the picture.
+
+A mammogram in both the mass and the calcification table is one image: malignant if any abnormality of either is. The
+test side is the official one. Masses and calcifications were split apart, so that a woman may be on both sides: her
+training images are left out. 15 % of the other women are the validation side, of those with a malignancy as of those
+without. `image=full` reads mammograms, `image=crops` a picture for each abnormality. Patients are column `patient_id`.
+
+Legend: N images.
+"""
+
+import random
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from pytest_fmtransfer.catalog.specs import DatasetSpec
+from pytest_fmtransfer.data.columns import check_unique, class_indices, read_columns
+from pytest_fmtransfer.data.decoding import read_pixels
+from pytest_fmtransfer.data.pictures import SHOWN, FilePictures
+from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
+from pytest_fmtransfer.errors import DatasetError, InvalidInput, nearest
+
+TABLES = {
+    f"{kind}_case_description_{side}_set.csv": side == "test" for kind in ("mass", "calc") for side in ("train", "test")
+}
+PATHOLOGIES = ("BENIGN", "BENIGN_WITHOUT_CALLBACK", "MALIGNANT")
+IMAGES = ("full", "crops")
+VALIDATION_SHARE = 0.15
+SPLIT_SEED = 42
+_COLUMNS = (
+    "patient_id",
+    "left or right breast",
+    "image view",
+    "pathology",
+    "image file path",
+    "cropped image file path",
+)
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Abnormality:
+    """A row of a table; `full` and `crop` are folders."""
+
+    patient: str
+    breast: str
+    view: str
+    malignant: bool
+    full: str
+    crop: str
+    test: bool
+
+
+def read(folder: Path, spec: DatasetSpec) -> Table:
+    """The images that stand on a side; `found` are all that the tables list.
+
+    Raises DatasetError for a table that is missing or lacks a column, for a pathology that is none, an abnormality
+    that stands twice, a path that is no path below a folder of its image, and for a side without images.
+    """
+    kind = spec.options["image"]
+    if kind not in IMAGES:
+        raise InvalidInput(f"option image={kind!r} of {spec.name}; {nearest(kind, IMAGES)}")
+    rows = [row for name, test in TABLES.items() for row in _listed(folder / name, test)]
+    tested = {row.patient for row in rows if row.test}
+    images: dict[str, tuple[str, bool, bool]] = {}  # by id: patient, malignant, on the test side
+    if kind == "crops":
+        found = len(rows)
+        images = {row.crop: (row.patient, row.malignant, row.test) for row in rows}
+    else:
+        found = len({row.full for row in rows})
+        mammograms: dict[tuple[str, str, str], list[Abnormality]] = {}
+        for row in rows:
+            mammograms.setdefault((row.patient, row.breast, row.view), []).append(row)
+        for (patient, _, _), own in mammograms.items():
+            test = any(row.test for row in own)
+            name = min(row.full for row in own if row.test == test)
+            images[name] = (patient, any(row.malignant for row in own), test)
+    ids = sorted(name for name, (patient, _, test) in images.items() if test or patient not in tested)
+    patients = [images[name][0] for name in ids]
+    labels = [int(images[name][1]) for name in ids]
+    validation = _validation_patients(
+        (patient, label) for patient, label in zip(patients, labels, strict=True) if patient not in tested
+    )
+    split = [TEST if patient in tested else VALIDATION if patient in validation else TRAIN for patient in patients]
+    if empty := sorted({TRAIN, VALIDATION, TEST} - set(split)):
+        raise DatasetError(f"{folder} has no images for {', '.join(empty)}; get the four tables again")
+    return Table(
+        ids_N=np.array(ids),
+        labels_N=np.array(labels, dtype=np.int64),
+        patients_N=np.array(patients),
+        split_N=np.array(split),
+        found=found,
+    )
+
+
+def pictures(folder: Path, table: Table, spec: DatasetSpec) -> FilePictures:
+    """The file of each image. Raises DatasetError for those not there, with their number and the first five."""
+    choose = _crop if spec.options["image"] == "crops" else _only
+    wrong: list[str] = []
+    names: list[str] = []
+    for name in table.ids_N.tolist():
+        files = sorted((folder / name).rglob("*.dcm"))
+        path = choose(files)
+        if path is None:
+            wrong.append(f"{name} ({len(files)} DICOM files)")
+        else:
+            names.append(path.relative_to(folder).as_posix())
+    if wrong:
+        shown = ", ".join(wrong[:SHOWN]) + (", …" if len(wrong) > SHOWN else "")
+        has = "the picture and the mask" if spec.options["image"] == "crops" else "one DICOM file"
+        raise DatasetError(
+            f"{len(wrong)} of {len(table.ids_N)} folders in {folder} do not hold {has}: {shown}; get them again with "
+            "the NBIA Data Retriever"
+        )
+    return FilePictures(folder=folder, ids=tuple(names), decode=partial(read_pixels, channels=spec.stored_channels))
+
+
+def _only(files: list[Path]) -> Path | None:
+    return files[0] if len(files) == 1 else None
+
+
+def _crop(files: list[Path]) -> Path | None:
+    """The smaller of two files; the other is the mask of a whole mammogram."""
+    if len(files) != 2:
+        return None
+    one, other = (path.stat().st_size for path in files)
+    return None if one == other else files[0] if one < other else files[1]
+
+
+def _listed(path: Path, test: bool) -> list[Abnormality]:
+    columns = {name: [text.strip() for text in texts] for name, texts in read_columns(path, _COLUMNS).items()}
+    classes_N = class_indices(path, "pathology", columns["pathology"], PATHOLOGIES)
+    full, crop = (_folders(path, name, columns[name]) for name in ("image file path", "cropped image file path"))
+    check_unique(path, "cropped image file path", crop)
+    if "" in columns["patient_id"]:
+        raise DatasetError(f"{path}: row {columns['patient_id'].index('') + 2} has no patient_id")
+    return [
+        Abnormality(
+            patient=columns["patient_id"][row],
+            breast=columns["left or right breast"][row],
+            view=columns["image view"][row],
+            malignant=bool(classes_N[row] == PATHOLOGIES.index("MALIGNANT")),
+            full=full[row],
+            crop=crop[row],
+            test=test,
+        )
+        for row in range(len(classes_N))
+    ]
+
+
+def _folders(path: Path, column: str, texts: list[str]) -> list[str]:
+    """The first part of each path: the folder of an image."""
+    names = [text.partition("/")[0] for text in texts]
+    for number, (name, text) in enumerate(zip(names, texts, strict=True), start=2):
+        if _NAME.fullmatch(name) is None:
+            raise DatasetError(
+                f"{path}: row {number} has {text!r} in column {column!r}, no path below an image's folder"
+            )
+    return names
+
+
+def _validation_patients(images: Iterable[tuple[str, int]]) -> set[str]:
+    """A share of the patients with a malignant image, and of those without, by a shuffle that never changes."""
+    malignant: dict[str, int] = {}
+    for patient, label in images:
+        malignant[patient] = max(malignant.get(patient, 0), label)
+    chosen: set[str] = set()
+    for label in (0, 1):
+        own = sorted(patient for patient, found in malignant.items() if found == label)
+        random.Random(SPLIT_SEED).shuffle(own)
+        chosen.update(own[: round(len(own) * VALIDATION_SHARE)])
+    return chosen
