@@ -107,11 +107,18 @@ def weights_file(spec: BackboneSpec, places: Places) -> Path | None:
 
 
 def data_folder(spec: DatasetSpec, places: Places) -> Path:
-    """The folder that holds a dataset. Raises Unavailable, with the remedy, when it is not here."""
+    """The folder that holds a dataset; what is missing in it is downloaded where `places` and its licence allow that.
+
+    Raises Unavailable, with the remedy, when it is not here.
+    """
     folder = _data_path(spec, places)
     lacks = _data_lacks(spec, places)
     if folder is None or lacks:
         raise Unavailable("; ".join(map(str, lacks)))
+    if isinstance(spec.location, DataRoot) and (absent := _absent(spec.location, folder)):
+        from pytest_fmtransfer.download import download_data  # collection asks for nothing of the network
+
+        download_data(spec, [each for each in spec.location.downloads if each.file in absent], folder)
     return folder
 
 
@@ -209,7 +216,11 @@ def _reading_lacks(spec: DatasetSpec) -> list[Missing]:
 def _image_lacks(spec: DatasetSpec, places: Places) -> list[Missing]:
     path = _data_path(spec, places)
     files = spec.location.files if isinstance(spec.location, DataRoot) else ()
-    absent = [name for name in files if path is not None and not (path / name).is_file()]
+    absent = _absent(spec.location, path) if isinstance(spec.location, DataRoot) and path is not None else []
+    may_come = {each.file for each in spec.location.downloads} if isinstance(spec.location, DataRoot) else set[str]()
+    downloadable = bool(files) and may_come >= set(absent or files)
+    if places.download and downloadable and absent:
+        return []
     if path is not None and path.is_dir() and not absent and not _table_lacks(spec):
         return []
     if isinstance(spec.location, UserFolder):
@@ -225,9 +236,16 @@ def _image_lacks(spec: DatasetSpec, places: Places) -> list[Missing]:
         packed = [f"{path / name}.gz" for name in absent if path is not None and (path / f"{name}.gz").is_file()]
         what = ", ".join(absent) or ", ".join(files) or "it"
         remedy = f"get {what} from {spec.location.url} and put it into {where}"
+        if downloadable:
+            remedy += f", or name that one and add --fm-download (licence {spec.licence})"
         if absent and len(packed) == len(absent):
             remedy = f"gunzip {' '.join(packed)}"
     return [Missing(reason=f"no images of {spec.name}", remedy=remedy)]
+
+
+def _absent(location: DataRoot, folder: Path) -> list[str]:
+    """The files that must be in a dataset's folder and are not."""
+    return [name for name in location.files if not (folder / name).is_file()]
 
 
 def _data_path(spec: DatasetSpec, places: Places) -> Path | None:

@@ -1,7 +1,8 @@
-"""Fetch a file of published weights where the user asked for it: told first, resumed, checked, whole or not at all."""
+"""Fetch published weights or data where the user asked for it: told first, resumed, checked, whole or not at all."""
 
 import hashlib
 import os
+from collections.abc import Iterable
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import cast
@@ -10,7 +11,7 @@ from urllib.request import Request, urlopen
 
 from filelock import FileLock
 
-from pytest_fmtransfer.catalog.specs import BackboneSpec, PublishedWeights
+from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, Download, PublishedWeights
 from pytest_fmtransfer.errors import Unavailable
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.progress import progress, tell
@@ -18,44 +19,72 @@ from pytest_fmtransfer.weights_places import download_target, download_url, hub_
 
 _CHUNK = 1 << 20
 _TIMEOUT = 60  # seconds without a byte
+_ALGORITHMS = {"sha256": "SHA-256", "md5": "MD5"}  # MD5 is all that some publishers tell: a check against damage
 
 
 def download(spec: BackboneSpec, weights: PublishedWeights, places: Places) -> Path:
-    """The file, fetched unless another process has done so meanwhile.
+    """The file of published weights, fetched unless another process has done so meanwhile.
 
     An interrupted download goes on where it stopped while the server still has the same file. Raises Unavailable when
     the server refuses, the connection breaks or the checksum is another.
     """
     url, target = download_url(weights), download_target(weights, places)
+    page = f"{hub_endpoint()}/{weights.hub}" if weights.hub else weights.url
+    said = f"accept its terms at {page}, and set HF_TOKEN where it is on Hugging Face"
+    return _download(
+        url,
+        target,
+        what=f"weights of {spec.name}",
+        name=spec.name,
+        terms=terms(spec, weights),
+        digest=("sha256", weights.sha256),
+        refused=said,
+    )
+
+
+def download_data(spec: DatasetSpec, wanted: Iterable[Download], folder: Path) -> None:
+    """Fetch files of a dataset into its folder. Raises as `download` does."""
+    for each in wanted:
+        _download(
+            each.url,
+            folder / each.file,
+            what=f"images of {spec.name}",
+            name=spec.name,
+            terms=f"licence {spec.licence}",
+            digest=("md5", each.md5),
+            refused=f"get it from {each.url}",
+        )
+
+
+def _download(
+    url: str, target: Path, *, what: str, name: str, terms: str, digest: tuple[str, str], refused: str
+) -> Path:
+    """`digest` is an algorithm and the digits that the file's begins with; `refused` what to do without access."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f".{target.name}.lock")):
         if target.is_file():
             return target
-        tell(f"{spec.name}: downloading {url} ({terms(spec, weights)})")
+        tell(f"{name}: downloading {url} ({terms})")
         part = target.with_name(f".{target.name}.part")
         try:
-            _fetch(url, part, spec.name)
+            _fetch(url, part, name)
         except OSError as error:  # what urllib raises; a gated repository answers 401 or 403
-            raise Unavailable(_refused(spec, weights, url, error)) from error
+            gated = isinstance(error, HTTPError) and error.code in (401, 403)
+            remedy = refused if gated else "run again, what has arrived is kept"
+            raise Unavailable(f"no {what}: {url} cannot be downloaded ({error}); {remedy}") from error
+        algorithm, expected = digest
         with part.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        if not digest.startswith(weights.sha256):
+            found = hashlib.file_digest(stream, algorithm).hexdigest()
+        if not found.startswith(expected):
             part.unlink()
+            _validator(part).unlink(missing_ok=True)
             raise Unavailable(
-                f"no weights of {spec.name}: {url} has SHA-256 {digest}, its row says {weights.sha256}; "
+                f"no {what}: {url} has {_ALGORITHMS[algorithm]} {found}, its row says {expected}; "
                 "run again, and if it stays so, the file is not the one that was published"
             )
         os.replace(part, target)
         _validator(part).unlink(missing_ok=True)
     return target
-
-
-def _refused(spec: BackboneSpec, weights: PublishedWeights, url: str, error: OSError) -> str:
-    told = f"no weights of {spec.name}: {url} cannot be downloaded ({error})"
-    if isinstance(error, HTTPError) and error.code in (401, 403):
-        page = f"{hub_endpoint()}/{weights.hub}" if weights.hub else weights.url
-        return f"{told}; accept its terms at {page}, and set HF_TOKEN where it is on Hugging Face"
-    return f"{told}; run again, what has arrived is kept"
 
 
 def _fetch(url: str, part: Path, name: str) -> None:

@@ -9,9 +9,9 @@ from threading import Thread
 
 import pytest
 
-from pytest_fmtransfer.availability import Missing, ready, weights_file
+from pytest_fmtransfer.availability import Missing, data_folder, dataset_ready, ready, weights_file
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import BackboneSpec, PublishedWeights
+from pytest_fmtransfer.catalog.specs import BackboneSpec, DataRoot, DatasetSpec, Download, PublishedWeights
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import Unavailable
 from pytest_fmtransfer.places import Places
@@ -245,3 +245,41 @@ def test_the_plugin_downloads_only_when_asked_and_never_for_a_plan(
     found = pytester.runpytest(*given, "--fm-download")
     assert "is not a file of tensors" in found.stdout.str()
     assert len(server.asked) == 1
+
+
+def dataset(server: Server, md5: str) -> DatasetSpec:
+    url = f"{address(server)}/scans.npz?download=1"
+    row = Registry().dataset("medmnist.breastmnist")
+    downloads = (Download(file="scans.npz", url=url, md5=md5),)
+    return replace(row, location=DataRoot(folder="scans", url=url, files=("scans.npz",), downloads=downloads))
+
+
+def test_data_are_fetched_into_their_folder_where_the_user_asks(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = dataset(server, hashlib.md5(CONTENT).hexdigest())
+    places = Places(store=tmp_path / "store", data_root=tmp_path / "data")
+    with pytest.raises(Unavailable, match=r"or name that one and add --fm-download \(licence CC BY 4.0\)"):
+        data_folder(spec, places)
+    assert isinstance(dataset_ready(spec, Registry(), places), Missing)
+    asked = replace(places, download=True)
+    assert not isinstance(dataset_ready(spec, Registry(), asked), Missing)
+    assert not server.asked
+    folder = data_folder(spec, asked)
+    assert (folder / "scans.npz").read_bytes() == CONTENT
+    assert "licence CC BY 4.0" in capsys.readouterr().err
+    assert data_folder(spec, places) == folder == tmp_path / "data" / "scans"
+    assert len(server.asked) == 1
+
+
+def test_data_of_another_checksum_are_not_kept(server: Server, tmp_path: Path) -> None:
+    places = Places(store=tmp_path / "store", data_root=tmp_path / "data", download=True)
+    with pytest.raises(Unavailable, match=r"no images of medmnist\.breastmnist: .* has MD5 .*, its row says 00"):
+        data_folder(dataset(server, "00"), places)
+    assert [path.name for path in (tmp_path / "data" / "scans").iterdir()] == [".scans.npz.lock"]
+
+
+def test_without_a_data_root_nothing_is_fetched(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match=r"--fm-data-root=DIR"):
+        data_folder(dataset(server, ""), Places(store=tmp_path, download=True))
+    assert not server.asked

@@ -107,7 +107,7 @@ ISIC2019 = DatasetSpec(
     acknowledged={
         "patients_on_two_sides": "the split of Palés Huix et al. 2024 does not look at lesions; "
         "that of isic2019.by_lesion does",
-        "near_copies_across_sides": "images of one lesion, which that split parts; isic2019.by_lesion keeps them together",
+        "near_copies_across_sides": "images of one lesion, which that split parts; isic2019.by_lesion does not",
     },
     mean=(0.66776717, 0.52960888, 0.52434725),
     std=(0.22381877, 0.20363036, 0.21538623),

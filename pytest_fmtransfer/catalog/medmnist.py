@@ -8,7 +8,7 @@ official AUC is undefined and ours counts 0.5.
 """
 
 from pytest_fmtransfer.catalog.medmnist_sets import COLLECTIONS, Collection, Task
-from pytest_fmtransfer.catalog.specs import DataRoot, DatasetSpec, Metric
+from pytest_fmtransfer.catalog.specs import DataRoot, DatasetSpec, Download, Metric
 
 SIZES = (28, 64, 128, 224)
 RECORD = "https://zenodo.org/records/10519652"
@@ -28,10 +28,16 @@ def file_name(collection: Collection, size: int) -> str:
 
 def _row(collection: Collection, size: int) -> DatasetSpec:
     file = file_name(collection, size)
+    url = f"{RECORD}/files/{file}?download=1"
     return DatasetSpec(
         name=f"medmnist.{file.removesuffix('.npz')}",
         reader="medmnist",
-        location=DataRoot(folder=FOLDER, url=f"{RECORD}/files/{file}?download=1", files=(file,)),
+        location=DataRoot(
+            folder=FOLDER,
+            url=url,
+            files=(file,),
+            downloads=(Download(file=file, url=url, md5=collection.md5[SIZES.index(size)]),),
+        ),
         classes=collection.labels,
         metric=METRICS[collection.task],
         margin=collection.margin,

@@ -127,12 +127,25 @@ class PackagedFolder:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Download:
+    """A file of a dataset whose licence lets anybody fetch it; `md5` is what its publisher tells of it."""
+
+    file: str
+    url: str
+    md5: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataRoot:
-    """A sub-folder of the user's data root, the page to get the data from, and what must be in it, if that is known."""
+    """A sub-folder of the user's data root, the page to get the data from, and what must be in it, if that is known.
+
+    `downloads` are those of `files` that `--fm-download` may fetch.
+    """
 
     folder: str
     url: str
     files: tuple[str, ...] = ()
+    downloads: tuple[Download, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
