@@ -16,7 +16,7 @@ from pytest_fmtransfer import Cell, Places, Registry, transfer
 from pytest_fmtransfer.availability import Missing, dataset_ready
 from pytest_fmtransfer.catalog.medmnist import MEDMNIST, METRICS, SIZES, file_name
 from pytest_fmtransfer.catalog.medmnist_sets import COLLECTIONS, Collection
-from pytest_fmtransfer.catalog.specs import DataRoot, DatasetSpec
+from pytest_fmtransfer.catalog.specs import DataRoot, DatasetSpec, Download
 from pytest_fmtransfer.data.dataset import open_dataset, read_table
 from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.data.readers.medmnist import SIDES, pictures
@@ -74,9 +74,9 @@ def test_a_row_says_what_the_package_says(collection: Collection) -> None:
     for size, md5 in zip(SIZES, collection.md5, strict=True):
         suffix = "" if size == 28 else f"_{size}"
         row = REGISTRY.dataset(f"medmnist.{collection.name}{suffix}")
-        assert row.location == DataRoot(
-            folder="MedMNIST", url=info[f"url{suffix}"], files=(f"{collection.name}{suffix}.npz",)
-        )
+        file, url = f"{collection.name}{suffix}.npz", info[f"url{suffix}"]
+        download = Download(file=file, url=url, md5=info[f"MD5{suffix}"])
+        assert row.location == DataRoot(folder="MedMNIST", url=url, files=(file,), downloads=(download,))
         assert md5 == info[f"MD5{suffix}"]
         assert row.expected_images == sum(info["n_samples"].values())
         assert row.classes == collection.labels
