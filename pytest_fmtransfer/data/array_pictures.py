@@ -82,7 +82,9 @@ class ArrayPictures:
         except Exception as error:  # zipfile, zlib, h5py and NumPy raise what they please on damaged bytes
             raise UnreadableImage(
                 f"cannot read image {self.ids[row]}, row {number} of {rows.name} in {rows.file} ({_told(error)}); "
-                f"{self.remedy}"
+                f"{self.remedy}",
+                reason=_told(error),
+                damaged=not isinstance(error, MemoryError),
             ) from error
 
 

@@ -19,7 +19,9 @@ from pytest_fmtransfer.store import Store, code_digest, fingerprint
 T = TypeVar("T")
 
 # Our modules that turn an image's bytes into pixels: whatever is made of pixels has their digest in its key.
-DECODING = ("data/decoding.py", "data/dicom.py", "data/modes.py", "data/pictures.py")
+DECODING = tuple(
+    f"data/{name}.py" for name in ("array_pictures", "decoding", "dicom", "hdf5_rows", "modes", "npz_rows", "pictures")
+)
 
 
 def decoders() -> tuple[str, str]:
