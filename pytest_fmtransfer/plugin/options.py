@@ -60,8 +60,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--fm-download",
         action="store_true",
-        help="fetch published weights, and data whose licence allows it, that are not on this machine; without it nothing "
-        "is",
+        help="fetch published weights, and data whose licence allows it, that are not here; without it nothing is",
     )
     group.addoption("--fm-data-root", metavar="DIR", help="folder with one sub-folder per dataset")
     group.addoption(
