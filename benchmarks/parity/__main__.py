@@ -21,7 +21,7 @@ of its own. Exits 1 when a difference exceeds 2e-5, or 1e-5 under `alone`.
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
@@ -97,7 +97,7 @@ def differences(spec: BackboneSpec, code: Path | None = None) -> Iterator[Differ
         yield Differences(second="open_clip's `encode_image`", settings=settings, alone=alone)
     if spec.name == "seem_focalt" and code is not None and not spec.tiny:
 
-        def published(stored: Tensors, size: object, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+        def published(stored: Mapping[str, Tensor], size: object, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
             return seem.by_its_publisher(code, stored, images_NCHW)
 
         settings = list(compared(spec, ours, tensors, published))

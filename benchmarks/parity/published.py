@@ -201,6 +201,6 @@ def drawn(shapes: Mapping[str, tuple[int, ...]]) -> Tensors:
             return values / 2
         if name.endswith("weight") and len(shape) > 1:
             return values / prod(shape[1:]) ** 0.5
-        return values / (shape[0] ** 0.5 if name.endswith("proj") else 5)  # CLIP's projection is E × D
+        return values / (len(values) ** 0.5 if name.endswith("proj") else 5)  # CLIP's projection is E × D
 
     return {name: draw(name, shape) for name, shape in shapes.items()}

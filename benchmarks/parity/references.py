@@ -9,7 +9,7 @@ token's width.
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import timm
 import torch
@@ -88,7 +88,7 @@ def vit_by_transformers(stored: Tensors, size: Size, images_NCHW: Tensor, *, off
     if dinov2:
         renamed["embeddings.mask_token"] = stored["mask_token"]
     model.load_state_dict(renamed, strict=True)
-    kept: list[Tensor] = []
+    kept: list[Any] = []
     model.layernorm.register_forward_hook(lambda module, given, result: kept.append(given[0] if dinov2 else result))
     pooled_NE = model.eval()(pixel_values=images_NCHW).last_hidden_state[:, 0]
     return pooled_NE, kept[0][:, 1:]
@@ -136,7 +136,7 @@ def resnet_stages(stored: Tensors, images_NCHW: Tensor) -> tuple[Tensor, list[Te
     counters = {name: value for name, value in network.state_dict().items() if "num_batches" in name}
     network.load_state_dict({**counters, **stored})
     network.eval().fc = nn.Identity()  # pyright: ignore[reportAttributeAccessIssue]
-    maps: list[Tensor] = []
+    maps: list[Any] = []
     for stage in (network.layer1, network.layer2, network.layer3, network.layer4):
         stage.register_forward_hook(lambda module, given, result: maps.append(result))
     return network(images_NCHW), [each.flatten(2).transpose(1, 2) for each in maps]
@@ -157,7 +157,7 @@ def sam_by_timm(stored: Tensors, size: Size, images_NCHW: Tensor) -> tuple[Tenso
         window_size=14,
         use_rel_pos=True,
         num_classes=0,
-        norm_layer=partial(nn.LayerNorm, eps=1e-6),
+        norm_layer=cast(Any, partial(nn.LayerNorm, eps=1e-6)),
     )
     own = {name for name in network.state_dict() if not name.startswith("neck.")}
     told = network.eval().load_state_dict(from_sam(dict(stored), network), strict=False)
@@ -173,7 +173,7 @@ def sam_by_timm(stored: Tensors, size: Size, images_NCHW: Tensor) -> tuple[Tenso
 
 
 def clip_by_timm(stored: Tensors, size: Size, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-    shape = {"embed_dim": size.width, "depth": size.depth, "num_heads": size.heads}
+    shape: dict[str, Any] = {"embed_dim": size.width, "depth": size.depth, "num_heads": size.heads}
     classes = stored["visual.proj"].shape[1]
     network: Any = timm.create_model(
         "vit_base_patch16_clip_224.laion2b", num_classes=classes, img_size=tuple(images_NCHW.shape[2:]), **shape
@@ -191,7 +191,7 @@ def encode_image(spec: BackboneSpec, stored: Tensors, images_NCHW: Tensor) -> Te
 
 
 def blip_by_timm(stored: Tensors, size: Size, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-    shape = {"embed_dim": size.width, "depth": size.depth, "num_heads": size.heads}
+    shape: dict[str, Any] = {"embed_dim": size.width, "depth": size.depth, "num_heads": size.heads}
     network: Any = timm.create_model(
         "vit_base_patch16_224", num_classes=0, img_size=tuple(images_NCHW.shape[2:]), **shape
     )
