@@ -187,7 +187,7 @@ def test_the_doctor_says_that_cuda_is_untested(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "needed"), [(["list", "backbones"], []), (["doctor"], ["numpy"])], ids=["list", "doctor"]
+    ("arguments", "needed"), [(["list", "backbones"], []), (["doctor"], ["numpy", "scipy"])], ids=["list", "doctor"]
 )
 def test_nothing_heavy_is_imported(arguments: list[str], needed: list[str]) -> None:
     """The doctor counts the images of datasets that are here."""

@@ -90,7 +90,7 @@ def test_the_plan_stands_in_place_of_the_list_and_nothing_is_run(suite: pytest.P
     )
     assert "test_alone" not in result.stdout.str()
     assert "<Function" not in result.stdout.str()
-    assert {path.name for path in (suite.path / "store").iterdir()} == {"scans", "weights", "locks"}
+    assert {path.name for path in (suite.path / "store").iterdir()} == {"contents", "weights", "locks"}
 
 
 def test_the_plan_is_of_what_is_selected(suite: pytest.Pytester) -> None:
