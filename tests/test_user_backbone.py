@@ -1,5 +1,6 @@
 """`NAME=SOURCE:REF[,key=value…]`: what it is read as, and what row it becomes."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +41,9 @@ def user_backbones(draw: st.DrawFn) -> UserBackbone:
         source=source,
         ref=ref,
         weights=draw(st.none() | files),
-        size=draw(st.integers(1, 4096)),
-        mean=draw(st.tuples(numbers, numbers, numbers)),
-        std=draw(st.tuples(positive, positive, positive)),
+        size=draw(st.none() | st.integers(1, 4096)),
+        mean=draw(st.none() | st.tuples(numbers, numbers, numbers)),
+        std=draw(st.none() | st.tuples(positive, positive, positive)),
     )
 
 
@@ -73,8 +74,8 @@ def test_any_other_line_is_refused_in_our_words(text: str) -> None:
 
 
 def test_what_is_left_out_is_usual() -> None:
-    read = UserBackbone.parse("mine=timm:resnet18")
-    assert (read.size, read.mean, read.std, read.weights) == (224, IMAGENET_MEAN, IMAGENET_STD, None)
+    row = UserBackbone.parse("mine=timm:resnet18").row
+    assert (row.image_size, row.mean, row.std) == (224, IMAGENET_MEAN, IMAGENET_STD)
     assert UserBackbone.parse("mine=timm:resnet18,std=0.5,mean=0").row.std == (0.5, 0.5, 0.5)
 
 
@@ -187,3 +188,39 @@ def test_a_file_and_a_folder_are_named_by_what_is_in_them(tmp_path: Path) -> Non
     write(folder / "model.safetensors", 1)
     (folder / "config.json").write_text('{"layer_norm_eps": 1e-05}')
     assert weights(folder) != before[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({}, (224, IMAGENET_MEAN, IMAGENET_STD)),
+        (
+            {"size": {"height": 256, "width": 256}, "image_mean": [0.5, 0.5, 0.5], "image_std": [1, 1, 1]},
+            (256, (0.5, 0.5, 0.5), (1.0, 1.0, 1.0)),
+        ),
+        (
+            {"size": {"shortest_edge": 256}, "do_center_crop": True, "crop_size": {"height": 192, "width": 192}},
+            (192, IMAGENET_MEAN, IMAGENET_STD),
+        ),
+        ({"size": 384, "do_normalize": False}, (384, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))),
+        (
+            {"size": {"height": 10, "width": 20}, "image_mean": "x", "image_std": [1]},
+            (224, IMAGENET_MEAN, IMAGENET_STD),
+        ),
+    ],
+)
+def test_a_folder_of_transformers_says_how_its_images_are_prepared(
+    said: dict[str, object], expected: tuple[object, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(said), encoding="utf-8")
+    row = UserBackbone.parse(f"mine=hf:{tmp_path}").row
+    assert (row.image_size, row.mean, row.std) == expected
+    asked = UserBackbone.parse(f"mine=hf:{tmp_path},size=64,mean=0,std=0.5").row
+    assert (asked.image_size, asked.mean, asked.std) == (64, (0, 0, 0), (0.5, 0.5, 0.5))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "\x00"])
+def test_a_folder_whose_settings_are_none_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "preprocessor_config.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidInput, match=r"preprocessor_config\.json .*or give size=, mean= and std="):
+        _ = UserBackbone.parse(f"mine=hf:{tmp_path}").row

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, cast, get_args
 
 from pytest_fmtransfer.catalog.backbones import IMAGENET_MEAN, IMAGENET_STD
+from pytest_fmtransfer.catalog.preprocessor import Preprocessor, Triple, preprocessor_in
 from pytest_fmtransfer.catalog.specs import (
     BackboneSpec,
     FileWeights,
@@ -36,23 +37,24 @@ _REFERENCES: dict[Source, tuple[str, str]] = {
 }
 FORM = "write NAME=SOURCE:REF[,weights=FILE][,size=PIXELS][,mean=M][,std=S], as in mine=timm:resnet18,weights=mine.pt"
 
-Triple = tuple[float, float, float]
+SIZE = 224
 
 
 @dataclass(frozen=True, kw_only=True)
 class UserBackbone:
     """What the line says. `str` gives the line again; `row` is the backbone's row.
 
-    `size` is the square side of the input in pixels; `mean` and `std` are per channel, for inputs in [0, 1].
+    `size` is the square side of the input in pixels; `mean` and `std` are per channel, for inputs in [0, 1]. What is
+    None is what a folder of transformers says of its images, else 224 pixels and ImageNet's.
     """
 
     name: str
     source: Source
     ref: str
     weights: Path | None = None
-    size: int = 224
-    mean: Triple = IMAGENET_MEAN
-    std: Triple = IMAGENET_STD
+    size: int | None = None
+    mean: Triple | None = None
+    std: Triple | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -86,20 +88,26 @@ class UserBackbone:
     def __str__(self) -> str:
         parts = [f"{self.name}={self.source}:{self.ref}"]
         parts += [] if self.weights is None else [f"weights={self.weights}"]
-        parts += [f"size={self.size}", f"mean={_slashed(self.mean)}", f"std={_slashed(self.std)}"]
+        parts += [] if self.size is None else [f"size={self.size}"]
+        parts += [] if self.mean is None else [f"mean={_slashed(self.mean)}"]
+        parts += [] if self.std is None else [f"std={_slashed(self.std)}"]
         return ",".join(parts)
 
     @property
     def row(self) -> BackboneSpec:
-        """The row; a file that is named relative to where the user stands is named in full."""
+        """The row; a file that is named relative to where the user stands is named in full.
+
+        Raises InvalidInput for a transformers folder whose `preprocessor_config.json` is none.
+        """
+        said = preprocessor_in(self._folder) if self._folder else Preprocessor()
         return BackboneSpec(
             name=self.name,
             library=_LIBRARIES[self.source],
             architecture=self._architecture,
             weights=self._weights,
-            image_size=self.size,
-            mean=self.mean,
-            std=self.std,
+            image_size=self.size or said.size or SIZE,
+            mean=self.mean or said.mean or IMAGENET_MEAN,
+            std=self.std or said.std or IMAGENET_STD,
             licence="the user's own",
             source=f"given by the user as {self.source}:{self.ref}",
         )
