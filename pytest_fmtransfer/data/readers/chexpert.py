@@ -30,7 +30,7 @@ POLICIES = {"zeros": 0, "ones": 1, "ignore": UNKNOWN}
 HELD_OUT, MORE = 0.2, 15
 VALUES = {"": 0, "nan": 0, "NaN": 0, "0": 0, "0.0": 0, "1": 1, "1.0": 1}
 UNCERTAIN = ("-1", "-1.0")
-PATIENT = re.compile(r"^.*?/(patient[0-9]+)/", re.MULTILINE)  # of each line, its first
+PATIENT = re.compile(r"/(patient[0-9]+)/.*")  # with the rest of its line: one of each
 
 
 def read(folder: Path, spec: DatasetSpec) -> Table:
@@ -43,8 +43,7 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
     file = folder / "train.csv"
     columns = read_columns(file, ("Path", *spec.classes))
     paths = columns["Path"]
-    check_paths(file, paths)
-    ids = [path.partition("/")[2] for path in paths]
+    ids = [path.partition("/")[2] or path for path in paths]
     check_paths(file, ids)
     patients = PATIENT.findall("\n".join(paths))
     if len(patients) != len(paths):
