@@ -1,4 +1,4 @@
-"""ISIC 2019: one of eight classes each, the paper's split and the one by lesion, and what the tables are refused for."""
+"""ISIC 2019: one of eight classes each, the split of the paper and the one by lesion, and bad tables."""
 
 import contextlib
 import random
