@@ -1,7 +1,8 @@
 """How long reading a CheXpert table of 223,414 rows takes: `python benchmarks/chexpert_table.py`.
 
-The table is made in the published format, read once to warm up and seven times after that; the median is printed. It
-must stay below 2 s. No image exists, so none is opened.
+The table is made in the published format, read once to warm up and seven times after that; the medians of the seconds
+that passed and of those that the processor worked are printed. The former must stay below 2 s on an idle core. No image
+exists, so none is opened.
 """
 
 import statistics
@@ -25,13 +26,18 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         chexpert(root, chexpert_rows(IMAGES))
-        places, taken = Places(store=root / "store", data_root=root), list[float]()
+        places = Places(store=root / "store", data_root=root)
+        taken, worked = list[float](), list[float]()
         for _ in range(RUNS + 1):
-            started = time.perf_counter()
+            started, working = time.perf_counter(), time.process_time()
             read_table(spec, places)
             taken.append(time.perf_counter() - started)
+            worked.append(time.process_time() - working)
     median = statistics.median(taken[1:])
-    print(f"{IMAGES} rows read in {median:.2f} s (median of {RUNS}; {min(taken[1:]):.2f} to {max(taken[1:]):.2f})")
+    print(
+        f"{IMAGES} rows read in {median:.2f} s (median of {RUNS}; {min(taken[1:]):.2f} to {max(taken[1:]):.2f}), "
+        f"{statistics.median(worked[1:]):.2f} s of them at work"
+    )
     return 0 if median < LIMIT else 1
 
 

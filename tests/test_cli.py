@@ -63,7 +63,7 @@ def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFi
     [
         ("br35", "unknown dataset 'br35'; did you mean br35h"),
         ("br35", "an entry point in group fmtransfer.catalog"),
-        ("ddsm", "this version cannot read dataset ddsm yet"),
+        ("ddsm", "put it into a folder DDSM below one that --fm-data-root=DIR names"),
     ],
 )
 def test_a_dataset_that_cannot_be_audited_is_one_line(

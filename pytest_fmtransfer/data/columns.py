@@ -4,7 +4,10 @@ Legend: N rows.
 """
 
 import csv
-from collections.abc import Iterable, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,19 @@ from pytest_fmtransfer.errors import DatasetError, nearest
 SHOWN = 5  # of many rows that are not as they should be
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Python's garbage collector waits: it would look through all rows again and again while they become more."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_no_collection()
 def read_columns(path: Path, wanted: Sequence[str], *, delimiter: str = ",") -> dict[str, list[str]]:
     """The columns wanted, each with the text of every row; the file's first line names them.
 
@@ -38,12 +54,13 @@ def read_columns(path: Path, wanted: Sequence[str], *, delimiter: str = ",") -> 
         raise DatasetError(f"cannot read {path} ({error.strerror}); restore it, or get the data again") from error
     while rows and not any(rows[-1]):  # spreadsheets leave blank rows at the end
         rows.pop()
-    uneven = [number for number, row in enumerate(rows, start=2) if len(row) != len(names)]
-    if uneven:
+    if set(map(len, rows)) - {len(names)}:
+        uneven = [number for number, row in enumerate(rows, start=2) if len(row) != len(names)]
         raise DatasetError(f"{path}: {len(uneven)} rows have not the {len(names)} fields of its first: {shown(uneven)}")
     if not rows:
         raise DatasetError(f"{path} has no rows")
-    return {name: [row[place] for row in rows] for name, place in ((name, names.index(name)) for name in wanted)}
+    fields = list(chain.from_iterable(rows))  # each column is a slice of them, which is the fastest way there is
+    return {name: fields[names.index(name) :: len(names)] for name in wanted}
 
 
 def read_lines(path: Path) -> list[str]:

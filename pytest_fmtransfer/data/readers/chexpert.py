@@ -30,7 +30,7 @@ POLICIES = {"zeros": 0, "ones": 1, "ignore": UNKNOWN}
 HELD_OUT, MORE = 0.2, 15
 VALUES = {"": 0, "nan": 0, "NaN": 0, "0": 0, "0.0": 0, "1": 1, "1.0": 1}
 UNCERTAIN = ("-1", "-1.0")
-PATIENT = re.compile(r"/(patient[0-9]+)/")
+PATIENT = re.compile(r"/(patient[0-9]+)/.*")  # with the rest of its line: one of each
 
 
 def read(folder: Path, spec: DatasetSpec) -> Table:
@@ -43,21 +43,19 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
     file = folder / "train.csv"
     columns = read_columns(file, ("Path", *spec.classes))
     paths = columns["Path"]
-    check_paths(file, paths)
-    ids = [path.partition("/")[2] for path in paths]
+    ids = [path.partition("/")[2] or path for path in paths]
     check_paths(file, ids)
-    found = [PATIENT.search(path) for path in paths]
-    unnamed = [row for row, patient in enumerate(found, start=2) if patient is None]
-    if unnamed:
+    patients = PATIENT.findall("\n".join(paths))
+    if len(patients) != len(paths):
+        unnamed = [row for row, path in enumerate(paths, start=2) if not PATIENT.search(path)]
         raise DatasetError(
             f"{file}: {len(unnamed)} paths name no patient, such as {paths[unnamed[0] - 2]!r} ({shown(unnamed)}); "
             "restore the file"
         )
-    patients_N = np.array([patient[1] for patient in found if patient is not None])
     # The protocol's order, which is that of the ids too where all paths begin alike.
     order = np.array(sorted(range(len(paths)), key=paths.__getitem__))
     labels_NC = _findings(file, spec.classes, columns, uncertain)[order]
-    patients_N = patients_N[order]
+    patients_N = np.array(patients)[order]
     return arranged(
         file,
         spec.classes,
@@ -89,7 +87,7 @@ def _findings(file: Path, classes: tuple[str, ...], columns: dict[str, list[str]
     labels_NC = np.empty((len(columns["Path"]), len(classes)), dtype=np.int64)
     for place, name in enumerate(classes):
         try:
-            labels_NC[:, place] = list(map(known.__getitem__, columns[name]))
+            labels_NC[:, place] = np.fromiter(map(known.__getitem__, columns[name]), np.int8, len(labels_NC))
         except KeyError as error:
             rows = [row for row, text in enumerate(columns[name], start=2) if text not in known]
             raise DatasetError(
