@@ -54,7 +54,7 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
         )
     # The protocol's order, which is that of the ids too where all paths begin alike.
     order = np.array(sorted(range(len(paths)), key=paths.__getitem__))
-    labels_NC = _findings(file, spec.classes, columns, uncertain)[order]
+    labels_NC = _findings(file, spec.classes, columns, uncertain)[order].astype(np.int64)
     patients_N = np.array(patients)[order]
     return arranged(
         file,
@@ -82,9 +82,9 @@ def _next_patient(patients_N: np.ndarray, boundary: int) -> int:
 
 
 def _findings(file: Path, classes: tuple[str, ...], columns: dict[str, list[str]], uncertain: int) -> np.ndarray:
-    """N × C int64."""
+    """N × C int8, which is an eighth of the memory to go through."""
     known = VALUES | dict.fromkeys(UNCERTAIN, uncertain)
-    labels_NC = np.empty((len(columns["Path"]), len(classes)), dtype=np.int64)
+    labels_NC = np.empty((len(columns["Path"]), len(classes)), dtype=np.int8)
     for place, name in enumerate(classes):
         try:
             labels_NC[:, place] = np.fromiter(map(known.__getitem__, columns[name]), np.int8, len(labels_NC))
