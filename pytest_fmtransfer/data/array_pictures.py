@@ -80,10 +80,10 @@ class ArrayPictures:
         try:
             return rows.row(number)
         except Exception as error:  # zipfile, zlib, h5py and NumPy raise what they please on damaged bytes
+            reason = f"row {number} of {rows.name} in {rows.file}: {_told(error)}"
             raise UnreadableImage(
-                f"cannot read image {self.ids[row]}, row {number} of {rows.name} in {rows.file} ({_told(error)}); "
-                f"{self.remedy}",
-                reason=_told(error),
+                f"cannot read image {self.ids[row]} ({reason}); {self.remedy}",
+                reason=reason,
                 damaged=not isinstance(error, MemoryError),
             ) from error
 
