@@ -13,8 +13,10 @@ FmTransferError
 └── BaselineError           a stored baseline is missing or was edited by hand
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+
+SHOWN = 5  # of many things that are not as they should be
 
 
 class FmTransferError(Exception):
@@ -73,6 +75,11 @@ class DatasetError(FmTransferError):
 
 class BaselineError(FmTransferError):
     """A stored baseline cannot be used as it is."""
+
+
+def first_few(texts: Sequence[str]) -> str:
+    """The first five of many, and '…' where there are more."""
+    return ", ".join(texts[:SHOWN]) + (", …" if len(texts) > SHOWN else "")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

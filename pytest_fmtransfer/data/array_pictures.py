@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from pytest_fmtransfer.catalog.specs import DataRoot, DatasetSpec
 from pytest_fmtransfer.data.decoding import picture_digest
 from pytest_fmtransfer.errors import DatasetError, FmTransferError, UnreadableImage
 
@@ -91,6 +92,19 @@ class ArrayPictures:
 def row_ids(side: str, count: int) -> list[str]:
     """`train/00000000`, `train/00000001`, …: in order."""
     return [f"{side}/{number:0{DIGITS}}" for number in range(count)]
+
+
+def remedy_of(spec: DatasetSpec) -> str:
+    """How to get a damaged file again."""
+    url = spec.location.url if isinstance(spec.location, DataRoot) else "its publisher"
+    return f"get the file again from {url}"
+
+
+def check_count(spec: DatasetSpec, rows: Rows, side: str, expected: int) -> None:
+    """Raises DatasetError for a side without images, or with another number than expected where the row has one."""
+    count = rows.shape[0]
+    if not count or (spec.expected_images is not None and count != expected):
+        raise DatasetError(f"{rows.file} has {count} images for {side}, {spec.name} has {expected}; {remedy_of(spec)}")
 
 
 def check_images(rows: Rows, *, channels: int, side: int) -> None:

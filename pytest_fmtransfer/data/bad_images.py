@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from pytest_fmtransfer.data.decoding import in_parallel
-from pytest_fmtransfer.data.pictures import SHOWN, Pictures
-from pytest_fmtransfer.errors import UnreadableImage
+from pytest_fmtransfer.data.pictures import Pictures
+from pytest_fmtransfer.errors import UnreadableImage, first_few
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.progress import progress
 from pytest_fmtransfer.store import Store, code_digest, fingerprint
@@ -59,11 +59,10 @@ def refusal(bad: Mapping[str, UnreadableImage], of: int, about: str) -> Unreadab
     """One error for many images. Where some may be sound, it is about those: no file needs to be restored for them."""
     sound = {name: error for name, error in bad.items() if not error.damaged}
     chosen = list((sound or bad).items())
-    reasons = ", ".join(f"{name} ({error.reason})" for name, error in chosen[:SHOWN])
-    more = ", …" if len(chosen) > SHOWN else ""
+    reasons = first_few([f"{name} ({error.reason})" for name, error in chosen])
     remedy = "" if sound else "; restore the files, or leave them out: --fm-on-bad-image=skip"
     return UnreadableImage(
-        f"{len(chosen)} of {of} images of {about} cannot be read: {reasons}{more}{remedy}",
+        f"{len(chosen)} of {of} images of {about} cannot be read: {reasons}{remedy}",
         reason=chosen[0][1].reason,
         damaged=not sound,
     )

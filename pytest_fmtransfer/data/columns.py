@@ -12,9 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pytest_fmtransfer.errors import DatasetError, nearest
-
-SHOWN = 5  # of many rows that are not as they should be
+from pytest_fmtransfer.errors import DatasetError, first_few, nearest
 
 
 @contextmanager
@@ -121,6 +119,5 @@ def check_unique(path: Path, column: str, values: Sequence[str], *, first: int =
 
 def shown(rows: Iterable[int]) -> str:
     """'row 4' or 'rows 4, 7, …': the first five, counted from 1 with the first line, as an editor does."""
-    numbers = list(rows)
-    told = ", ".join(map(str, numbers[:SHOWN])) + (", …" if len(numbers) > SHOWN else "")
-    return f"row{'s' if len(numbers) > 1 else ''} {told}"
+    numbers = list(map(str, rows))
+    return f"row{'s' if len(numbers) > 1 else ''} {first_few(numbers)}"

@@ -12,10 +12,8 @@ import numpy as np
 from PIL import Image
 
 from pytest_fmtransfer.data.decoding import open_image, picture_digest
-from pytest_fmtransfer.errors import DatasetError
+from pytest_fmtransfer.errors import DatasetError, first_few
 from pytest_fmtransfer.store import remembered_digest
-
-SHOWN = 5  # of many files that are not as they should be
 
 
 class Pictures(Protocol):
@@ -72,8 +70,9 @@ class FilePictures:
                 continue
             found.append((name, status.st_size, status.st_mtime_ns))
         if missing:
-            shown = ", ".join(missing[:SHOWN]) + (", …" if len(missing) > SHOWN else "")
-            raise DatasetError(f"{len(missing)} of {len(self.ids)} images are not in {self.folder}: {shown}")
+            raise DatasetError(
+                f"{len(missing)} of {len(self.ids)} images are not in {self.folder}: {first_few(missing)}"
+            )
         return found
 
     def digest(self, row: int) -> str:

@@ -17,7 +17,6 @@ without. `image=full` reads mammograms, `image=crops` a picture for each abnorma
 Legend: N images.
 """
 
-import random
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,9 +28,10 @@ import numpy as np
 from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.data.columns import check_unique, class_indices, read_columns
 from pytest_fmtransfer.data.decoding import read_pixels
-from pytest_fmtransfer.data.pictures import SHOWN, FilePictures
+from pytest_fmtransfer.data.pictures import FilePictures
+from pytest_fmtransfer.data.splits import stratified_split
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
-from pytest_fmtransfer.errors import DatasetError, InvalidInput, nearest
+from pytest_fmtransfer.errors import DatasetError, InvalidInput, first_few, nearest
 
 TABLES = {
     f"{kind}_case_description_{side}_set.csv": side == "test" for kind in ("mass", "calc") for side in ("train", "test")
@@ -119,11 +119,10 @@ def pictures(folder: Path, table: Table, spec: DatasetSpec) -> FilePictures:
         else:
             names.append(path.relative_to(folder).as_posix())
     if wrong:
-        shown = ", ".join(wrong[:SHOWN]) + (", …" if len(wrong) > SHOWN else "")
         has = "the picture and the mask" if spec.options["image"] == "crops" else "one DICOM file"
         raise DatasetError(
-            f"{len(wrong)} of {len(table.ids_N)} folders in {folder} do not hold {has}: {shown}; get them again with "
-            "the NBIA Data Retriever"
+            f"{len(wrong)} of {len(table.ids_N)} folders in {folder} do not hold {has}: {first_few(wrong)}; "
+            "get them again with the NBIA Data Retriever"
         )
     return FilePictures(folder=folder, ids=tuple(names), decode=partial(read_pixels, channels=spec.stored_channels))
 
@@ -173,13 +172,11 @@ def _folders(path: Path, column: str, texts: list[str]) -> list[str]:
 
 
 def _validation_patients(images: Iterable[tuple[str, int]]) -> set[str]:
-    """A share of the patients with a malignant image, and of those without, by a shuffle that never changes."""
+    """A share of the patients with a malignant image, and of those without."""
     malignant: dict[str, int] = {}
     for patient, label in images:
         malignant[patient] = max(malignant.get(patient, 0), label)
-    chosen: set[str] = set()
-    for label in (0, 1):
-        own = sorted(patient for patient, found in malignant.items() if found == label)
-        random.Random(SPLIT_SEED).shuffle(own)
-        chosen.update(own[: round(len(own) * VALIDATION_SHARE)])
-    return chosen
+    patients = sorted(malignant)
+    labels = np.array([malignant[patient] for patient in patients])
+    split = stratified_split(labels, validation=VALIDATION_SHARE, test=0, seed=SPLIT_SEED)
+    return {patient for patient, side in zip(patients, split.tolist(), strict=True) if side == VALIDATION}

@@ -18,9 +18,8 @@ import numpy as np
 from pytest_fmtransfer.catalog.specs import DatasetSpec, UserFolder
 from pytest_fmtransfer.data.own import SIDE_NAMES, is_image, own_table
 from pytest_fmtransfer.data.table import TEST, TRAIN, Table
-from pytest_fmtransfer.errors import DatasetError, nearest
+from pytest_fmtransfer.errors import SHOWN, DatasetError, first_few, nearest
 
-SHOWN = 5  # of many files that are not as they should be
 LAYOUT = "put images into one sub-folder per class, or into train/<class>, val/<class> and test/<class>"
 
 
@@ -112,8 +111,8 @@ def _sub_folders(folder: Path) -> list[Path]:
     except OSError as error:
         raise DatasetError(f"cannot read {folder} ({error.strerror}); name a folder that you may read") from error
     if loose:
-        shown = ", ".join(_plain(folder, name) for name in loose[:SHOWN]) + (", …" if len(loose) > SHOWN else "")
-        raise DatasetError(f"{len(loose)} images in {folder} are in no class: {shown}; {LAYOUT}")
+        told = first_few([_plain(folder, name) for name in loose])
+        raise DatasetError(f"{len(loose)} images in {folder} are in no class: {told}; {LAYOUT}")
     for path in below:
         _plain(folder, path.name)
     return below

@@ -12,18 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from pytest_fmtransfer.catalog.specs import DataRoot, DatasetSpec
+from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.data.array_pictures import (
     ArrayPictures,
     Rows,
+    check_count,
     check_images,
     check_labels,
     readable,
+    remedy_of,
     row_ids,
 )
 from pytest_fmtransfer.data.npz_rows import open_npz, read_array
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
-from pytest_fmtransfer.errors import DatasetError
 
 SIDES = {"test": TEST, "train": TRAIN, "val": VALIDATION}  # sorted, as the ids are
 
@@ -44,12 +45,9 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
     split: list[str] = []
     for side, name in SIDES.items():
         rows = _open(file, side, spec)
+        check_count(spec, rows, name, expected[side])
         count = rows.shape[0]
-        if not count or (spec.expected_images is not None and count != expected[side]):
-            raise DatasetError(
-                f"{file} has {count} images for {name}, {spec.name} has {expected[side]}; {_remedy(spec)}"
-            )
-        with readable(file, _remedy(spec)):
+        with readable(file, remedy_of(spec)):
             found = read_array(file, f"{side}_labels")
         where = f"{side}_labels in {file}"
         labels.append(check_labels(found, where=where, images=count, columns=columns, below=below))
@@ -70,17 +68,12 @@ def pictures(folder: Path, table: Table, spec: DatasetSpec) -> ArrayPictures:
     return ArrayPictures(
         ids=tuple(table.ids_N.tolist()),
         rows={side: _open(file, side, spec) for side in SIDES},
-        remedy=_remedy(spec),
+        remedy=remedy_of(spec),
     )
 
 
 def _open(file: Path, side: str, spec: DatasetSpec) -> Rows:
-    with readable(file, _remedy(spec)):
+    with readable(file, remedy_of(spec)):
         rows = open_npz(file, f"{side}_images")
     check_images(rows, channels=spec.stored_channels, side=int(spec.options["side"]))
     return rows
-
-
-def _remedy(spec: DatasetSpec) -> str:
-    url = spec.location.url if isinstance(spec.location, DataRoot) else "its publisher"
-    return f"get the file again from {url}"

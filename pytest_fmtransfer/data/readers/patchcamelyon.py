@@ -13,8 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
-from pytest_fmtransfer.catalog.specs import DataRoot, DatasetSpec
-from pytest_fmtransfer.data.array_pictures import ArrayPictures, Rows, check_images, check_labels, readable, row_ids
+from pytest_fmtransfer.catalog.specs import DatasetSpec
+from pytest_fmtransfer.data.array_pictures import (
+    ArrayPictures,
+    Rows,
+    check_count,
+    check_images,
+    check_labels,
+    readable,
+    remedy_of,
+    row_ids,
+)
 from pytest_fmtransfer.data.columns import read_columns
 from pytest_fmtransfer.data.hdf5_rows import open_hdf5, read_hdf5
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
@@ -39,20 +48,17 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
     labels: list[np.ndarray] = []
     for side, name in SIDES.items():
         rows = _open(folder, side, spec)
+        check_count(spec, rows, name, expected[side])
         count = rows.shape[0]
-        if not count or (spec.expected_images is not None and count != expected[side]):
-            raise DatasetError(
-                f"{rows.file} has {count} images for {name}, {spec.name} has {expected[side]}; {_remedy(spec)}"
-            )
         file = _file(folder, side, "y.h5")
-        with readable(file, _remedy(spec)):
+        with readable(file, remedy_of(spec)):
             found = read_hdf5(file, "y", largest=LARGEST_LABELS)
         labels.append(check_labels(found, where=f"y in {file}", images=count, columns=1, below=len(spec.classes)))
         meta = _file(folder, side, "meta.csv")
         of_slides = read_columns(meta, ["wsi"])["wsi"]
         if len(of_slides) != count or not all(of_slides):
             raise DatasetError(
-                f"{meta} names a slide for {sum(map(bool, of_slides))} of {count} images; {_remedy(spec)}"
+                f"{meta} names a slide for {sum(map(bool, of_slides))} of {count} images; {remedy_of(spec)}"
             )
         slides += of_slides
         ids += row_ids(side, count)
@@ -69,12 +75,12 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
 def pictures(folder: Path, table: Table, spec: DatasetSpec) -> ArrayPictures:
     """The rows of the three arrays. Raises DatasetError for a damaged file."""
     rows = {side: _open(folder, side, spec) for side in SIDES}
-    return ArrayPictures(ids=tuple(table.ids_N.tolist()), rows=rows, remedy=_remedy(spec))
+    return ArrayPictures(ids=tuple(table.ids_N.tolist()), rows=rows, remedy=remedy_of(spec))
 
 
 def _open(folder: Path, side: str, spec: DatasetSpec) -> Rows:
     file = _file(folder, side, "x.h5")
-    with readable(file, _remedy(spec)):
+    with readable(file, remedy_of(spec)):
         rows = open_hdf5(file, "x")
     check_images(rows, channels=3, side=PIXELS)
     return rows
@@ -86,8 +92,3 @@ def _file(folder: Path, side: str, end: str) -> Path:
     if not path.is_file() and packed.is_file():
         raise DatasetError(f"{packed} is packed; unpack it: gunzip {packed}")
     return path
-
-
-def _remedy(spec: DatasetSpec) -> str:
-    url = spec.location.url if isinstance(spec.location, DataRoot) else "its publisher"
-    return f"get the file again from {url}"
