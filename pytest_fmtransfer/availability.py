@@ -72,7 +72,7 @@ def ready(cell: Cell, registry: Registry, places: Places) -> Ready | Missing:
 def adapted_from(spec: BackboneSpec, settings: RegimeSettings) -> BackboneSpec:
     """A backbone as a regime begins with it: with random weights where it learns from nothing."""
     from_nothing = isinstance(settings, TrainingSettings) and settings.initial == "random"
-    return replace(spec, weights=RandomWeights()) if from_nothing and spec.is_network else spec
+    return replace(spec, weights=RandomWeights()) if from_nothing and not isinstance(spec.weights, NoWeights) else spec
 
 
 def backbone_ready(spec: BackboneSpec, places: Places) -> Ready | Missing:

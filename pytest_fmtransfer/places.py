@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 def _user_cache(environ: Mapping[str, str]) -> Path:
@@ -32,6 +33,8 @@ class Places:
     data_root: Path | None = None
     download: bool = False
     skip_bad_images: bool = False
+    device: Literal["cpu", "cuda", "mps"] = "cpu"
+    deterministic: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Places":

@@ -21,3 +21,18 @@ def computing(dtype: Dtype) -> Generator[None]:
     finally:
         torch.set_num_threads(threads)
         torch.set_float32_matmul_precision(matmul)
+
+
+@contextmanager
+def training_context(dtype: Dtype, device: str, *, deterministic: bool) -> Generator[None]:
+    """Inside, training runs on our share of the cores, and chance goes on outside as it was."""
+    del device, deterministic
+    threads, matmul = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    torch.set_num_threads(cores())
+    torch.set_float32_matmul_precision(MATMUL_PRECISION[dtype])
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision(matmul)
