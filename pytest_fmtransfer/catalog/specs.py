@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from pytest_fmtransfer.catalog.prompts import Prompts
+
 RANDOM = "random"  # suffix of a backbone's random-weight twin, `<name>.random`
 TINY = "tiny"  # suffix of a backbone's small version with random weights, `<name>.tiny`
 SHUFFLED = "shuffled"  # suffix of a dataset's control, `<name>.shuffled`
@@ -216,7 +218,8 @@ class DatasetSpec:
     validation side are shuffled anew at every seed, those of its test side stay. `channels` is 3 for colour, 1 for grey
     images that meet a stem of one channel (Palés Huix et al. 2024), "repeat" for grey images that are repeated to
     three. `mean` and `std`, one number per stored channel for values in [0, 1], normalise the input of every backbone;
-    without them each backbone's own do.
+    without them each backbone's own do. `prompts` are the classes in words, for `zeroshot`; without them the names of
+    the classes are taken.
     """
 
     name: str
@@ -237,6 +240,12 @@ class DatasetSpec:
     channels: Literal[1, 3, "repeat"] = 3
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    prompts: Prompts | None = None
+
+    @property
+    def several_labels(self) -> bool:
+        """Whether an image may bear several labels; else it has one class."""
+        return self.metric == "mean_roc_auc"
 
     @property
     def stored_channels(self) -> Literal[1, 3]:
