@@ -5,7 +5,7 @@ brought to unit length again: the prompt ensemble of Radford et al., "Learning T
 Language Supervision", ICML 2021, section 3.1.4. Where an image may bear several labels, each has a second vector, of an
 image without it, and both compete for the image (Tiu et al., Nature Biomedical Engineering 2022).
 
-Legend: T images of the test side, C classes or labels, D the width of the shared space, E that of an embedding, M texts.
+Legend: T images of the test side, C classes or labels, M texts, D the width of the shared space, E of an embedding.
 """
 
 import random
