@@ -72,17 +72,8 @@ def build(spec: BackboneSpec, weights: Path | None, vocabulary: Path | None) -> 
     """
     assert vocabulary is not None, "whoever builds it has found one"
     words = _checked(vocabulary)
-    width, depth, heads, shared = _TINY if spec.tiny else _SIZE
-    config = BlipTextConfig(
-        vocab_size=words + _ADDED,
-        hidden_size=width,
-        encoder_hidden_size=blip_width(spec),
-        intermediate_size=4 * width,
-        num_hidden_layers=depth,
-        num_attention_heads=heads,
-    )
     with seeded(spec):
-        tower = BlipText(config, shared, vocabulary)
+        tower = BlipText(config_of(spec, words), _size(spec)[-1], vocabulary)
     if weights is not None:
         tensors = _text_side(read_tensors(weights, INSIDE))
         if _WORDS in tensors and len(tensors[_WORDS]) != words + _ADDED:
@@ -92,6 +83,23 @@ def build(spec: BackboneSpec, weights: Path | None, vocabulary: Path | None) -> 
             )
         load_tensors(tower, tensors, {}, weights)
     return tower
+
+
+def config_of(spec: BackboneSpec, words: int) -> BlipTextConfig:
+    """Of the text encoder with a vocabulary of so many words: the same for every size of image encoder."""
+    width, depth, heads, _ = _size(spec)
+    return BlipTextConfig(
+        vocab_size=words + _ADDED,
+        hidden_size=width,
+        encoder_hidden_size=blip_width(spec),
+        intermediate_size=4 * width,
+        num_hidden_layers=depth,
+        num_attention_heads=heads,
+    )
+
+
+def _size(spec: BackboneSpec) -> tuple[int, int, int, int]:
+    return _TINY if spec.tiny else _SIZE
 
 
 _RESTORE = f"put bert-base-uncased's {VOCABULARY.file} there, from {VOCABULARY.url}"
