@@ -52,7 +52,7 @@ APTOS2019 = Prompts(
     templates=_FUNDUS,
     phrases={
         "no DR": ("no diabetic retinopathy", "a healthy retina"),
-        "mild": ("mild diabetic retinopathy", "mild nonproliferative diabetic retinopathy with microaneurysms"),
+        "mild": ("mild diabetic retinopathy", "diabetic retinopathy with few microaneurysms"),
         "moderate": ("moderate diabetic retinopathy", "moderate nonproliferative diabetic retinopathy"),
         "severe": ("severe diabetic retinopathy", "severe nonproliferative diabetic retinopathy"),
         "proliferative": ("proliferative diabetic retinopathy", "diabetic retinopathy with neovascularization"),
