@@ -1,18 +1,21 @@
 """Can a cell run here? Ready, or Missing with the remedy; nothing is opened, nothing heavy imported."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, TrainingSettings
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import (
     BackboneSpec,
     DataRoot,
     DatasetSpec,
     FileWeights,
+    NoWeights,
     PackagedFolder,
     PackagedWeights,
     PublishedWeights,
+    RandomWeights,
     RegimeSpec,
     UserFolder,
 )
@@ -28,6 +31,8 @@ DISTRIBUTIONS = {
     "open_clip": "open_clip_torch",
     "transformers": "transformers",
 }
+# Whose weights the head of Palés Huix et al. 2024 starts from.
+DEIT_B = "imagenet_deitb16"
 # What reads layouts that need a library not everybody has.
 READS_WITH = {"patchcamelyon": "h5py"}
 
@@ -56,11 +61,18 @@ def ready(cell: Cell, registry: Registry, places: Places) -> Ready | Missing:
     regime, backbone = registry.regime(cell.regime), registry.backbone(cell.backbone)
     dataset = registry.dataset(cell.dataset)
     lacks = [
-        *_not_built(registry, regime=regime, dataset=dataset),
-        *_weights_lacks(backbone, places),
+        *_not_read(dataset),
+        *_weights_lacks(adapted_from(backbone, regime.settings), places),
+        *_regime_lacks(regime, backbone, registry, places),
         *_data_lacks(dataset, places),
     ]
     return _all_told(lacks)
+
+
+def adapted_from(spec: BackboneSpec, settings: RegimeSettings) -> BackboneSpec:
+    """A backbone as a regime begins with it: with random weights where it learns from nothing."""
+    from_nothing = isinstance(settings, TrainingSettings) and settings.initial == "random"
+    return replace(spec, weights=RandomWeights()) if from_nothing and spec.is_network else spec
 
 
 def backbone_ready(spec: BackboneSpec, places: Places) -> Ready | Missing:
@@ -68,9 +80,9 @@ def backbone_ready(spec: BackboneSpec, places: Places) -> Ready | Missing:
     return _all_told(_weights_lacks(spec, places))
 
 
-def dataset_ready(spec: DatasetSpec, registry: Registry, places: Places) -> Ready | Missing:
+def dataset_ready(spec: DatasetSpec, places: Places) -> Ready | Missing:
     """Whether a dataset can be read here."""
-    return _all_told([*_not_built(registry, dataset=spec), *_data_lacks(spec, places)])
+    return _all_told([*_not_read(spec), *_data_lacks(spec, places)])
 
 
 def _all_told(lacks: list[Missing]) -> Ready | Missing:
@@ -130,23 +142,31 @@ def packaged(module: str, path: str) -> Path | None:
     return Path(found.submodule_search_locations[0]) / path
 
 
-def _not_built(
-    registry: Registry, *, regime: RegimeSpec | None = None, dataset: DatasetSpec | None = None
-) -> list[Missing]:
-    """What is declared for the claims that name it, and cannot run in this version whatever is on disk."""
-    missing = [
-        *([f"run regime {regime.name}"] if regime and not regime.is_built else []),
-        *([f"read dataset {dataset.name}"] if dataset and dataset.reader is None else []),
-    ]
-    if not missing:
+def _not_read(dataset: DatasetSpec) -> list[Missing]:
+    """A dataset that is declared for the claims that name it, and that this version cannot read."""
+    if dataset.reader is not None:
         return []
-    built = [name for name in registry.names(RegimeSpec) if registry.regime(name).is_built]
     return [
         Missing(
-            reason=f"this version cannot {', '.join(missing)} yet",
-            remedy=f"upgrade pytest-fmtransfer when a release can (today's regimes: {', '.join(built)})",
+            reason=f"this version cannot read dataset {dataset.name} yet",
+            remedy="upgrade pytest-fmtransfer when a release can",
         )
     ]
+
+
+def _regime_lacks(regime: RegimeSpec, backbone: BackboneSpec, registry: Registry, places: Places) -> list[Missing]:
+    """What a regime takes besides images and the backbone's own weights."""
+    settings = regime.settings
+    if not isinstance(settings, TrainingSettings):
+        return []
+    if isinstance(backbone.weights, NoWeights):
+        return [
+            Missing(
+                reason=f"{backbone.name} has no network to put a head on",
+                remedy=f"choose a regime on pooled features: {backbone.name} runs under knn, linear_probe and ridge",
+            )
+        ]
+    return _weights_lacks(registry.backbone(DEIT_B), places) if settings.head == "deitb" else []
 
 
 def _weights_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:

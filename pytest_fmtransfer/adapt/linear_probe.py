@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from pytest_fmtransfer.adapt import label_odds
 from pytest_fmtransfer.adapt.sides import Adapted, Sides, log_loss
-from pytest_fmtransfer.catalog.specs import LinearProbeSettings
+from pytest_fmtransfer.catalog.regime_settings import LinearProbeSettings
 from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.metrics import UNKNOWN
 from pytest_fmtransfer.progress import progress

@@ -33,22 +33,24 @@ class Sides:
 
 
 def shuffle_labels(sides: Sides, seed: int) -> Sides:
-    """Labels of the training and of the validation side in another order, each side's counts as they were.
+    """Labels of the training and of the validation side in another order, as `shuffled` has it."""
+    train_A, validation_V = shuffled((sides.train_labels_A, sides.validation_labels_V), seed)
+    return replace(sides, train_labels_A=train_A, validation_labels_V=validation_V)
+
+
+def shuffled(labels: tuple[np.ndarray, np.ndarray], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels of two sides in another order, each side's counts as they were.
 
     Where an image may bear several labels, it gets all those of another image.
     """
     order = random.Random(seed)  # its sequence is the same in every Python
 
-    def shuffled(labels_N: np.ndarray) -> np.ndarray:
+    def in_other_order(labels_N: np.ndarray) -> np.ndarray:
         rows = list(range(len(labels_N)))
         order.shuffle(rows)
         return labels_N[rows]
 
-    return replace(
-        sides,
-        train_labels_A=shuffled(sides.train_labels_A),
-        validation_labels_V=shuffled(sides.validation_labels_V),
-    )
+    return in_other_order(labels[0]), in_other_order(labels[1])
 
 
 @dataclass(frozen=True, kw_only=True)

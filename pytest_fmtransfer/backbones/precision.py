@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pytest_fmtransfer.catalog.specs import Profile
+from pytest_fmtransfer.catalog.specs import PrecisionRule
 
 Dtype = Literal["float32", "bfloat16"]
 
@@ -20,9 +20,9 @@ MATMUL_PRECISION: dict[Dtype, Literal["highest", "medium"]] = {"float32": "highe
 _BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
-def forward_dtype(profile: Profile) -> Dtype:
-    """The dtype of forward passes on this processor under a profile."""
-    return "bfloat16" if profile.forward_dtype == "bfloat16_where_native" and _has_bfloat16() else "float32"
+def dtype_of(rule: PrecisionRule) -> Dtype:
+    """What a profile's rule comes to on this processor."""
+    return "bfloat16" if rule == "bfloat16_where_native" and _has_bfloat16() else "float32"
 
 
 @cache

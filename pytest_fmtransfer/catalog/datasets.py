@@ -93,6 +93,7 @@ DDSM = DatasetSpec(
 )
 ISIC2019 = DatasetSpec(
     name="isic2019",
+    warm_up_steps=1000,
     reader="isic2019",
     location=DataRoot(folder="ISIC2019", url="https://challenge.isic-archive.com/data/#2019"),
     classes=("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC"),
@@ -114,6 +115,7 @@ ISIC2019 = DatasetSpec(
 )
 CHEXPERT = DatasetSpec(
     name="chexpert",
+    warm_up_steps=1000,
     reader="chexpert",
     location=DataRoot(folder="CheXpert", url="https://stanfordmlgroup.github.io/competitions/chexpert/"),
     classes=(

@@ -127,7 +127,7 @@ def _datasets(registry: Registry, places: Places) -> list[Line]:
 
 
 def _dataset(row: DatasetSpec, registry: Registry, places: Places) -> Line:
-    found = dataset_ready(row, registry, places)
+    found = dataset_ready(row, places)
     if not isinstance(found, Missing):
         return _counted(row, places)
     if isinstance(row.location, UserFolder):

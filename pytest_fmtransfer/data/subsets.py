@@ -36,16 +36,16 @@ def few_shot(table: Table, classes: Sequence[str], k: int, *, draw: int) -> np.n
             f"class {smallest!r} has {len(rows_of[smallest])} training images, not {k}; give k up to the images of the "
             "smallest class, or leave the class out of the dataset's row"
         )
-    chosen = [_in_order(table, rows_M, f"{draw}, class {name}")[:k] for name, rows_M in rows_of.items()]
+    chosen = [in_order(table, rows_M, f"few-shot draw {draw}, class {name}")[:k] for name, rows_M in rows_of.items()]
     return np.unique(np.concatenate(chosen))
 
 
-def _in_order(table: Table, rows_M: np.ndarray, what: str) -> np.ndarray:
+def in_order(table: Table, rows_M: np.ndarray, what: str) -> np.ndarray:
     """By chance, everybody's first image before anybody's second.
 
-    An image's place depends on ids and patients, not on row numbers; `random()` is the same in every Python.
+    An image's place depends on ids, patients and `what`, not on row numbers; `random()` is the same in every Python.
     """
-    chance = random.Random(f"few-shot draw {what}")
+    chance = random.Random(what)
     rows_M = rows_M[np.argsort(table.ids_N[rows_M])]
     patients, patient_M = np.unique(table.patients_N[rows_M], return_inverse=True)
     key_of_patient = np.array([chance.random() for _ in patients])
