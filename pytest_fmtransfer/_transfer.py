@@ -235,7 +235,9 @@ def _code(method: str, settings: RegimeSettings) -> str:
     folders = ("adapt", "metrics") if isinstance(settings, TrainingSettings) else ("metrics",)
     files = [f"{folder}/{file.name}" for folder in folders for file in sorted((package / folder).glob("*.py"))]
     images = ("data/augmentations.py", "data/transforms.py") if isinstance(settings, TrainingSettings) else ()
-    own = ("adapt/sides.py", "adapt/label_odds.py", "adapt/job.py", f"adapt/{method}.py")
+    own = ["adapt/sides.py", "adapt/label_odds.py", "adapt/job.py", f"adapt/{method}.py"]
+    if method == "fewshot":
+        own += ["adapt/linear_probe.py", "data/subsets.py"]
     return code_digest("_transfer.py", "results.py", *dict.fromkeys((*files, *images, *own)))
 
 
