@@ -43,7 +43,6 @@ class OpenClipBackbone(Backbone):
         self, spec: BackboneSpec, network: VisionTransformer, *, channels: int = 3, trainable: bool = False
     ) -> None:
         super().__init__(spec, network, channels=channels, trainable=trainable)
-        self._name = spec.name
 
     @property
     def blocks(self) -> Sequence[nn.Module]:
@@ -51,7 +50,7 @@ class OpenClipBackbone(Backbone):
 
     def embed(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
         tower = cast(Any, self.network)
-        grid = grid_of(images_NCHW, tower.patch_size[0], self._name)
+        grid = grid_of(images_NCHW, tower.patch_size[0], self.spec.name)
         patches_NTE = tower.conv1(images_NCHW).flatten(2).transpose(1, 2)
         class_N1E = tower.class_embedding.to(patches_NTE.dtype).expand(len(images_NCHW), 1, -1)
         positions_TE = self._positions(grid).to(patches_NTE.dtype)

@@ -40,14 +40,17 @@ class TransformersBackbone(Backbone):
         self, spec: BackboneSpec, network: nn.Module, *, pools: bool, channels: int = 3, trainable: bool = False
     ) -> None:
         super().__init__(spec, network, channels=channels, trainable=trainable)
-        self._name, self._pools, self._grid = spec.name, pools, 0
+        self._pools, self._grid = pools, 0
         self._interpolates = "interpolate_pos_encoding" in signature(network.forward).parameters
 
     @property
     def blocks(self) -> Sequence[nn.Module]:
         lists = [each for each in self.network.modules() if isinstance(each, nn.ModuleList)]
+        # Stages hold lists of their own.
+        inner = {each for outer in lists for each in outer.modules() if each is not outer}
+        lists = [each for each in lists if each not in inner]
         if not lists:
-            raise InvalidInput(f"{self._name} has no list of blocks to train from or to cut after")
+            raise InvalidInput(f"{self.spec.name} has no list of blocks to train from or to cut after")
         return list(max(lists, key=len))
 
     def embed(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,7 +73,7 @@ class TransformersBackbone(Backbone):
     def _run(self, images_NCHW: Tensor) -> Any:
         patch = _patch(self.network)
         if patch:
-            rows, columns = grid_of(images_NCHW, patch, self._name)
+            rows, columns = grid_of(images_NCHW, patch, self.spec.name)
             self._grid = rows * columns
         return self.network(images_NCHW, **({"interpolate_pos_encoding": True} if self._interpolates else {}))
 
