@@ -39,7 +39,7 @@ from pytest_fmtransfer.data.capped import capped
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import InvalidInput, Unavailable
-from pytest_fmtransfer.features import FeatureKey, feature_key, load_features, met_by, subject_of
+from pytest_fmtransfer.features import FeatureKey, computed_on, feature_key, load_features, met_by, subject_of
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.results import Cost, Question, Result
 from pytest_fmtransfer.store import Store, code_digest, fingerprint, remembered_digest
@@ -190,7 +190,8 @@ def ask(
     reads = isinstance(settings, ZeroShotSettings)
     # Words are compared with images as the publisher trained on them: nothing learns what another input does.
     spec = row if reads else met_by(row, dataset.spec)
-    dtype, training_dtype = dtype_of(spent.forward_dtype), dtype_of(spent.training_dtype)
+    dtype = dtype_of(spent.forward_dtype, places.device)
+    training_dtype = dtype_of(spent.training_dtype, places.device)
     question = Question(
         dataset=cell.dataset,
         dataset_fingerprint=dataset.fingerprint,
@@ -208,7 +209,7 @@ def ask(
     subject = (
         _subject(spec, dtype, places)
         | skipped
-        | ({"training_dtype": training_dtype} if trained else {})
+        | ({"training_dtype": training_dtype} | computed_on(places) if trained else {})
         | ({"head_weights": subject_of(head, dtype, places)["weights"]} if head else {})
         | (_vocabulary(spec, places) if reads else {})
     )

@@ -60,7 +60,7 @@ def registry() -> Registry:
 def _own_environment(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests, and the pytest runs inside them, see this run's store and no CI."""
     monkeypatch.setenv("FMTRANSFER_STORE", str(places.store))
-    for variable in ("CI", "FMTRANSFER_WEIGHTS", "FMTRANSFER_DATA", "PYTEST_ADDOPTS"):
+    for variable in ("CI", "FMTRANSFER_WEIGHTS", "FMTRANSFER_DATA", "FMTRANSFER_DEVICE", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(variable, raising=False)
     for variable in ("TORCH_HOME", "HF_HOME"):  # weights on the machine are not those of a test
         monkeypatch.setenv(variable, str(places.store / "no-cache"))
