@@ -9,6 +9,7 @@ Legend: N images, S the square side in pixels.
 import shutil
 import time
 import warnings
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def _growing(store: Store, key: str) -> Path:
 def _build(dataset: Dataset, size: int, store: Path, growing: Path, entry: Path) -> None:
     name, ids = dataset.spec.name, dataset.table.ids_N.tolist()
     shape = (len(ids), size, size) if dataset.spec.stored_channels == 1 else (len(ids), size, size, 3)
-    _make_room(f"the images of {name} at {size} px", int(np.prod(shape)), store, growing)
+    make_room(f"the images of {name} at {size} px", int(np.prod(shape)), store, [growing])
     try:
         array = GrowingArray(growing, shape)
     except OSError as error:
@@ -115,9 +116,12 @@ def _build(dataset: Dataset, size: int, store: Path, growing: Path, entry: Path)
     array.close_into(entry)
 
 
-def _make_room(what: str, required: int, store: Path, growing: Path) -> None:
-    """Say how large the images are where that is much. Raises DatasetError when the disk cannot hold them."""
-    taken = sum(getattr(file.stat(), "st_blocks", 0) * 512 for file in growing.glob("*")) if growing.exists() else 0
+def make_room(what: str, required: int, store: Path, growing: Iterable[Path]) -> None:
+    """Say how many bytes something takes where that is much; `growing` are the folders that have some of them already.
+
+    Raises DatasetError when the disk cannot hold them.
+    """
+    taken = sum(getattr(file.stat(), "st_blocks", 0) * 512 for folder in growing for file in folder.glob("*"))
     free = shutil.disk_usage(store).free + taken
     if required > free:
         raise DatasetError(
