@@ -31,14 +31,17 @@ class Features:
 class Backbone(nn.Module, ABC):
     """A network in evaluation mode, and how its publisher normalises images.
 
-    `channels` is 3, or 1 for a network whose stem takes grey images (`backbones/stem.py`).
+    `channels` is 3, or 1 for a network whose stem takes grey images (`backbones/stem.py`). Unless it is `trainable`, no
+    parameter requires a gradient; if it is, those do that its library or its author lets train.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, spec: BackboneSpec, network: nn.Module, *, channels: int = 3) -> None:
+    def __init__(self, spec: BackboneSpec, network: nn.Module, *, channels: int = 3, trainable: bool = False) -> None:
         super().__init__()
+        if not trainable:
+            network.requires_grad_(False)
         self.network, self.channels, self.memory_format = network, channels, torch.contiguous_format
         for name, values in (("mean", spec.mean), ("std", spec.std)):
             self.register_buffer(name, torch.tensor(values[:channels]).view(1, channels, 1, 1), persistent=False)

@@ -39,8 +39,10 @@ class OpenClipBackbone(Backbone):
 
     network: VisionTransformer
 
-    def __init__(self, spec: BackboneSpec, network: VisionTransformer, *, channels: int = 3) -> None:
-        super().__init__(spec, network.requires_grad_(False), channels=channels)
+    def __init__(
+        self, spec: BackboneSpec, network: VisionTransformer, *, channels: int = 3, trainable: bool = False
+    ) -> None:
+        super().__init__(spec, network, channels=channels, trainable=trainable)
         self._name = spec.name
 
     @property
@@ -71,7 +73,7 @@ class OpenClipBackbone(Backbone):
         return torch.cat([positions_TE[:1], resized_map(map_1hwE, grid)[0].flatten(0, 1)])
 
 
-def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> OpenClipBackbone:
+def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3, trainable: bool = False) -> OpenClipBackbone:
     """The backbone with its weights.
 
     Raises CheckpointMismatch when the file does not fit, InvalidInput for an architecture that has no plain vision
@@ -84,7 +86,7 @@ def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> Ope
         )
     if channels == 1:
         take_one_channel(tower)
-    return OpenClipBackbone(spec, tower, channels=channels)
+    return OpenClipBackbone(spec, tower, channels=channels, trainable=trainable)
 
 
 def build_model(spec: BackboneSpec, weights: Path | None) -> Any:

@@ -53,11 +53,13 @@ class SegmentAnythingBackbone(Backbone):
 
     network: ImageEncoderViT
 
-    def __init__(self, spec: BackboneSpec, network: ImageEncoderViT, *, channels: int = 3) -> None:
+    def __init__(
+        self, spec: BackboneSpec, network: ImageEncoderViT, *, channels: int = 3, trainable: bool = False
+    ) -> None:
         network.neck = nn.Sequential()
         for block in cast(Sequence[Block], network.blocks):
             block.register_module("attn", _AnySize(block.attn))
-        super().__init__(spec, network.requires_grad_(False), channels=channels)
+        super().__init__(spec, network, channels=channels, trainable=trainable)
         self._name = spec.name
 
     @property
@@ -94,12 +96,14 @@ class _AnySize(nn.Module):
         return functional_call(self.attention, tables, (map_NhwE,))
 
 
-def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> SegmentAnythingBackbone:
+def build(
+    spec: BackboneSpec, weights: Path | None, *, channels: int = 3, trainable: bool = False
+) -> SegmentAnythingBackbone:
     """The backbone with its weights. Raises CheckpointMismatch when the file does not fit."""
     network = build_network(spec, weights)
     if channels == 1:
         take_one_channel(network)
-    return SegmentAnythingBackbone(spec, network, channels=channels)
+    return SegmentAnythingBackbone(spec, network, channels=channels, trainable=trainable)
 
 
 def build_network(spec: BackboneSpec, weights: Path | None) -> ImageEncoderViT:

@@ -36,8 +36,10 @@ class TransformersBackbone(Backbone):
     mean over tokens.
     """
 
-    def __init__(self, spec: BackboneSpec, network: nn.Module, *, pools: bool, channels: int = 3) -> None:
-        super().__init__(spec, network.requires_grad_(False), channels=channels)
+    def __init__(
+        self, spec: BackboneSpec, network: nn.Module, *, pools: bool, channels: int = 3, trainable: bool = False
+    ) -> None:
+        super().__init__(spec, network, channels=channels, trainable=trainable)
         self._name, self._pools, self._grid = spec.name, pools, 0
         self._interpolates = "interpolate_pos_encoding" in signature(network.forward).parameters
 
@@ -73,7 +75,9 @@ class TransformersBackbone(Backbone):
         return self.network(images_NCHW, **({"interpolate_pos_encoding": True} if self._interpolates else {}))
 
 
-def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> TransformersBackbone:
+def build(
+    spec: BackboneSpec, weights: Path | None, *, channels: int = 3, trainable: bool = False
+) -> TransformersBackbone:
     """The backbone with its weights.
 
     Raises CheckpointMismatch when the file or folder does not fit, InvalidInput for a model without vision, an
@@ -83,12 +87,14 @@ def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> Tra
         raise InvalidInput(f"backbone {spec.name} names no file of weights; give it PublishedWeights or FileWeights")
     if spec.architecture.startswith(FOLDER):
         network, pools = _of_folder(spec, weights)
-        backbone = TransformersBackbone(spec, network, pools=pools, channels=channels)
     else:
-        # The library's own pooling would apply BLIP's last norm twice.
-        backbone = TransformersBackbone(spec, _blip(spec, weights), pools=False, channels=channels)
+        network, pools = _blip(spec, weights), False  # the library's own pooling would apply BLIP's last norm twice
+    backbone = TransformersBackbone(spec, network, pools=pools, channels=channels, trainable=trainable)
     if channels == 1:
         take_one_channel(backbone.network)
+        for each in backbone.network.modules():  # embeddings refuse images of other channels than they remember
+            if getattr(each, "num_channels", None) == 3:
+                cast(Any, each).num_channels = 1
     return backbone
 
 
