@@ -40,8 +40,8 @@ class Learner(Protocol):
         """What did not go as planned."""
         ...
 
-    def begin(self, epoch: int) -> None:
-        """Told before the first step of an epoch; epochs count from 0."""
+    def begin(self, epoch: int, rows_KRB: Tensor) -> None:
+        """Told before the first step of an epoch, with the rows of all; epochs count from 0."""
         ...
 
     def step(self, rows_RB: Tensor, epoch: int, share: float) -> Tensor:
@@ -88,11 +88,12 @@ class Course:
 class Trained:
     """Scores of the test side at each replica's best epoch, R × T × C, and the course of each.
 
-    `best_R` are the validation metrics there, signed so that more is better.
+    `best_R` are the validation metrics there, signed so that more is better, and `epoch_R` the epochs, from 1 on.
     """
 
     scores_RTC: np.ndarray
     best_R: np.ndarray
+    epoch_R: np.ndarray
     training: tuple[dict[str, Any], ...]
 
 
@@ -105,19 +106,19 @@ def train(learner: Learner, course: Course, checkpoints: Checkpoints) -> Trained
     settings, images = course.settings, len(course.ids)
     steps = steps_of(images, settings.batch)
     batch, warm_up = min(settings.batch, images), warm_up_of(settings, steps)
-    best_R = np.full(learner.replicas, -np.inf)
+    best_R, epoch_R = np.full(learner.replicas, -np.inf), np.zeros(learner.replicas, dtype=np.int64)
     history: list[dict[str, Any]] = []
     if (saved := checkpoints.load()) is not None:
         learner.load(saved["learner"])
-        best_R, history = np.array(saved["best"]), list(saved["history"])
+        best_R, epoch_R, history = np.array(saved["best"]), np.array(saved["epochs"]), list(saved["history"])
     total = settings.epochs * steps * batch * learner.replicas
     with progress(course.what, total=total, unit="image") as bar:
         bar.update(len(history) * steps * batch * learner.replicas)
         for epoch in range(len(history), settings.epochs):
             started = time.perf_counter()
-            learner.begin(epoch)
             rows = {seed: batches(images, batch, seed=seed, epoch=epoch) for seed in set(course.seeds)}
             rows_KRB = torch.from_numpy(np.stack([rows[seed] for seed in course.seeds], axis=1))
+            learner.begin(epoch, rows_KRB)
             made: list[Tensor] = []
             for step in range(steps):
                 made.append(learner.step(rows_KRB[step], epoch, share_of_rate(epoch * steps + step, warm_up)))
@@ -129,7 +130,7 @@ def train(learner: Learner, course: Course, checkpoints: Checkpoints) -> Trained
             signed_R = validation_R if metric_named(course.metric).higher_is_better else -validation_R
             better_R = signed_R > best_R
             learner.keep_best(torch.from_numpy(better_R))
-            best_R = np.where(better_R, signed_R, best_R)
+            best_R, epoch_R = np.where(better_R, signed_R, best_R), np.where(better_R, epoch + 1, epoch_R)
             history.append(
                 {
                     "epoch": epoch + 1,
@@ -145,7 +146,7 @@ def train(learner: Learner, course: Course, checkpoints: Checkpoints) -> Trained
                 f"{course.metric} {np.nanmean(validation_R) if np.isfinite(validation_R).any() else math.nan:.4f}"
             )
             checkpoints.save(
-                partial(_saved, learner, best_R, history),
+                partial(_saved, learner, best_R, epoch_R, history),
                 last=epoch + 1 == settings.epochs,
             )
     if not np.isfinite(best_R).all():
@@ -157,12 +158,20 @@ def train(learner: Learner, course: Course, checkpoints: Checkpoints) -> Trained
     return Trained(
         scores_RTC=learner.scores("test").numpy(),
         best_R=best_R,
+        epoch_R=epoch_R,
         training=tuple(_course_of(history, learner.notes, replica) for replica in range(learner.replicas)),
     )
 
 
-def _saved(learner: Learner, best_R: np.ndarray, history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {"learner": learner.state(), "best": best_R.tolist(), "history": list(history)}
+def _saved(
+    learner: Learner, best_R: np.ndarray, epoch_R: np.ndarray, history: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "learner": learner.state(),
+        "best": best_R.tolist(),
+        "epochs": epoch_R.tolist(),
+        "history": list(history),
+    }
 
 
 def _validated(learner: Learner, course: Course) -> np.ndarray:
