@@ -15,6 +15,7 @@ HEAVY = {"torch", "timm", "transformers", "torchvision", "open_clip"}
 # Floors of the house, from the ground: a room may import its own floor and those below.
 FLOORS = (
     {"errors"},
+    {"devices"},
     {"cell", "places", "progress", "work"},
     {"metrics", "catalog"},
     {"weights_places", "functions"},
