@@ -20,7 +20,7 @@ from torch import Tensor
 
 from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.base import Backbone
-from pytest_fmtransfer.backbones.computing import computing
+from pytest_fmtransfer.backbones.computing import computing, torch_device
 from pytest_fmtransfer.backbones.pace import pace_of
 from pytest_fmtransfer.backbones.precision import Dtype
 from pytest_fmtransfer.catalog.specs import BackboneSpec
@@ -98,7 +98,7 @@ class Viewer:
             seen_NCSS = augment(given_NCPP, self.recipe, ids=ids, epoch=shown.epoch, seed=shown.seed)
         images_BCSS = self.blank()
         images_BCSS[: len(rows)] = seen_NCSS
-        return images_BCSS
+        return images_BCSS.pin_memory() if self.backbone.mean.is_cuda else images_BCSS
 
 
 def viewer_of(
@@ -114,12 +114,13 @@ def viewer_of(
 ) -> Viewer:
     """The backbone with its weights, cut off after a block where one is named, in front of the dataset's images.
 
-    `images` is how many are to be passed: for many, the pace at which to is measured. `loaders` threads read and
-    augment. Raises Unavailable and CheckpointMismatch as weights do, InvalidInput for a block that the backbone does
-    not have, UnreadableImage and DatasetError as images do.
+    `images` is how many are to be passed: for many, the pace is measured. `loaders` threads read and
+    augment. Raises Unavailable and CheckpointMismatch as weights and devices do, InvalidInput for a block that the
+    backbone does not have, UnreadableImage and DatasetError as images do.
     """
     shown = recipe.at(spec.image_size)
     pixels = load_images(dataset, shown.resize, places)
+    device = torch_device(places.device)
     backbone: Backbone = import_module(f"pytest_fmtransfer.backbones.{spec.library}").build(
         spec, weights_file(spec, places), channels=spec.channels
     )
@@ -127,7 +128,8 @@ def viewer_of(
         from pytest_fmtransfer.backbones.cutting import cut_after as cut
 
         backbone = cut(backbone, cut_after)
-    with computing(dtype):
+    backbone.to(device)
+    with computing(dtype, places.device, places.deterministic):
         about = {**subject_of(spec, dtype, places), "cut_after": cut_after, "threads": torch.get_num_threads()}
         pace = pace_of(backbone, spec.image_size, images, about, Store(root=places.store))
     return Viewer(

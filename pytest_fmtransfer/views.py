@@ -30,7 +30,7 @@ from pytest_fmtransfer.data.augmentations import NONE, Recipe
 from pytest_fmtransfer.data.chunks import PIXELS, GrowingArray, is_sound, take_apart
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.decoding import cores
-from pytest_fmtransfer.data.images import make_room
+from pytest_fmtransfer.data.images import check_room
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import DatasetError
 from pytest_fmtransfer.features import feature_key
@@ -85,12 +85,12 @@ class Views:
         with the figure, when the disk cannot hold them.
         """
         numbers = range(views)
-        self._make_room(numbers)
+        self._check_room(numbers)
         return tuple(self._load(number) for number in numbers)
 
     def evaluation(self) -> tuple[View, int]:
         """The validation side and then the test side, and how many images the validation side has. Raises likewise."""
-        self._make_room([None])
+        self._check_room([None])
         return self._load(None), len(self.dataset.table.side(VALIDATION))
 
     def key(self, view: int | None, kept: Kept) -> str:
@@ -102,7 +102,7 @@ class Views:
             "data/augmentations.py",
             "data/chunks.py",
             "data/transforms.py",
-            *(() if self.cut_after is None else ("backbones/cutting.py",)),
+            *(() if self.cut_after is None else ("backbones/cutting.py", "backbones/order.py")),
         )
         return fingerprint(
             feature_key(self.dataset, self.spec, self.dtype, self.places).whole,
@@ -120,7 +120,8 @@ class Views:
         return self.recipe != NONE
 
     @cached_property
-    def _viewer(self) -> Viewer:
+    def viewer(self) -> Viewer:
+        """The backbone in front of the images. Raises as `training` does."""
         images = len(self.dataset.table.side(TRAIN))
         return viewer_of(
             self.dataset,
@@ -136,8 +137,8 @@ class Views:
     @cached_property
     def _shape(self) -> tuple[int, int, int]:
         """D, T and E, as a batch of blanks has them."""
-        with computing(self.dtype):
-            pooled_BD, tokens_BTE = self._viewer.forward(self._viewer.blank())
+        with computing(self.dtype, self.places.device, self.places.deterministic):
+            pooled_BD, tokens_BTE = self.viewer.forward(self.viewer.blank())
         return pooled_BD.shape[1], *tokens_BTE.shape[1:]
 
     @property
@@ -149,13 +150,14 @@ class Views:
         table = self.dataset.table
         return np.concatenate([table.side(name) for name in ((VALIDATION, TEST) if view is None else (TRAIN,))])
 
-    def _make_room(self, views: Sequence[int | None]) -> None:
+    def _check_room(self, views: Sequence[int | None]) -> None:
         store = Store(root=self.places.store)
         keys = {self.key(view, self.kept): view for view in views if self._found(store, view) is None}
         if keys:
             what = f"features of {self.spec.name} on {self.dataset.spec.name}, {len(keys)} views"
             bytes_of_rows = 4 * self._width * sum(len(self._rows(view)) for view in keys.values())
-            make_room(what, bytes_of_rows, self.places.store, [_growing(store, key) for key in keys])
+            there = sum(_taken(_growing(store, key)) for key in keys)
+            check_room(what, bytes_of_rows - there, self.places.store)
 
     def _found(self, store: Store, view: int | None) -> Path | None:
         """An entry that holds what is asked for, and perhaps more."""
@@ -217,9 +219,12 @@ class Views:
         shown = None if view is None else Shown(epoch=view, seed=SEED)
         name = "validation and test" if view is None else f"view {view + 1}" if self._by_chance else "training"
         started = time.perf_counter()
-        with computing(self.dtype), progress(f"{self.spec.name} {name}", total=len(todo), unit="image") as bar:
-            features = self._shape[0]
-            for start, pooled_BD, tokens_BTE in self._viewer.see([int(rows_N[at]) for at in todo], shown):
+        features = self._shape[0]
+        with (
+            computing(self.dtype, self.places.device, self.places.deterministic),
+            progress(f"{self.spec.name} {name}", total=len(todo), unit="image") as bar,
+        ):
+            for start, pooled_BD, tokens_BTE in self.viewer.see([int(rows_N[at]) for at in todo], shown):
                 places = todo[start : start + len(pooled_BD)]
                 written_NW[places, :features] = pooled_BD.cpu().numpy()
                 if self.kept == "tokens":
@@ -237,3 +242,8 @@ class Views:
 def _growing(store: Store, key: str) -> Path:
     """Where an entry is while it is built."""
     return store.place(KIND, key).with_name(f"{key}.partial")
+
+
+def _taken(folder: Path) -> int:
+    """Bytes of the disk that a folder's files have already; 0 where it is not there, or the system does not tell."""
+    return sum(getattr(file.stat(), "st_blocks", 0) * 512 for file in folder.glob("*"))
