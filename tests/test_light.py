@@ -19,7 +19,7 @@ FLOORS = (
     {"cell", "places", "progress", "work"},
     {"metrics", "catalog"},
     {"weights_places", "functions"},
-    {"download"},
+    {"download", "text_places"},
     {"results", "store", "availability"},
     {"data", "backbones"},
     {"extraction"},

@@ -33,6 +33,26 @@ PUBLISHED = (
 )
 RANDOM = ("efficientnet_lite0.tiny", "convnext", "hf", "function")
 NAMES = PUBLISHED + RANDOM
+# How the names of a network's blocks begin, by number, and those of what comes after the last.
+BLOCKS: dict[str, str] = {
+    "imagenet_resnet152": "layer{next}.",
+    "seem_focalt": "layers.{number}.",
+    "openclip_vitb16": "transformer.resblocks.{number}.",
+    "blip_vitb16": "encoder.layers.{number}.",
+    "convnext": "stages.{number}.",
+    "hf": "encoder.layer.{number}.",
+}
+TAIL: dict[str, tuple[str, ...]] = {
+    "imagenet_resnet152": (),
+    "sam_vitb16": (),
+    "seem_focalt": ("layers.3.norm.",),
+    "openclip_vitb16": ("ln_post.", "proj"),
+    "blip_vitb16": ("post_layernorm.",),
+    "efficientnet_lite0.tiny": ("conv_head.", "bn2."),
+    "convnext": ("head.norm.",),
+    "hf": ("layernorm.",),
+    "function": ("norm.", "scale"),
+}
 PYRAMIDS = ("imagenet_resnet152", "seem_focalt", "efficientnet_lite0.tiny", "convnext")
 
 
@@ -70,6 +90,10 @@ def _row(name: str, folder: Path) -> tuple[BackboneSpec, Path | None]:
         spec = replace(small.BACKBONE, architecture="convnext_atto", tiny=True, image_size=side)
         return replace(spec, weights=RandomWeights()), None
     return replace(Registry().backbone(name), image_size=side), None
+
+
+def block_names(name: str, number: int) -> str:
+    return BLOCKS.get(name, "blocks.{number}.").format(number=number, next=number + 1)
 
 
 class Network(nn.Module):
