@@ -17,12 +17,16 @@ Array = np.ndarray | Tensor
 """Pooled embeddings, N × D, or tokens, N × T × E, of any floating dtype; may be mapped from a file."""
 
 
-class FeatureRows(Protocol):
-    """Features of the images of one side."""
+class Batches(Protocol):
+    """Features of the images of one side, a batch at a time."""
 
     def batch(self, rows_SB: Tensor) -> Tensor:
         """Of these rows, S × B × D or S × B × T × E, float32, on the device; `rows_SB` is on the CPU."""
         ...
+
+
+class FeatureRows(Batches, Protocol):
+    """Features of the images of one side, all of which are there."""
 
     def pieces(self) -> Iterator[Tensor]:
         """All, in order, in pieces."""
