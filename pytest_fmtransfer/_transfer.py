@@ -23,7 +23,13 @@ from pytest_fmtransfer.adapt.job import Job, Ran
 from pytest_fmtransfer.adapt.sides import Adapted, Sides, shuffle_labels
 from pytest_fmtransfer.availability import DEIT_B, Missing, adapted_from, ready, vocabulary_file
 from pytest_fmtransfer.backbones.precision import Dtype, dtype_of
-from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, TrainingSettings, ZeroShotSettings, plain
+from pytest_fmtransfer.catalog.regime_settings import (
+    FewShotSettings,
+    RegimeSettings,
+    TrainingSettings,
+    ZeroShotSettings,
+    plain,
+)
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.resolving import backbone_under, seeds_on, settings_on
 from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, Profile
@@ -251,8 +257,9 @@ def _code(method: str, settings: RegimeSettings) -> str:
     files = [f"{folder}/{file.name}" for folder in folders for file in sorted((package / folder).glob("*.py"))]
     images = ("data/augmentations.py", "data/transforms.py") if isinstance(settings, TrainingSettings) else ()
     words = TEXT if isinstance(settings, ZeroShotSettings) else ()
+    shots = ("adapt/linear_probe.py", "data/subsets.py") if isinstance(settings, FewShotSettings) else ()
     own = ("adapt/sides.py", "adapt/label_odds.py", "adapt/job.py", f"adapt/{method}.py")
-    return code_digest("_transfer.py", "results.py", *dict.fromkeys((*files, *images, *words, *own)))
+    return code_digest("_transfer.py", "results.py", *dict.fromkeys((*files, *images, *words, *shots, *own)))
 
 
 def _vocabulary(spec: BackboneSpec, places: Places) -> dict[str, str]:

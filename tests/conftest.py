@@ -17,8 +17,11 @@ import pytest_fmtransfer.exports
 import pytest_fmtransfer.planning
 import pytest_fmtransfer.reports.plans
 import pytest_fmtransfer.reports.tables  # noqa: F401
+from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.places import Places
+
+import_torch()  # before any test module does: workers share the cores, and spinning threads would keep each other off
 
 pytest_plugins = ["pytester"]
 
