@@ -6,9 +6,11 @@ torch.
 """
 
 import json
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -17,20 +19,31 @@ from typing import Any
 
 import numpy as np
 
-from pytest_fmtransfer.adapt.sides import Sides, shuffle_labels
-from pytest_fmtransfer.availability import Missing, ready
-from pytest_fmtransfer.backbones.precision import Dtype, forward_dtype
+from pytest_fmtransfer.adapt.job import Job, Ran
+from pytest_fmtransfer.adapt.sides import Adapted, Sides, shuffle_labels
+from pytest_fmtransfer.availability import DEIT_B, Missing, adapted_from, ready, vocabulary_file
+from pytest_fmtransfer.backbones.precision import Dtype, dtype_of
+from pytest_fmtransfer.catalog.regime_settings import (
+    FewShotSettings,
+    RegimeSettings,
+    TrainingSettings,
+    ZeroShotSettings,
+    plain,
+)
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import SHUFFLES, BackboneSpec
+from pytest_fmtransfer.catalog.resolving import backbone_under, seeds_on, settings_on
+from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, Profile
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.cell_result import CellResult, tolerance_of
+from pytest_fmtransfer.data.capped import capped
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import InvalidInput, Unavailable
-from pytest_fmtransfer.features import FeatureKey, feature_key, load_features, met_by, subject_of
+from pytest_fmtransfer.features import FeatureKey, computed_on, feature_key, load_features, met_by, subject_of
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.results import Cost, Question, Result
-from pytest_fmtransfer.store import Store, code_digest, fingerprint
+from pytest_fmtransfer.store import Store, code_digest, fingerprint, remembered_digest
+from pytest_fmtransfer.text_places import tower_of
 
 
 def transfer(
@@ -43,7 +56,8 @@ def transfer(
 ) -> CellResult:
     """What a cell yields under a profile.
 
-    `seeds` are by default 0 to 19 on shuffled labels, one shuffle a seed, and 0 elsewhere. `registry` is the
+    `seeds` are by default those of the profile where training depends on a seed, 0 to 19 on shuffled labels, one
+    shuffle a seed, and 0 elsewhere (`catalog.resolving.seeds_on`). `registry` is the
     catalogue to look names up in, by default our own and that of entry points; `places` are by default what the
     environment says. Raises InvalidInput for no seed at all, UnknownName for a name nobody registered, Unavailable
     with the remedy when weights, data or the regime are not here, UnreadableImage, CheckpointMismatch or DatasetError
@@ -57,9 +71,10 @@ def transfer(
     state = ready(cell, registry, places)
     if isinstance(state, Missing):
         raise Unavailable(f"{cell}: {state}")
-    regime, dataset = registry.regime(cell.regime), open_dataset(registry.dataset(cell.dataset), places)
-    spec = met_by(registry.backbone(cell.backbone), dataset.spec)
+    regime, store = registry.regime(cell.regime), Store(root=places.store)
+    dataset = open_under(registry.profile(profile), registry.dataset(cell.dataset), places)
     asked = ask(cell, dataset, profile=profile, seeds=seeds, registry=registry, places=places)
+    workspace = store.root / "training" / asked.key
 
     def compute(entry: Path) -> None:
         # Here, not above: what is in the store was audited when it was computed, and a warm run imports and does
@@ -67,19 +82,25 @@ def transfer(
         from pytest_fmtransfer.data.audit import check
 
         check(dataset, places)
-        features = load_features(dataset, spec, asked.dtype, places)
+        job = Job(
+            cell=cell,
+            dataset=dataset,
+            spec=asked.spec,
+            dtype=asked.dtype,
+            training_dtype=asked.training_dtype,
+            places=places,
+            workspace=workspace,
+            head_spec=head_of(asked.settings, registry),
+        )
         started = time.perf_counter()
         module: ModuleType = import_module(f"pytest_fmtransfer.adapt.{regime.method}")
-        sides = sides_of(dataset, features.pooled_ND)
-        adapted = [
-            module.adapt(shuffle_labels(sides, seed) if dataset.spec.shuffled else sides, regime.settings, seed)
-            for seed in asked.seeds
-        ]
+        run = module.run if hasattr(module, "run") else partial(on_pooled_features, module.adapt)
+        ran: Ran = run(job, asked.settings, asked.seeds)
         cost = Cost(
-            forward_passes=features.forward_passes,
-            forward_seconds=features.seconds,
-            adapt_seconds=time.perf_counter() - started,
-            feature_bytes=features.pooled_ND.nbytes,
+            forward_passes=ran.forward_passes,
+            forward_seconds=ran.forward_seconds,
+            adapt_seconds=time.perf_counter() - started - ran.forward_seconds,
+            feature_bytes=ran.feature_bytes,
         )
         test = dataset.table.side(TEST)
         result = Result(
@@ -89,20 +110,22 @@ def transfer(
             ids_N=dataset.table.ids_N[test],
             patients_N=dataset.table.patients_N[test],
             labels_N=dataset.table.labels_N[test],
-            scores_SNC=np.stack([each.scores_TC for each in adapted]),
+            scores_SNC=np.stack([each.scores_TC for each in ran.adapted]),
             seeds=asked.seeds,
             seeded=asked.seeded,
             classes=dataset.spec.classes,
             patient_unit=dataset.spec.patient_unit,
             margin=dataset.spec.margin,
-            chosen=tuple(dict(each.chosen) for each in adapted),
+            chosen=tuple(dict(each.chosen) for each in ran.adapted),
             cost=cost,
+            training=ran.training,
         )
         (entry / "result.json").write_text(json.dumps(result.record(), indent=1), encoding="utf-8")
         (entry / "scores.npz").write_bytes(result.scores_file())
 
     about = {"cell": cell.id, "profile": profile}
-    entry, computed = Store(root=places.store).fetch("results", asked.key, compute, about=about)
+    entry, computed = store.fetch("results", asked.key, compute, about=about)
+    shutil.rmtree(workspace, ignore_errors=True)  # only now: until the result is whole, it is what a run goes on with
     record: dict[str, Any] = json.loads((entry / "result.json").read_text(encoding="utf-8"))
     scores = (entry / "scores.npz").read_bytes()
     origin = "computed" if computed else "store"
@@ -115,15 +138,36 @@ def transfer(
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a cell is asked of what subject, at which seeds, and the keys of its features and its result."""
+    """What a cell is asked of what subject, at which seeds, and the keys of its features and its result.
+
+    `spec` and `settings` are the backbone's and the regime's as they are on the dataset and under the profile.
+    """
 
     question: Question
     subject: Mapping[str, Any]
+    spec: BackboneSpec
+    settings: RegimeSettings
     dtype: Dtype
+    training_dtype: Dtype
     seeds: tuple[int, ...]
     seeded: bool
     features: FeatureKey
     key: str
+
+
+# What turns prompts into vectors.
+TEXT = (
+    "catalog/prompts.py",
+    "backbones/blip_text.py",
+    "backbones/open_clip_text.py",
+    "backbones/text_towers.py",
+    "backbones/checkpoints.py",
+)
+
+
+def open_under(profile: Profile, spec: DatasetSpec, places: Places) -> Dataset:
+    """A dataset with as many of its images as a profile uses. Raises as `open_dataset` does."""
+    return capped(open_dataset(spec, places), profile.caps)
 
 
 def ask(
@@ -137,40 +181,90 @@ def ask(
 ) -> Asked:
     """Everything a result is found by, without computing anything. Imports no torch.
 
-    Raises Unavailable, with the remedy, when the backbone's weights are not here.
+    `dataset` is as `open_under` opens it. Raises Unavailable, with the remedy, when the backbone's weights are not
+    here.
     """
-    spec, regime = met_by(registry.backbone(cell.backbone), dataset.spec), registry.regime(cell.regime)
-    dtype = forward_dtype(registry.profile(profile))
+    spent, regime = registry.profile(profile), registry.regime(cell.regime)
+    settings = settings_on(regime, dataset.spec, spent)
+    row = backbone_under(adapted_from(registry.backbone(cell.backbone), settings), spent)
+    reads = isinstance(settings, ZeroShotSettings)
+    # Words are compared with images as the publisher trained on them: nothing learns what another input does.
+    spec = row if reads else met_by(row, dataset.spec)
+    dtype = dtype_of(spent.forward_dtype, places.device)
+    training_dtype = dtype_of(spent.training_dtype, places.device)
     question = Question(
         dataset=cell.dataset,
         dataset_fingerprint=dataset.fingerprint,
         regime=cell.regime,
-        settings=regime.plain_settings,
+        settings=plain(settings),
         metric=dataset.spec.metric,
         profile=profile,
-        forward_dtype=registry.profile(profile).forward_dtype,
+        forward_dtype=spent.forward_dtype,
     )
     seeded = regime.seeded or dataset.spec.shuffled
-    default = tuple(range(SHUFFLES)) if dataset.spec.shuffled else (0,)
-    chosen_seeds = default if seeds is None else seeds
+    chosen_seeds = seeds_on(regime, dataset.spec, spent) if seeds is None else seeds
     skipped = {"skipped_images": len(dataset.skipped)} if dataset.skipped else {}
-    subject = _subject(spec, dtype, places) | skipped
-    features = feature_key(dataset, spec, dtype, places)
-    metrics = sorted(f"metrics/{file.name}" for file in (Path(__file__).parent / "metrics").glob("*.py"))
-    code = code_digest(
-        "_transfer.py", "results.py", *metrics, "adapt/sides.py", "adapt/label_odds.py", f"adapt/{regime.method}.py"
+    trained = isinstance(settings, TrainingSettings)
+    head = head_of(settings, registry)
+    subject = (
+        _subject(spec, dtype, places)
+        | skipped
+        | ({"training_dtype": training_dtype} | computed_on(places) if trained else {})
+        | ({"head_weights": subject_of(head, dtype, places)["weights"]} if head else {})
+        | (_vocabulary(spec, places) if reads else {})
     )
+    features = feature_key(dataset, spec, dtype, places)
     kept = (dataset.spec.margin, dataset.spec.classes, dataset.spec.patient_unit, seeded)
-    key = fingerprint(cell.id, chosen_seeds, asdict(question), subject, features.whole, kept, code)
+    key = fingerprint(
+        cell.id, chosen_seeds, asdict(question), subject, features.whole, kept, _code(regime.method, settings)
+    )
     return Asked(
         question=question,
         subject=subject,
+        spec=spec,
+        settings=settings,
         dtype=dtype,
+        training_dtype=training_dtype,
         seeds=chosen_seeds,
         seeded=seeded,
         features=features,
         key=key,
     )
+
+
+def head_of(settings: RegimeSettings, registry: Registry) -> BackboneSpec | None:
+    """The backbone whose weights a regime's head begins with; None for a head of its own."""
+    deitb = isinstance(settings, TrainingSettings) and settings.head == "deitb"
+    return registry.backbone(DEIT_B) if deitb else None
+
+
+def on_pooled_features(adapt: Callable[..., Adapted], job: Job, settings: RegimeSettings, seeds: Sequence[int]) -> Ran:
+    """A method that reads pooled features and labels alone, at each seed."""
+    features = load_features(job.dataset, job.spec, job.dtype, job.places)
+    sides, shuffled = sides_of(job.dataset, features.pooled_ND), job.dataset.spec.shuffled
+    return Ran(
+        adapted=tuple(adapt(shuffle_labels(sides, seed) if shuffled else sides, settings, seed) for seed in seeds),
+        forward_passes=features.forward_passes,
+        forward_seconds=features.seconds,
+        feature_bytes=features.pooled_ND.nbytes,
+    )
+
+
+def _code(method: str, settings: RegimeSettings) -> str:
+    """Of what computes scores from features, or from images."""
+    package = Path(__file__).parent
+    folders = ("adapt", "metrics") if isinstance(settings, TrainingSettings) else ("metrics",)
+    files = [f"{folder}/{file.name}" for folder in folders for file in sorted((package / folder).glob("*.py"))]
+    images = ("data/augmentations.py", "data/transforms.py") if isinstance(settings, TrainingSettings) else ()
+    words = TEXT if isinstance(settings, ZeroShotSettings) else ()
+    shots = ("adapt/linear_probe.py", "data/subsets.py") if isinstance(settings, FewShotSettings) else ()
+    own = ("adapt/sides.py", "adapt/label_odds.py", "adapt/job.py", f"adapt/{method}.py")
+    return code_digest("_transfer.py", "results.py", *dict.fromkeys((*files, *images, *words, *shots, *own)))
+
+
+def _vocabulary(spec: BackboneSpec, places: Places) -> dict[str, str]:
+    """What a text tower reads by, where that is no part of its library. Raises Unavailable when it is not here."""
+    return {"vocabulary": remembered_digest(vocabulary_file(spec, places))} if tower_of(spec) == "blip_text" else {}
 
 
 def _subject(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, Any]:

@@ -1,18 +1,21 @@
 """Can a cell run here? Ready, or Missing with the remedy; nothing is opened, nothing heavy imported."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, TrainingSettings, ZeroShotSettings
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import (
     BackboneSpec,
     DataRoot,
     DatasetSpec,
     FileWeights,
+    NoWeights,
     PackagedFolder,
     PackagedWeights,
     PublishedWeights,
+    RandomWeights,
     RegimeSpec,
     UserFolder,
 )
@@ -20,6 +23,7 @@ from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput, Unavailable
 from pytest_fmtransfer.functions import source_of
 from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.text_places import VOCABULARY, VOCABULARY_LICENCE, find_vocabulary, foreign_tokenizer, tower_of
 from pytest_fmtransfer.weights_places import download_url, find_weights, hub_cache, terms, torch_cache
 
 # What each library that not everybody has is installed as.
@@ -28,6 +32,8 @@ DISTRIBUTIONS = {
     "open_clip": "open_clip_torch",
     "transformers": "transformers",
 }
+# Whose weights the head of Palés Huix et al. 2024 starts from.
+DEIT_B = "imagenet_deitb16"
 # What reads layouts that need a library not everybody has.
 READS_WITH = {"patchcamelyon": "h5py"}
 
@@ -56,11 +62,18 @@ def ready(cell: Cell, registry: Registry, places: Places) -> Ready | Missing:
     regime, backbone = registry.regime(cell.regime), registry.backbone(cell.backbone)
     dataset = registry.dataset(cell.dataset)
     lacks = [
-        *_not_built(registry, regime=regime, dataset=dataset),
-        *_weights_lacks(backbone, places),
+        *_not_read(dataset),
+        *_weights_lacks(adapted_from(backbone, regime.settings), places),
+        *_regime_lacks(regime, backbone, registry, places),
         *_data_lacks(dataset, places),
     ]
     return _all_told(lacks)
+
+
+def adapted_from(spec: BackboneSpec, settings: RegimeSettings) -> BackboneSpec:
+    """A backbone as a regime begins with it: with random weights where it learns from nothing."""
+    from_nothing = isinstance(settings, TrainingSettings) and settings.initial == "random"
+    return replace(spec, weights=RandomWeights()) if from_nothing and not isinstance(spec.weights, NoWeights) else spec
 
 
 def backbone_ready(spec: BackboneSpec, places: Places) -> Ready | Missing:
@@ -68,9 +81,9 @@ def backbone_ready(spec: BackboneSpec, places: Places) -> Ready | Missing:
     return _all_told(_weights_lacks(spec, places))
 
 
-def dataset_ready(spec: DatasetSpec, registry: Registry, places: Places) -> Ready | Missing:
+def dataset_ready(spec: DatasetSpec, places: Places) -> Ready | Missing:
     """Whether a dataset can be read here."""
-    return _all_told([*_not_built(registry, dataset=spec), *_data_lacks(spec, places)])
+    return _all_told([*_not_read(spec), *_data_lacks(spec, places)])
 
 
 def _all_told(lacks: list[Missing]) -> Ready | Missing:
@@ -106,6 +119,21 @@ def weights_file(spec: BackboneSpec, places: Places) -> Path | None:
     return path
 
 
+def vocabulary_file(spec: BackboneSpec, places: Places) -> Path:
+    """The vocabulary that BLIP reads text by. It is downloaded where `places` allows that.
+
+    Raises Unavailable, with the remedy, when it is not here.
+    """
+    path = find_vocabulary(spec, places)
+    if path is None and places.download:
+        from pytest_fmtransfer.download import download  # collection asks for nothing of the network
+
+        return download(replace(spec, licence=VOCABULARY_LICENCE), VOCABULARY, places)
+    if path is None:
+        raise Unavailable("; ".join(map(str, _text_lacks(spec, places))))
+    return path
+
+
 def data_folder(spec: DatasetSpec, places: Places) -> Path:
     """The folder that holds a dataset; what is missing in it is downloaded where `places` and its licence allow that.
 
@@ -130,27 +158,64 @@ def packaged(module: str, path: str) -> Path | None:
     return Path(found.submodule_search_locations[0]) / path
 
 
-def _not_built(
-    registry: Registry, *, regime: RegimeSpec | None = None, dataset: DatasetSpec | None = None
-) -> list[Missing]:
-    """What is declared for the claims that name it, and cannot run in this version whatever is on disk."""
-    missing = [
-        *([f"run regime {regime.name}"] if regime and not regime.is_built else []),
-        *([f"read dataset {dataset.name}"] if dataset and dataset.reader is None else []),
-    ]
-    if not missing:
+def _not_read(dataset: DatasetSpec) -> list[Missing]:
+    """A dataset that is declared for the claims that name it, and that this version cannot read."""
+    if dataset.reader is not None:
         return []
-    built = [name for name in registry.names(RegimeSpec) if registry.regime(name).is_built]
     return [
         Missing(
-            reason=f"this version cannot {', '.join(missing)} yet",
-            remedy=f"upgrade pytest-fmtransfer when a release can (today's regimes: {', '.join(built)})",
+            reason=f"this version cannot read dataset {dataset.name} yet",
+            remedy="upgrade pytest-fmtransfer when a release can",
         )
     ]
 
 
+def _regime_lacks(regime: RegimeSpec, backbone: BackboneSpec, registry: Registry, places: Places) -> list[Missing]:
+    """What a regime takes besides images and the backbone's own weights."""
+    settings = regime.settings
+    if isinstance(settings, ZeroShotSettings):
+        return _text_lacks(backbone, places)
+    if not isinstance(settings, TrainingSettings):
+        return []
+    if isinstance(backbone.weights, NoWeights):
+        return [
+            Missing(
+                reason=f"{backbone.name} has no network to put a head on",
+                remedy=f"choose a regime on pooled features: {backbone.name} runs under knn, linear_probe and ridge",
+            )
+        ]
+    return _weights_lacks(registry.backbone(DEIT_B), places) if settings.head == "deitb" else []
+
+
 def _weights_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
     return [*_library_lacks(spec), *_function_lacks(spec), *_file_lacks(spec, places)]
+
+
+def _text_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
+    """What a backbone lacks to be compared with text."""
+    tower = tower_of(spec)
+    if tower is None:
+        return [
+            Missing(
+                reason=f"zeroshot needs a text tower, and {spec.name} has none",
+                remedy="name an OpenCLIP or a BLIP backbone, such as openclip_vitb16 or blip_vitb16",
+            )
+        ]
+    if foreign := foreign_tokenizer(spec):
+        return [
+            Missing(
+                reason=f"the text tower of {spec.name} reads by {foreign}, which open_clip would fetch",
+                remedy="name a model that reads by CLIP's own vocabulary, such as ViT-B-16",
+            )
+        ]
+    if tower == "open_clip_text" or places.download or find_vocabulary(spec, places) is not None:
+        return []
+    return [
+        Missing(
+            reason=f"no vocabulary of the text tower of {spec.name}",
+            remedy=_ways_to(replace(spec, licence=VOCABULARY_LICENCE), VOCABULARY, places),
+        )
+    ]
 
 
 def _library_lacks(spec: BackboneSpec) -> list[Missing]:

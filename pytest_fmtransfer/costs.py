@@ -121,8 +121,9 @@ class Walk:
         self._coming: set[str] = set()
         self._pictures: dict[str, set[str]] = {}
 
-    def on(self, cell: Cell, asked: Asked, spec: BackboneSpec, dataset: Dataset) -> CellPlan:
+    def on(self, cell: Cell, asked: Asked, dataset: Dataset) -> CellPlan:
         """What the next cell adds."""
+        spec = asked.spec
         images, tested = len(dataset.table.ids_N), len(dataset.table.side(TEST))
         steps: list[Step] = []
         if self._is_new("audits", audit_key(dataset)):

@@ -10,6 +10,8 @@ FmTransferError
 │   └── LegacyPickle        it holds more than tensors; `fmtransfer convert` keeps those
 ├── UnreadableImage         an image file that cannot be decoded
 ├── DatasetError            a dataset's folder contradicts its declaration
+├── TrainingDiverged        a loss is not a number
+├── OutOfMemory             a batch of one image does not fit
 └── BaselineError           a stored baseline is missing or was edited by hand
 """
 
@@ -71,6 +73,14 @@ class UnreadableImage(FmTransferError):
 
 class DatasetError(FmTransferError):
     """A dataset's files do not match what its row declares."""
+
+
+class TrainingDiverged(FmTransferError):
+    """A loss that is infinite or no number; names step, rate and images."""
+
+
+class OutOfMemory(FmTransferError):
+    """A device whose memory does not hold the training of a single image."""
 
 
 class BaselineError(FmTransferError):

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_fmtransfer.baselines import Baselines
+from pytest_fmtransfer.catalog.regime_settings import plain
 from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.catalog.resolving import settings_on
 from pytest_fmtransfer.catalog.specs import SHUFFLES
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.cell_result import CellResult, tolerance_of
@@ -45,10 +47,11 @@ def collect(cell: Cell, folder: Path, *, profile: str, registry: Registry) -> Ce
             f"the exported result of {cell} in {folder} is about something else than is declared here: "
             f"{'; '.join(differences)}; {AGAIN}, from this version of the project"
         )
-    if registry.dataset(cell.dataset).shuffled and len(stored.seeds) < SHUFFLES:
+    chance = SHUFFLES if not registry.regime(cell.regime).costly else registry.profile(profile).seeds
+    if registry.dataset(cell.dataset).shuffled and len(stored.seeds) < chance:
         raise BaselineError(
             f"the exported result of {cell} in {folder} is of {len(stored.seeds)} shuffled labellings, and what chance "
-            f"is cannot be told from fewer than {SHUFFLES}; {AGAIN}"
+            f"is cannot be told from fewer than {chance}; {AGAIN}"
         )
     kept: dict[str, Any] = {field.name: getattr(stored, field.name) for field in fields(Result)}
     kept |= {"origin": "collected", "margin": registry.dataset(cell.dataset).margin}
@@ -62,7 +65,10 @@ def _differences(stored: Result, profile: str, registry: Registry) -> list[str]:
         "metric": (stored.question.metric, dataset.metric),
         "classes": (stored.classes, dataset.classes),
         "patient unit": (stored.patient_unit, dataset.patient_unit),
-        "settings": (stored.question.settings, regime.plain_settings),
+        "settings": (
+            stored.question.settings,
+            plain(settings_on(regime, dataset, registry.profile(profile))),
+        ),
         "seeded": (stored.seeded, regime.seeded or dataset.shuffled),
         "dtype": (stored.question.forward_dtype, registry.profile(profile).forward_dtype),
     }

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pytest_fmtransfer._transfer import Asked, ask
+from pytest_fmtransfer._transfer import Asked, ask, open_under
 from pytest_fmtransfer.availability import Missing, ready
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.costs import CellPlan, Plan, Walk
-from pytest_fmtransfer.data.dataset import Dataset, open_dataset
+from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.table import TEST
 from pytest_fmtransfer.errors import FmTransferError, InvalidInput
 from pytest_fmtransfer.judge.comparison import count_patients
@@ -87,7 +87,7 @@ class Planner:
         if isinstance(found, str):
             return CellPlan(cell=cell, lacks=found)
         asked, stored = found
-        return CellPlan(cell=cell) if stored else walk.on(cell, asked, self._registry.backbone(cell.backbone), dataset)
+        return CellPlan(cell=cell) if stored else walk.on(cell, asked, dataset)
 
     def _openable(self, cell: Cell) -> Dataset | str:
         """The dataset of a cell that can be measured here, else what is missing and what to do about it."""
@@ -96,7 +96,7 @@ class Planner:
 
     def _open(self, name: str) -> Dataset | str:
         try:
-            return open_dataset(self._registry.dataset(name), self._places)
+            return open_under(self._registry.profile(self._profile), self._registry.dataset(name), self._places)
         except FmTransferError as error:
             return str(error)
 

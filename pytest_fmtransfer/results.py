@@ -95,7 +95,8 @@ class Result:
     `scores_SNC` are float32 decision values, never probabilities; `chosen` holds the hyperparameters that
     validation chose, one mapping per seed; `subject` is what may change under the question (weights,
     transform, versions, processor); `patient_unit` is what `patients_N` are; `seeded` is True where the
-    regime depends on its seed; `recorded` is None for a result that is no baseline.
+    regime depends on its seed; `training` is the course of training of each seed, () for a regime without any;
+    `recorded` is None for a result that is no baseline.
     """
 
     cell: Cell
@@ -112,6 +113,7 @@ class Result:
     margin: float
     chosen: tuple[Mapping[str, Any], ...]
     cost: Cost
+    training: tuple[Mapping[str, Any], ...] = ()
     recorded: Recorded | None = None
     origin: str = "computed"
 
@@ -177,6 +179,7 @@ class Result:
             "patient_unit": self.patient_unit,
             "margin": self.margin,
             "chosen": [dict(choice) for choice in self.chosen],
+            **({"training": [dict(course) for course in self.training]} if self.training else {}),
             "images": len(self.ids_N),
             "patients": self.patients,
             "cost": asdict(self.cost),
@@ -214,6 +217,7 @@ class Result:
                 patient_unit=record["patient_unit"],
                 margin=record["margin"],
                 chosen=tuple(record["chosen"]),
+                training=tuple(record.get("training", ())),
                 cost=Cost(**record["cost"]),
                 recorded=Recorded(**record["recorded"]) if record["recorded"] else None,
                 origin=origin,

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 
+from pytest_fmtransfer.catalog.regime_settings import plain
 from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.catalog.resolving import settings_on
 from pytest_fmtransfer.catalog.specs import SHUFFLES
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.results import Cost, Question, Result
@@ -120,7 +122,7 @@ def as_declared(cell_id: str, signal: float, *, seed: int = 0, **more: Any) -> R
         "classes": dataset.classes,
         "patient_unit": dataset.patient_unit,
         "margin": dataset.margin,
-        "settings": regime.plain_settings,
+        "settings": plain(settings_on(regime, dataset, registry.profile("ci"))),
     }
     draws = range(seed, seed + (SHUFFLES if dataset.shuffled else 1))
     classes = len(dataset.classes)

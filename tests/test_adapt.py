@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from pytest_fmtransfer.adapt import knn, linear_probe
 from pytest_fmtransfer.adapt.sides import Sides
-from pytest_fmtransfer.catalog.specs import KnnSettings, LinearProbeSettings
+from pytest_fmtransfer.catalog.regime_settings import KnnSettings, LinearProbeSettings
 from pytest_fmtransfer.metrics import evaluate
 from tests.helpers import LAWS
 

@@ -165,7 +165,7 @@ def test_a_crop_without_its_mask_or_of_its_size_is_not_guessed(tmp_path: Path) -
 
 def test_tables_that_are_not_there_are_missing_by_name(tmp_path: Path) -> None:
     (write(tmp_path) / "calc_case_description_test_set.csv").unlink()
-    found = dataset_ready(FULL, Registry(), Places(store=tmp_path, data_root=tmp_path))
+    found = dataset_ready(FULL, Places(store=tmp_path, data_root=tmp_path))
     assert isinstance(found, Missing)
     assert "get calc_case_description_test_set.csv from https://www.cancerimagingarchive.net" in found.remedy
 

@@ -261,9 +261,9 @@ def test_data_are_fetched_into_their_folder_where_the_user_asks(
     places = Places(store=tmp_path / "store", data_root=tmp_path / "data")
     with pytest.raises(Unavailable, match=r"or name that one and add --fm-download \(licence CC BY 4.0\)"):
         data_folder(spec, places)
-    assert isinstance(dataset_ready(spec, Registry(), places), Missing)
+    assert isinstance(dataset_ready(spec, places), Missing)
     asked = replace(places, download=True)
-    assert not isinstance(dataset_ready(spec, Registry(), asked), Missing)
+    assert not isinstance(dataset_ready(spec, asked), Missing)
     assert not server.asked
     folder = data_folder(spec, asked)
     assert (folder / "scans.npz").read_bytes() == CONTENT

@@ -140,7 +140,7 @@ def test_a_table_is_read_without_an_image(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_file_that_is_not_there_is_missing_with_its_address_though_others_are(tmp_path: Path) -> None:
     write(tmp_path, COLLECTIONS[0], 28)
     row = REGISTRY.dataset("medmnist.octmnist_64")
-    found = dataset_ready(row, REGISTRY, places(tmp_path))
+    found = dataset_ready(row, places(tmp_path))
     assert isinstance(found, Missing)
     assert f"get octmnist_64.npz from {row.location.url} and put it into {tmp_path / 'MedMNIST'}" in str(found)  # type: ignore[union-attr]
     with pytest.raises(Unavailable, match=r"octmnist_64\.npz from https://zenodo\.org"):

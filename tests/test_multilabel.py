@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from pytest_fmtransfer.adapt import knn, label_odds, linear_probe
 from pytest_fmtransfer.adapt.knn import Neighbours, neighbours
 from pytest_fmtransfer.adapt.sides import Sides, shuffle_labels
-from pytest_fmtransfer.catalog.specs import KnnSettings, LinearProbeSettings
+from pytest_fmtransfer.catalog.regime_settings import KnnSettings, LinearProbeSettings
 from pytest_fmtransfer.data.table import UNKNOWN
 from pytest_fmtransfer.errors import DatasetError
 from pytest_fmtransfer.metrics import evaluate

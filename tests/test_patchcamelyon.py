@@ -107,7 +107,7 @@ def test_files_that_are_not_there_are_missing_by_name_and_packed_ones_are_to_be_
     packed = absent.with_name(f"{absent.name}.gz")
     packed.write_bytes(gzip.compress(absent.read_bytes()))
     absent.unlink()
-    found = dataset_ready(ROW, Registry(), places(tmp_path))
+    found = dataset_ready(ROW, places(tmp_path))
     assert isinstance(found, Missing)
     assert found.remedy == f"gunzip {packed}"
     with pytest.raises(DatasetError, match="unpack it: gunzip"):
@@ -120,7 +120,7 @@ def test_files_that_are_not_there_are_missing_by_name_and_packed_ones_are_to_be_
 def test_without_h5py_the_remedy_is_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path)
     monkeypatch.setattr("pytest_fmtransfer.availability.find_spec", lambda _: None)
-    assert str(dataset_ready(ROW, Registry(), places(tmp_path))) == "no library h5py: pip install h5py"
+    assert str(dataset_ready(ROW, places(tmp_path))) == "no library h5py: pip install h5py"
 
 
 def test_files_of_other_counts_than_the_official_ones_are_refused(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ def recorded(suite: pytest.Pytester, places: Places) -> Path:
 
 
 TUNED = """
-from pytest_fmtransfer.catalog.specs import KnnSettings, RegimeSpec
+from pytest_fmtransfer.catalog.regime_settings import KnnSettings
+from pytest_fmtransfer.catalog.specs import RegimeSpec
 
 
 def pytest_fmtransfer_register(registry):

@@ -157,7 +157,7 @@ def test_data_that_are_not_here_make_a_row_whose_cells_are_skipped(tmp_path: Pat
         (own_table("third", tmp_path / "no.csv", label="y", root=tmp_path), "file"),
     ):
         registry.register(row, everywhere=True)
-        state = dataset_ready(row, registry, NOWHERE)
+        state = dataset_ready(row, NOWHERE)
         assert isinstance(state, Missing)
         assert state.remedy.startswith(f"name a {kind} that exists; {tmp_path / 'no'}")
         with pytest.raises(Unavailable, match="no images of"):
@@ -166,7 +166,7 @@ def test_data_that_are_not_here_make_a_row_whose_cells_are_skipped(tmp_path: Pat
 
 
 def test_data_that_are_here_are_ready(images: Path) -> None:
-    assert dataset_ready(own_folder("mine", images), Registry(), NOWHERE) == Ready()
+    assert dataset_ready(own_folder("mine", images), NOWHERE) == Ready()
 
 
 def test_only_a_dataset_can_stand_everywhere() -> None:

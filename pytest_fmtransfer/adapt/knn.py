@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from pytest_fmtransfer.adapt import label_odds
 from pytest_fmtransfer.adapt.sides import Adapted, Sides, log_loss
-from pytest_fmtransfer.catalog.specs import KnnSettings
+from pytest_fmtransfer.catalog.regime_settings import KnnSettings
 from pytest_fmtransfer.metrics import UNKNOWN
 
 BLOCK = 2**26  # similarities held at once, half a gibibyte

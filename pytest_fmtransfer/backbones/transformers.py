@@ -101,11 +101,20 @@ def build(
     return backbone
 
 
-def _blip(spec: BackboneSpec, weights: Path | None) -> BlipVisionModel:
+def blip_width(spec: BackboneSpec) -> int:
+    """Of a token of BLIP's image encoder. Raises InvalidInput for an architecture that there is none of."""
+    return _blip_size(spec)[0]
+
+
+def _blip_size(spec: BackboneSpec) -> tuple[int, int, int]:
     if spec.architecture not in _BLIP:
         near = nearest(spec.architecture, _BLIP)
         raise InvalidInput(f"architecture {spec.architecture!r} of {spec.name}; {near}, or write {FOLDER}FOLDER")
-    width, depth, heads = _TINY if spec.tiny else _BLIP[spec.architecture]
+    return _TINY if spec.tiny else _BLIP[spec.architecture]
+
+
+def _blip(spec: BackboneSpec, weights: Path | None) -> BlipVisionModel:
+    width, depth, heads = _blip_size(spec)
     config = BlipVisionConfig(
         hidden_size=width,
         intermediate_size=4 * width,

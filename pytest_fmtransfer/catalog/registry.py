@@ -15,6 +15,8 @@ from typing import TypeVar, cast
 
 from pytest_fmtransfer.catalog.backbones import BACKBONES
 from pytest_fmtransfer.catalog.datasets import DATASETS
+from pytest_fmtransfer.catalog.prompts import check_prompts
+from pytest_fmtransfer.catalog.regime_families import FORMS, regime_of
 from pytest_fmtransfer.catalog.regimes import PROFILES, REGIMES
 from pytest_fmtransfer.catalog.specs import (
     FINDING_KINDS,
@@ -72,7 +74,8 @@ class Registry:
 
         Raises InvalidName when its name cannot stand in an id, DuplicateName when the name is taken,
         and InvalidInput when it is no row at all, takes a name that is derived (`….random`, `….tiny`), asks for a
-        library or a reader that there is none of, or acknowledges what no audit finds, or without a reason.
+        library or a reader that there is none of, acknowledges what no audit finds, or without a reason, or has
+        prompts that do not describe its classes.
         """
         if type(spec) not in _KINDS:
             raise InvalidInput(
@@ -101,6 +104,10 @@ class Registry:
                 raise InvalidInput(f"acknowledged {finding!r} of {spec.name}; {nearest(finding, FINDING_KINDS)}")
             if not reason.strip():
                 raise InvalidInput(f"acknowledged {finding!r} of {spec.name} says no reason; write one")
+        if isinstance(spec, DatasetSpec) and spec.prompts is not None:
+            check_prompts(spec.prompts, spec.name, spec.classes, several=spec.several_labels)
+        if isinstance(spec, RegimeSpec) and regime_of(spec.name) not in (None, spec):
+            raise InvalidInput(f"{spec.name!r} already stands for a regime; choose another name")
         if spec.name in rows:
             raise DuplicateName(f"{kind} {spec.name!r} is registered already; choose another name")
         if candidate and (not isinstance(spec, BackboneSpec) or spec.is_control):
@@ -139,7 +146,9 @@ class Registry:
         return self._find(DatasetSpec, name)
 
     def regime(self, name: str) -> RegimeSpec:
-        """Raises UnknownName."""
+        """The row of that name, or that a name of a family stands for (`regime_families`). Raises UnknownName."""
+        if name not in self._rows[RegimeSpec] and (of_family := regime_of(name)) is not None:
+            return of_family
         return self._find(RegimeSpec, name)
 
     def profile(self, name: str) -> Profile:
@@ -167,8 +176,10 @@ class Registry:
         return tuple(cast(S, self._rows[kind][name]) for name in sorted(self._rows[kind]))
 
     def names(self, kind: type[Spec]) -> tuple[str, ...]:
-        """Every valid name of a kind, sorted; controls and tiny versions too."""
+        """Every valid name of a kind, sorted; controls, tiny versions and the forms of regimes with numbers too."""
         names = set(self._rows[kind])
+        if kind is RegimeSpec:
+            names.update(FORMS)
         for spec in self._rows[kind].values():
             if isinstance(spec, BackboneSpec) and not spec.is_control:
                 names.add(f"{spec.name}.{RANDOM}")

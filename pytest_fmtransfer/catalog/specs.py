@@ -1,10 +1,12 @@
 """The frozen records a catalogue is made of: one row per backbone, dataset, regime and profile."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
+
+from pytest_fmtransfer.catalog.prompts import Prompts
+from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, method_of
 
 RANDOM = "random"  # suffix of a backbone's random-weight twin, `<name>.random`
 TINY = "tiny"  # suffix of a backbone's small version with random weights, `<name>.tiny`
@@ -213,10 +215,13 @@ class DatasetSpec:
     out; a folder with another number is refused. None where the owner does not know. `acknowledged` are the
     severe findings of an audit, by kind, that the data are used in spite of, each with the reason; a severe finding
     of any other kind is an error. `shuffled` marks the control `<name>.shuffled`: labels of its training and
-    validation side are shuffled anew at every seed, those of its test side stay. `channels` is 3 for colour, 1 for grey
+    validation side are shuffled anew at every seed, those of its test side stay. `warm_up_steps` is over how many
+    steps the learning rate rises where a protocol says so; elsewhere it rises over five epochs. `channels` is 3 for
+    colour, 1 for grey
     images that meet a stem of one channel (Palés Huix et al. 2024), "repeat" for grey images that are repeated to
     three. `mean` and `std`, one number per stored channel for values in [0, 1], normalise the input of every backbone;
-    without them each backbone's own do.
+    without them each backbone's own do. `prompts` are the classes in words, for `zeroshot`; without them the names of
+    the classes are taken.
     """
 
     name: str
@@ -237,49 +242,18 @@ class DatasetSpec:
     channels: Literal[1, 3, "repeat"] = 3
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    warm_up_steps: int = 0
+    prompts: Prompts | None = None
+
+    @property
+    def several_labels(self) -> bool:
+        """Whether an image may bear several labels; else it has one class."""
+        return self.metric == "mean_roc_auc"
 
     @property
     def stored_channels(self) -> Literal[1, 3]:
         """Of an image as it is decoded and stored."""
         return 3 if self.channels == 3 else 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class KnnSettings:
-    """Cosine nearest neighbours, votes weighted by exp(similarity / temperature).
-
-    Temperature: Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination",
-    CVPR 2018, section 3.4. k is chosen on validation among `neighbours`.
-    """
-
-    neighbours: tuple[int, ...] = (1, 2, 5, 10, 20, 50)
-    temperature: float = 0.07
-
-
-@dataclass(frozen=True, kw_only=True)
-class LinearProbeSettings:
-    """L2-regularised logistic regression on standardised features.
-
-    The grid of C follows Kornblith, Shlens and Le, "Do Better ImageNet Models Transfer Better?",
-    CVPR 2019, appendix A: `steps` values, logarithmically spaced from `smallest_c` to `largest_c`.
-    """
-
-    smallest_c: float = 1e-6
-    largest_c: float = 1e5
-    steps: int = 45
-    tolerance: float = 1e-4
-    max_iterations: int = 1000
-
-
-@dataclass(frozen=True, kw_only=True)
-class NotBuilt:
-    """A regime that is declared for the claims that name it; this version cannot run it."""
-
-
-RegimeSettings = KnnSettings | LinearProbeSettings | NotBuilt
-
-# The module of `pytest_fmtransfer.adapt` that runs each kind of settings.
-METHODS: dict[type[RegimeSettings], str] = {KnnSettings: "knn", LinearProbeSettings: "linear_probe"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,7 +273,8 @@ class RegimeSpec:
     may move a score of a regime that does not, in standard deviations of the stored scores, the largest
     over images; `metric_tolerance` how far it may move the metric, which is what runs at other seeds are compared
     by. `python benchmarks/tolerance.py` prints what was measured. `seed_variances` by dataset let a claim be
-    judged on a single run.
+    judged on a single run. `seeds` is at how many it runs where nothing else is asked, whatever the profile says.
+    `costly`: a run takes so long that chance is told from as many shuffled labellings as there are seeds.
     """
 
     name: str
@@ -309,30 +284,45 @@ class RegimeSpec:
     metric_tolerance: float
     summary: str
     seed_variances: Mapping[str, SeedVariance] = field(default_factory=dict[str, SeedVariance])
-
-    @property
-    def is_built(self) -> bool:
-        return type(self.settings) in METHODS
-
-    @property
-    def plain_settings(self) -> dict[str, Any]:
-        """The settings as JSON would give them back: what a question holds."""
-        return json.loads(json.dumps(asdict(self.settings)))
+    seeds: int | None = None
+    costly: bool = False
 
     @property
     def method(self) -> str:
-        """The module of `pytest_fmtransfer.adapt` that runs it. Raises KeyError for one that is not built."""
-        return METHODS[type(self.settings)]
+        """The module of `pytest_fmtransfer.adapt` that runs it."""
+        return method_of(self.settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caps:
+    """At most so many images of each side are used; of every class alike, as far as it has them."""
+
+    train: int
+    validation: int
+    test: int
+
+
+PrecisionRule = Literal["bfloat16_where_native", "float32"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """How much is spent. The dtype moves scores, so the profile fixes it and every baseline names it.
+    """How much is spent: images, epochs, seeds, size and dtype. They move scores, so a question holds them.
 
-    `bfloat16_where_native`: bfloat16 autocast in the forward pass on processors with bfloat16
-    instructions, float32 elsewhere. It is not negligible: on efficientnet_lite0 it moved features by 5 % and
-    the kNN AUC by .011 (`python benchmarks/tolerance.py efficientnet_lite0`), so only `smoke` uses it.
+    `bfloat16_where_native`: bfloat16 autocast on processors with bfloat16 instructions, float32 elsewhere; for forward
+    passes whose features are kept, and for training (`training_dtype`; tested without). It is not negligible: on
+    efficientnet_lite0 it moved features by 5 % and the kNN AUC by .011
+    (`python benchmarks/tolerance.py efficientnet_lite0`). `caps` are None where every image counts; `epochs` of
+    training a network and `head_epochs` of training a head on stored features, `batch` and `size`, the side in pixels,
+    are None where the regime's and the backbone's own hold, and are upper limits elsewhere.
     """
 
     name: str
-    forward_dtype: Literal["bfloat16_where_native", "float32"]
+    forward_dtype: PrecisionRule
+    training_dtype: PrecisionRule = "float32"
+    caps: Caps | None = None
+    epochs: int | None = None
+    head_epochs: int | None = None
+    batch: int | None = None
+    size: int | None = None
+    seeds: int = 3

@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Callable, Iterable
 
 from pytest_fmtransfer.availability import Missing, Ready, backbone_ready, dataset_ready
+from pytest_fmtransfer.catalog.regime_families import FORMS
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import LIBRARIES, BackboneSpec, DatasetSpec, RegimeSpec
 from pytest_fmtransfer.cli.catalogue import ROWS_KNOWN, state, table
@@ -59,7 +60,7 @@ def _datasets(arguments: argparse.Namespace, registry: Registry) -> int:
     places = places_of(arguments)
     rows = [
         (
-            found := dataset_ready(row, registry, places),
+            found := dataset_ready(row, places),
             (row.name, row.metric, row.licence, state(found, row.name), row.source),
         )
         for row in registry.rows(DatasetSpec)
@@ -70,15 +71,10 @@ def _datasets(arguments: argparse.Namespace, registry: Registry) -> int:
 
 def _regimes(arguments: argparse.Namespace, registry: Registry) -> int:
     rows: list[tuple[Ready | Missing, Line]] = [
-        (found := _regime_ready(row), (row.name, state(found, row.name), row.summary))
-        for row in registry.rows(RegimeSpec)
+        (Ready(), (row.name, "ready", row.summary)) for row in registry.rows(RegimeSpec)
     ]
+    rows += [(Ready(), (form, "ready", told)) for form, told in FORMS.items()]
     return _print(arguments, ("regime", "state", "what is done"), rows)
-
-
-def _regime_ready(row: RegimeSpec) -> Ready | Missing:
-    missing = Missing(reason="this version cannot run it yet", remedy="upgrade pytest-fmtransfer when a release can")
-    return Ready() if row.is_built else missing
 
 
 def _licensed(row: BackboneSpec | DatasetSpec, arguments: argparse.Namespace) -> bool:

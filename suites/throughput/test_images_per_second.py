@@ -16,7 +16,7 @@ import pytest
 
 from pytest_fmtransfer.availability import Missing, ready, weights_file
 from pytest_fmtransfer.backbones.pace import USUAL
-from pytest_fmtransfer.backbones.precision import forward_dtype
+from pytest_fmtransfer.backbones.precision import dtype_of
 from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.plugin.settings import settings_of
@@ -40,7 +40,7 @@ def test_images_per_second(name, benchmark, request):
     import_torch()
     import torch
 
-    dtype = forward_dtype(settings.registry.profile(settings.profile))
+    dtype = dtype_of(settings.registry.profile(settings.profile).forward_dtype)
     backbone = import_module(f"pytest_fmtransfer.backbones.{spec.library}").build(
         spec, weights_file(spec, settings.places)
     )

@@ -1,0 +1,67 @@
+"""What a regime's settings and a backbone's row come to under a profile and on a dataset."""
+
+from dataclasses import replace
+
+from pytest_fmtransfer.catalog.prompts import by_class_names, check_templates
+from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, TrainingSettings, ZeroShotSettings
+from pytest_fmtransfer.catalog.specs import (
+    SHUFFLES,
+    BackboneSpec,
+    DatasetSpec,
+    FileWeights,
+    OwnWeights,
+    Profile,
+    RegimeSpec,
+)
+from pytest_fmtransfer.catalog.timm_names import PREFIX
+
+
+def settings_on(regime: RegimeSpec, dataset: DatasetSpec, profile: Profile) -> RegimeSettings:
+    """The settings that a cell runs with, which its question holds.
+
+    Where a profile leaves fewer epochs the learning rate rises over a part of them that is as large as it was. Raises
+    InvalidInput for a template of the regime's own that has no place for a class.
+    """
+    settings = regime.settings
+    if isinstance(settings, ZeroShotSettings):
+        return _described(settings, dataset, regime.name)
+    if not isinstance(settings, TrainingSettings):
+        return settings
+    most = profile.head_epochs if settings.trained == "head" and settings.views != "every" else profile.epochs
+    epochs = min(settings.epochs, most or settings.epochs)
+    share = epochs / settings.epochs
+    return replace(
+        settings,
+        epochs=epochs,
+        batch=min(settings.batch, profile.batch or settings.batch),
+        warm_up_epochs=settings.warm_up_epochs * share,
+        warm_up_steps=round((settings.warm_up_steps or dataset.warm_up_steps) * share),
+    )
+
+
+def _described(settings: ZeroShotSettings, dataset: DatasetSpec, regime: str) -> ZeroShotSettings:
+    """With the prompts of a dataset, in the order of its classes."""
+    prompts = dataset.prompts or by_class_names(dataset.classes, several=dataset.several_labels)
+    most = 1 if settings.prompts == "single" else None
+    templates = settings.templates or prompts.templates
+    check_templates(templates, f"prompts of regime {regime}")
+    return replace(
+        settings,
+        templates=templates[:most],
+        phrases=tuple(prompts.phrases[name][:most] for name in dataset.classes),
+        absent=tuple(prompts.absent[name][:most] for name in dataset.classes) if prompts.absent else (),
+    )
+
+
+def seeds_on(regime: RegimeSpec, dataset: DatasetSpec, profile: Profile) -> tuple[int, ...]:
+    """The seeds at which a cell runs where nothing else is asked."""
+    own = (regime.seeds or profile.seeds) if regime.seeded else 1
+    return tuple(range(max(own, SHUFFLES) if dataset.shuffled and not regime.costly else own))
+
+
+def backbone_under(spec: BackboneSpec, profile: Profile) -> BackboneSpec:
+    """A backbone at the size of the profile; those that a user brings, or timm names, keep their own."""
+    own = isinstance(spec.weights, FileWeights | OwnWeights) or spec.name.startswith(PREFIX)
+    if profile.size is None or own or not spec.is_network or spec.image_size <= profile.size:
+        return spec
+    return replace(spec, image_size=profile.size)
