@@ -28,7 +28,7 @@ ARCHITECTURE = "focalnet_tiny_dw"
 # Width of the first stage, and blocks of each: SEEM's configs/seem/focalt_unicl_lang_v0.yaml.
 WIDTH, DEPTHS = 96, (2, 2, 6, 2)
 TINY_WIDTH, TINY_DEPTHS = 16, (1, 1, 2, 1)
-# The training rate of that file, rising from 0 at the first block; without effect in evaluation mode.
+# The training rate of that file, rising from 0 at the first block: what a network that is trained drops paths at.
 DROP_PATH = 0.3
 # SEEM's file holds the decoder and the language encoder too, under other prefixes.
 PREFIX = "backbone."
@@ -119,7 +119,7 @@ class FocalNet(nn.Module):
 class FocalNetBackbone(Backbone):
     """The embedding is the mean over the last level, its places are the tokens; a block is a stage.
 
-    Its blocks are folded, so it is for inference.
+    Its blocks are folded, unless it is built to be trained.
     After stage k the tokens are level `res{k+2}`, E = 96 · 2^k: what the protocol takes when later stages are dropped.
     """
 
@@ -134,13 +134,12 @@ class FocalNetBackbone(Backbone):
         return level_NCHW.mean(dim=(2, 3)), _tokens(level_NCHW)
 
     def block_tokens(self, output: Tensor) -> Tensor:
-        stages = cast(Sequence[Stage], self.blocks)
+        norms = [cast(LayerNorm2d, stage.norm) for stage in self.blocks if hasattr(stage, "norm")]
         # No two stages are equally wide.
-        own = next(stage for stage in stages if stage.norm.normalized_shape[0] == output.shape[1])
-        return _tokens(own.norm(output))
+        return _tokens(next(norm for norm in norms if norm.normalized_shape[0] == output.shape[1])(output))
 
 
-def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> FocalNetBackbone:
+def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3, trainable: bool = False) -> FocalNetBackbone:
     """The backbone with its weights.
 
     Raises CheckpointMismatch when the file does not fit, InvalidInput for a row that names no file or another network.
@@ -155,13 +154,13 @@ def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> Foc
         if weights is None or not isinstance(spec.weights, PublishedWeights):
             raise InvalidInput(f"backbone {spec.name} names no file of weights; give it PublishedWeights")
         _load(network, weights)
-    network.requires_grad_(False)
-    for each in network.modules():
-        if isinstance(each, Block):
-            each.fold()
+    if not trainable:
+        for each in network.modules():
+            if isinstance(each, Block):
+                each.fold()
     if channels == 1:
         take_one_channel(network)
-    return FocalNetBackbone(spec, network, channels=channels)
+    return FocalNetBackbone(spec, network, channels=channels, trainable=trainable)
 
 
 def _load(network: FocalNet, path: Path) -> None:

@@ -35,8 +35,8 @@ SEED = 0
 class FunctionBackbone(Backbone):
     """What a user's function returned, and where it came from."""
 
-    def __init__(self, spec: BackboneSpec, network: nn.Module, *, channels: int = 3) -> None:
-        super().__init__(spec, network.requires_grad_(False), channels=channels)
+    def __init__(self, spec: BackboneSpec, network: nn.Module, *, channels: int = 3, trainable: bool = False) -> None:
+        super().__init__(spec, network, channels=channels, trainable=trainable)
         self.function = spec.architecture
 
     @property
@@ -81,7 +81,7 @@ _WANTED = (
 )
 
 
-def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> FunctionBackbone:
+def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3, trainable: bool = False) -> FunctionBackbone:
     """What the function returns, with the tensors of `weights` where a file is given.
 
     Raises CheckpointMismatch when the file does not fit, InvalidInput for a function that cannot be used; what the
@@ -92,7 +92,7 @@ def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> Fun
         draw_anew(network, spec.weights.seed)
     elif weights is not None:
         load_strictly(network, weights, "same_keys")
-    return FunctionBackbone(spec, network, channels=channels)
+    return FunctionBackbone(spec, network, channels=channels, trainable=trainable)
 
 
 def tensors_digest(spec: BackboneSpec) -> str:

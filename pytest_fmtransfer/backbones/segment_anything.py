@@ -53,19 +53,20 @@ class SegmentAnythingBackbone(Backbone):
 
     network: ImageEncoderViT
 
-    def __init__(self, spec: BackboneSpec, network: ImageEncoderViT, *, channels: int = 3) -> None:
+    def __init__(
+        self, spec: BackboneSpec, network: ImageEncoderViT, *, channels: int = 3, trainable: bool = False
+    ) -> None:
         network.neck = nn.Sequential()
         for block in cast(Sequence[Block], network.blocks):
             block.register_module("attn", _AnySize(block.attn))
-        super().__init__(spec, network.requires_grad_(False), channels=channels)
-        self._name = spec.name
+        super().__init__(spec, network, channels=channels, trainable=trainable)
 
     @property
     def blocks(self) -> Sequence[nn.Module]:
         return list(self.network.blocks)
 
     def embed(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-        grid = grid_of(images_NCHW, PATCH, self._name)
+        grid = grid_of(images_NCHW, PATCH, self.spec.name)
         map_NhwE = self.network.patch_embed(images_NCHW) + resized_map(cast(Tensor, self.network.pos_embed), grid)
         for block in self.network.blocks:
             map_NhwE = block(map_NhwE)
@@ -94,12 +95,14 @@ class _AnySize(nn.Module):
         return functional_call(self.attention, tables, (map_NhwE,))
 
 
-def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> SegmentAnythingBackbone:
+def build(
+    spec: BackboneSpec, weights: Path | None, *, channels: int = 3, trainable: bool = False
+) -> SegmentAnythingBackbone:
     """The backbone with its weights. Raises CheckpointMismatch when the file does not fit."""
     network = build_network(spec, weights)
     if channels == 1:
         take_one_channel(network)
-    return SegmentAnythingBackbone(spec, network, channels=channels)
+    return SegmentAnythingBackbone(spec, network, channels=channels, trainable=trainable)
 
 
 def build_network(spec: BackboneSpec, weights: Path | None) -> ImageEncoderViT:

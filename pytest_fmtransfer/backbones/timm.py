@@ -37,17 +37,19 @@ DINOV2 = re.compile(r"vit_\w+_patch14_dinov2(\..*)?")
 class TimmBackbone(Backbone):
     """A timm network; its embedding is what its classifier would be given, its tokens what is pooled for it.
 
-    Batch normalisation is folded, so it is for inference.
+    Batch normalisation is folded, unless the network is to be trained; its classifier is not trained.
     """
 
-    def __init__(self, spec: BackboneSpec, network: nn.Module, *, channels: int = 3) -> None:
-        network.requires_grad_(False)
-        if any(isinstance(each, nn.BatchNorm2d) for each in network.modules()):
+    def __init__(self, spec: BackboneSpec, network: nn.Module, *, channels: int = 3, trainable: bool = False) -> None:
+        if trainable:
+            for classifier in _classifiers(network):
+                classifier.requires_grad_(False)
+        elif any(isinstance(each, nn.BatchNorm2d) for each in network.modules()):
             probe_1CSS = torch.rand(
                 1, channels, spec.image_size, spec.image_size, generator=torch.Generator().manual_seed(0)
             )
             network = faster(network, lambda each: _embed(each, probe_1CSS)[0])
-        super().__init__(spec, network, channels=channels)
+        super().__init__(spec, network, channels=channels, trainable=trainable)
 
     @property
     def blocks(self) -> Sequence[nn.Module]:
@@ -68,9 +70,16 @@ class ReferenceVit(TimmBackbone):
     """
 
     def __init__(
-        self, spec: BackboneSpec, network: VisionTransformer, *, offset: float, normed: bool, channels: int = 3
+        self,
+        spec: BackboneSpec,
+        network: VisionTransformer,
+        *,
+        offset: float,
+        normed: bool,
+        channels: int = 3,
+        trainable: bool = False,
     ) -> None:
-        super().__init__(spec, network, channels=channels)
+        super().__init__(spec, network, channels=channels, trainable=trainable)
         self.offset, self.normed = offset, normed
 
     def embed(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,7 +98,7 @@ class ReferenceVit(TimmBackbone):
         return normed_NTE[:, 0], (normed_NTE if self.normed else last_NTE)[:, 1:]
 
 
-def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> TimmBackbone:
+def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3, trainable: bool = False) -> TimmBackbone:
     """The backbone with its weights. Raises CheckpointMismatch when the file does not fit."""
     network = build_network(spec, weights)
     if channels == 1:
@@ -97,8 +106,8 @@ def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> Tim
     dinov2 = DINOV2.fullmatch(spec.architecture) is not None
     offset = 0.1 if dinov2 else OFFSETS.get(spec.architecture)
     if offset is not None and isinstance(network, VisionTransformer):
-        return ReferenceVit(spec, network, offset=offset, normed=not dinov2, channels=channels)
-    return TimmBackbone(spec, network, channels=channels)
+        return ReferenceVit(spec, network, offset=offset, normed=not dinov2, channels=channels, trainable=trainable)
+    return TimmBackbone(spec, network, channels=channels, trainable=trainable)
 
 
 def build_network(spec: BackboneSpec, weights: Path | None) -> nn.Module:
@@ -140,6 +149,12 @@ def _create(spec: BackboneSpec, num_classes: int) -> nn.Module:
     if spec.tiny:
         cut_depth(network)
     return network
+
+
+def _classifiers(network: nn.Module) -> list[nn.Module]:
+    """What comes after the embedding; distilled networks have two."""
+    found = cast(Any, network).get_classifier()
+    return [each for each in (found if isinstance(found, tuple | list) else [found]) if isinstance(each, nn.Module)]
 
 
 def _embed(network: nn.Module, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:

@@ -36,16 +36,21 @@ class TransformersBackbone(Backbone):
     mean over tokens.
     """
 
-    def __init__(self, spec: BackboneSpec, network: nn.Module, *, pools: bool, channels: int = 3) -> None:
-        super().__init__(spec, network.requires_grad_(False), channels=channels)
-        self._name, self._pools, self._grid = spec.name, pools, 0
+    def __init__(
+        self, spec: BackboneSpec, network: nn.Module, *, pools: bool, channels: int = 3, trainable: bool = False
+    ) -> None:
+        super().__init__(spec, network, channels=channels, trainable=trainable)
+        self._pools, self._grid = pools, 0
         self._interpolates = "interpolate_pos_encoding" in signature(network.forward).parameters
 
     @property
     def blocks(self) -> Sequence[nn.Module]:
         lists = [each for each in self.network.modules() if isinstance(each, nn.ModuleList)]
+        # Stages hold lists of their own.
+        inner = {each for outer in lists for each in outer.modules() if each is not outer}
+        lists = [each for each in lists if each not in inner]
         if not lists:
-            raise InvalidInput(f"{self._name} has no list of blocks to train from or to cut after")
+            raise InvalidInput(f"{self.spec.name} has no list of blocks to train from or to cut after")
         return list(max(lists, key=len))
 
     def embed(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
@@ -68,12 +73,14 @@ class TransformersBackbone(Backbone):
     def _run(self, images_NCHW: Tensor) -> Any:
         patch = _patch(self.network)
         if patch:
-            rows, columns = grid_of(images_NCHW, patch, self._name)
+            rows, columns = grid_of(images_NCHW, patch, self.spec.name)
             self._grid = rows * columns
         return self.network(images_NCHW, **({"interpolate_pos_encoding": True} if self._interpolates else {}))
 
 
-def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> TransformersBackbone:
+def build(
+    spec: BackboneSpec, weights: Path | None, *, channels: int = 3, trainable: bool = False
+) -> TransformersBackbone:
     """The backbone with its weights.
 
     Raises CheckpointMismatch when the file or folder does not fit, InvalidInput for a model without vision, an
@@ -83,20 +90,31 @@ def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3) -> Tra
         raise InvalidInput(f"backbone {spec.name} names no file of weights; give it PublishedWeights or FileWeights")
     if spec.architecture.startswith(FOLDER):
         network, pools = _of_folder(spec, weights)
-        backbone = TransformersBackbone(spec, network, pools=pools, channels=channels)
     else:
-        # The library's own pooling would apply BLIP's last norm twice.
-        backbone = TransformersBackbone(spec, _blip(spec, weights), pools=False, channels=channels)
+        network, pools = _blip(spec, weights), False  # the library's own pooling would apply BLIP's last norm twice
+    backbone = TransformersBackbone(spec, network, pools=pools, channels=channels, trainable=trainable)
     if channels == 1:
         take_one_channel(backbone.network)
+        for each in backbone.network.modules():  # embeddings refuse images of other channels than they remember
+            if getattr(each, "num_channels", None) == 3:
+                cast(Any, each).num_channels = 1
     return backbone
 
 
-def _blip(spec: BackboneSpec, weights: Path | None) -> BlipVisionModel:
+def blip_width(spec: BackboneSpec) -> int:
+    """Of a token of BLIP's image encoder. Raises InvalidInput for an architecture that there is none of."""
+    return _blip_size(spec)[0]
+
+
+def _blip_size(spec: BackboneSpec) -> tuple[int, int, int]:
     if spec.architecture not in _BLIP:
         near = nearest(spec.architecture, _BLIP)
         raise InvalidInput(f"architecture {spec.architecture!r} of {spec.name}; {near}, or write {FOLDER}FOLDER")
-    width, depth, heads = _TINY if spec.tiny else _BLIP[spec.architecture]
+    return _TINY if spec.tiny else _BLIP[spec.architecture]
+
+
+def _blip(spec: BackboneSpec, weights: Path | None) -> BlipVisionModel:
+    width, depth, heads = _blip_size(spec)
     config = BlipVisionConfig(
         hidden_size=width,
         intermediate_size=4 * width,
