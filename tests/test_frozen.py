@@ -129,7 +129,7 @@ def test_how_many_threads_load_changes_nothing(small: Places, tmp_path: Path) ->
     found = [
         scores_of(frozen.run(job(small, tmp_path / str(loaders), loaders=loaders), settings, [0])) for loaders in (1, 4)
     ]
-    np.testing.assert_array_equal(*found)
+    np.testing.assert_array_equal(found[0], found[1])
 
 
 def test_a_sweep_takes_each_seed_to_the_pair_that_validation_prefers(small: Places, tmp_path: Path) -> None:
