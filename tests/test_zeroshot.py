@@ -167,6 +167,9 @@ def test_words_meet_images_as_the_publisher_trained_on_them(places: Places) -> N
     zeroshot, knn = (asked(Cell("clip", "stripes", regime), registry, places) for regime in ("zeroshot", "knn"))
     assert (zeroshot.spec.channels, zeroshot.spec.mean, zeroshot.spec.std) == (3, CLIP.mean, CLIP.std)
     assert (knn.spec.channels, knn.spec.mean) == (1, (0.3, 0.3, 0.3))
+    cell, repeated = Cell("clip", "stripes", "zeroshot"), catalogue(places)
+    first, second = (transfer(cell, registry=each, places=places) for each in (repeated, registry))
+    np.testing.assert_array_equal(first.scores_SNC, second.scores_SNC)
 
 
 def features_of(name: str, side: str, registry: Registry, places: Places) -> tuple[np.ndarray, np.ndarray]:
@@ -229,14 +232,17 @@ def test_neither_training_nor_validation_side_is_used(places: Places, monkeypatc
 def test_labels_are_scored_one_by_one_against_their_absence(places: Places, tmp_path: Path) -> None:
     assert places.data_root is not None
     rows = [
-        f"{places.data_root}/stripes/{name}/{number:02}.jpg,{int(name == 'yes')},{number % 2},{side}"
+        f"stripes/{name}/{number:02}.jpg,{int(name == 'yes')},{number % 2},{side}"
         for number in range(EACH)
         for name in ("no", "yes")
         for side in ["train" if number < 12 else "val" if number < 20 else "test"]
     ]
     (tmp_path / "table.csv").write_text("\n".join(["image,across,odd,side", *rows]), encoding="utf-8")
     registry = catalogue(places)
-    registry.register(own_table("mine", tmp_path / "table.csv", labels=("across", "odd"), split="side"))
+    table = own_table(
+        "mine", tmp_path / "table.csv", root=places.data_root, labels=("across", "odd"), split="side", channels="repeat"
+    )
+    registry.register(table)
     result = transfer(Cell("clip", "mine", "zeroshot"), registry=registry, places=places)
     tower, pooled_TE = text_towers.text_tower(CLIP, places), features_of("mine", TEST, registry, places)[0]
     images_TD = functional.normalize(torch.from_numpy(pooled_TE), dim=1)

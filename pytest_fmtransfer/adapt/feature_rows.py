@@ -1,0 +1,93 @@
+"""Rows of stored features, brought to the device a batch at a time; what is small is there as a whole.
+
+Legend: N images, S seeds, B images of a batch, D the embedding's width, T tokens, E a token's width.
+"""
+
+import warnings
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+PIECE = {2: 4096, 3: 64}  # images of a piece, of pooled embeddings and of tokens
+
+Array = np.ndarray | Tensor
+"""Pooled embeddings, N × D, or tokens, N × T × E, of any floating dtype; may be mapped from a file."""
+
+
+class Batches(Protocol):
+    """Features of the images of one side, a batch at a time."""
+
+    def batch(self, rows_SB: Tensor) -> Tensor:
+        """Of these rows, S × B × D or S × B × T × E, float32, on the device; `rows_SB` is on the CPU."""
+        ...
+
+
+class FeatureRows(Batches, Protocol):
+    """Features of the images of one side, all of which are there."""
+
+    def pieces(self) -> Iterator[Tensor]:
+        """All, in order, in pieces."""
+        ...
+
+
+class HeldRows:
+    """Pooled embeddings, as one float32 tensor on the device."""
+
+    def __init__(self, features_ND: Array, device: torch.device) -> None:
+        self._features_ND = _tensor(features_ND).to(device, torch.float32).contiguous()
+        self._buffer: Tensor | None = None
+
+    def batch(self, rows_SB: Tensor) -> Tensor:
+        """The next call writes over it."""
+        size = (rows_SB.numel(), self._features_ND.shape[1])
+        if self._buffer is None or self._buffer.shape != size:
+            self._buffer = self._features_ND.new_empty(size)
+        rows = rows_SB.flatten().to(self._features_ND.device, non_blocking=True)
+        torch.index_select(self._features_ND, 0, rows, out=self._buffer)
+        return self._buffer.view(*rows_SB.shape, -1)
+
+    def pieces(self) -> Iterator[Tensor]:
+        yield from self._features_ND.split(PIECE[2])
+
+
+class StreamedRows:
+    """Tokens, which stay where they are, in their dtype: only a batch of them is copied."""
+
+    def __init__(self, tokens_NTE: Array, device: torch.device) -> None:
+        self._tokens_NTE, self._device = _tensor(tokens_NTE), device
+        self._pin = device.type == "cuda" and self._tokens_NTE.device.type == "cpu"
+
+    def batch(self, rows_SB: Tensor) -> Tensor:
+        rows = rows_SB.flatten().to(self._tokens_NTE.device)
+        chosen = torch.empty(
+            (len(rows), *self._tokens_NTE.shape[1:]),
+            dtype=self._tokens_NTE.dtype,
+            device=self._tokens_NTE.device,
+            pin_memory=self._pin,
+        )
+        torch.index_select(self._tokens_NTE, 0, rows, out=chosen)
+        return self._moved(chosen).view(*rows_SB.shape, *chosen.shape[1:])
+
+    def pieces(self) -> Iterator[Tensor]:
+        for piece in self._tokens_NTE.split(PIECE[3]):
+            yield self._moved(piece)
+
+    def _moved(self, tokens: Tensor) -> Tensor:
+        return tokens.to(self._device, non_blocking=self._pin).to(torch.float32)
+
+
+def rows_of(features: Array, device: torch.device) -> FeatureRows:
+    """Pooled embeddings are held on the device, tokens are not."""
+    return HeldRows(features, device) if features.ndim == 2 else StreamedRows(features, device)
+
+
+def _tensor(array: Array) -> Tensor:
+    """Over the same memory."""
+    if isinstance(array, Tensor):
+        return array
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # nor is it written
+        return torch.from_numpy(array)
