@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_fmtransfer._transfer import transfer as transfer
+    from pytest_fmtransfer.catalog.prompts import Prompts as Prompts
     from pytest_fmtransfer.catalog.registry import Registry as Registry
     from pytest_fmtransfer.catalog.specs import BackboneSpec as BackboneSpec
     from pytest_fmtransfer.catalog.specs import DatasetSpec as DatasetSpec
@@ -31,6 +32,7 @@ _HOMES = {
     "DatasetSpec": "catalog.specs",
     "FmTransferError": "errors",
     "Places": "places",
+    "Prompts": "catalog.prompts",
     "Published": "judge.published",
     "Profile": "catalog.specs",
     "RegimeSpec": "catalog.specs",
@@ -51,6 +53,7 @@ __all__ = (
     "FmTransferError",
     "Places",
     "Profile",
+    "Prompts",
     "Published",
     "RegimeSpec",
     "Registry",

@@ -21,9 +21,15 @@ import numpy as np
 
 from pytest_fmtransfer.adapt.job import Job, Ran
 from pytest_fmtransfer.adapt.sides import Adapted, Sides, shuffle_labels
-from pytest_fmtransfer.availability import DEIT_B, Missing, adapted_from, ready
+from pytest_fmtransfer.availability import DEIT_B, Missing, adapted_from, ready, vocabulary_file
 from pytest_fmtransfer.backbones.precision import Dtype, dtype_of
-from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, TrainingSettings, plain
+from pytest_fmtransfer.catalog.regime_settings import (
+    FewShotSettings,
+    RegimeSettings,
+    TrainingSettings,
+    ZeroShotSettings,
+    plain,
+)
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.resolving import backbone_under, seeds_on, settings_on
 from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, Profile
@@ -33,10 +39,11 @@ from pytest_fmtransfer.data.capped import capped
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import InvalidInput, Unavailable
-from pytest_fmtransfer.features import FeatureKey, feature_key, load_features, met_by, subject_of
+from pytest_fmtransfer.features import FeatureKey, computed_on, feature_key, load_features, met_by, subject_of
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.results import Cost, Question, Result
-from pytest_fmtransfer.store import Store, code_digest, fingerprint
+from pytest_fmtransfer.store import Store, code_digest, fingerprint, remembered_digest
+from pytest_fmtransfer.text_places import tower_of
 
 
 def transfer(
@@ -148,6 +155,16 @@ class Asked:
     key: str
 
 
+# What turns prompts into vectors.
+TEXT = (
+    "catalog/prompts.py",
+    "backbones/blip_text.py",
+    "backbones/open_clip_text.py",
+    "backbones/text_towers.py",
+    "backbones/checkpoints.py",
+)
+
+
 def open_under(profile: Profile, spec: DatasetSpec, places: Places) -> Dataset:
     """A dataset with as many of its images as a profile uses. Raises as `open_dataset` does."""
     return capped(open_dataset(spec, places), profile.caps)
@@ -170,8 +187,11 @@ def ask(
     spent, regime = registry.profile(profile), registry.regime(cell.regime)
     settings = settings_on(regime, dataset.spec, spent)
     row = backbone_under(adapted_from(registry.backbone(cell.backbone), settings), spent)
-    spec = met_by(row, dataset.spec)
-    dtype, training_dtype = dtype_of(spent.forward_dtype), dtype_of(spent.training_dtype)
+    reads = isinstance(settings, ZeroShotSettings)
+    # Words are compared with images as the publisher trained on them: nothing learns what another input does.
+    spec = row if reads else met_by(row, dataset.spec)
+    dtype = dtype_of(spent.forward_dtype, places.device)
+    training_dtype = dtype_of(spent.training_dtype, places.device)
     question = Question(
         dataset=cell.dataset,
         dataset_fingerprint=dataset.fingerprint,
@@ -189,8 +209,9 @@ def ask(
     subject = (
         _subject(spec, dtype, places)
         | skipped
-        | ({"training_dtype": training_dtype} if trained else {})
+        | ({"training_dtype": training_dtype} | computed_on(places) if trained else {})
         | ({"head_weights": subject_of(head, dtype, places)["weights"]} if head else {})
+        | (_vocabulary(spec, places) if reads else {})
     )
     features = feature_key(dataset, spec, dtype, places)
     kept = (dataset.spec.margin, dataset.spec.classes, dataset.spec.patient_unit, seeded)
@@ -235,8 +256,15 @@ def _code(method: str, settings: RegimeSettings) -> str:
     folders = ("adapt", "metrics") if isinstance(settings, TrainingSettings) else ("metrics",)
     files = [f"{folder}/{file.name}" for folder in folders for file in sorted((package / folder).glob("*.py"))]
     images = ("data/augmentations.py", "data/transforms.py") if isinstance(settings, TrainingSettings) else ()
+    words = TEXT if isinstance(settings, ZeroShotSettings) else ()
+    shots = ("adapt/linear_probe.py", "data/subsets.py") if isinstance(settings, FewShotSettings) else ()
     own = ("adapt/sides.py", "adapt/label_odds.py", "adapt/job.py", f"adapt/{method}.py")
-    return code_digest("_transfer.py", "results.py", *dict.fromkeys((*files, *images, *own)))
+    return code_digest("_transfer.py", "results.py", *dict.fromkeys((*files, *images, *words, *shots, *own)))
+
+
+def _vocabulary(spec: BackboneSpec, places: Places) -> dict[str, str]:
+    """What a text tower reads by, where that is no part of its library. Raises Unavailable when it is not here."""
+    return {"vocabulary": remembered_digest(vocabulary_file(spec, places))} if tower_of(spec) == "blip_text" else {}
 
 
 def _subject(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, Any]:

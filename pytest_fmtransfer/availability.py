@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, TrainingSettings
+from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, TrainingSettings, ZeroShotSettings
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import (
     BackboneSpec,
@@ -23,6 +23,7 @@ from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput, Unavailable
 from pytest_fmtransfer.functions import source_of
 from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.text_places import VOCABULARY, VOCABULARY_LICENCE, find_vocabulary, foreign_tokenizer, tower_of
 from pytest_fmtransfer.weights_places import download_url, find_weights, hub_cache, terms, torch_cache
 
 # What each library that not everybody has is installed as.
@@ -72,7 +73,7 @@ def ready(cell: Cell, registry: Registry, places: Places) -> Ready | Missing:
 def adapted_from(spec: BackboneSpec, settings: RegimeSettings) -> BackboneSpec:
     """A backbone as a regime begins with it: with random weights where it learns from nothing."""
     from_nothing = isinstance(settings, TrainingSettings) and settings.initial == "random"
-    return replace(spec, weights=RandomWeights()) if from_nothing and spec.is_network else spec
+    return replace(spec, weights=RandomWeights()) if from_nothing and not isinstance(spec.weights, NoWeights) else spec
 
 
 def backbone_ready(spec: BackboneSpec, places: Places) -> Ready | Missing:
@@ -118,6 +119,21 @@ def weights_file(spec: BackboneSpec, places: Places) -> Path | None:
     return path
 
 
+def vocabulary_file(spec: BackboneSpec, places: Places) -> Path:
+    """The vocabulary that BLIP reads text by. It is downloaded where `places` allows that.
+
+    Raises Unavailable, with the remedy, when it is not here.
+    """
+    path = find_vocabulary(spec, places)
+    if path is None and places.download:
+        from pytest_fmtransfer.download import download  # collection asks for nothing of the network
+
+        return download(replace(spec, licence=VOCABULARY_LICENCE), VOCABULARY, places)
+    if path is None:
+        raise Unavailable("; ".join(map(str, _text_lacks(spec, places))))
+    return path
+
+
 def data_folder(spec: DatasetSpec, places: Places) -> Path:
     """The folder that holds a dataset; what is missing in it is downloaded where `places` and its licence allow that.
 
@@ -157,6 +173,8 @@ def _not_read(dataset: DatasetSpec) -> list[Missing]:
 def _regime_lacks(regime: RegimeSpec, backbone: BackboneSpec, registry: Registry, places: Places) -> list[Missing]:
     """What a regime takes besides images and the backbone's own weights."""
     settings = regime.settings
+    if isinstance(settings, ZeroShotSettings):
+        return _text_lacks(backbone, places)
     if not isinstance(settings, TrainingSettings):
         return []
     if isinstance(backbone.weights, NoWeights):
@@ -171,6 +189,33 @@ def _regime_lacks(regime: RegimeSpec, backbone: BackboneSpec, registry: Registry
 
 def _weights_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
     return [*_library_lacks(spec), *_function_lacks(spec), *_file_lacks(spec, places)]
+
+
+def _text_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
+    """What a backbone lacks to be compared with text."""
+    tower = tower_of(spec)
+    if tower is None:
+        return [
+            Missing(
+                reason=f"zeroshot needs a text tower, and {spec.name} has none",
+                remedy="name an OpenCLIP or a BLIP backbone, such as openclip_vitb16 or blip_vitb16",
+            )
+        ]
+    if foreign := foreign_tokenizer(spec):
+        return [
+            Missing(
+                reason=f"the text tower of {spec.name} reads by {foreign}, which open_clip would fetch",
+                remedy="name a model that reads by CLIP's own vocabulary, such as ViT-B-16",
+            )
+        ]
+    if tower == "open_clip_text" or places.download or find_vocabulary(spec, places) is not None:
+        return []
+    return [
+        Missing(
+            reason=f"no vocabulary of the text tower of {spec.name}",
+            remedy=_ways_to(replace(spec, licence=VOCABULARY_LICENCE), VOCABULARY, places),
+        )
+    ]
 
 
 def _library_lacks(spec: BackboneSpec) -> list[Missing]:

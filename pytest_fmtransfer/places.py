@@ -1,14 +1,17 @@
-"""Where things are kept on this machine: the store, published weights, data sets; and whether it is a CI's.
+"""Where things are kept and computed: the store, published weights, data sets, the device; and whether this is a CI.
 
-Each place is an option of the plugin, an ini value or an environment variable, in that order;
+Each is an option of the plugin, an ini value or an environment variable, in that order;
 this module knows the environment and the defaults.
 """
 
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from pytest_fmtransfer.devices import Device, best_device, device_named
+from pytest_fmtransfer.errors import InvalidInput
 
 
 def _user_cache(environ: Mapping[str, str]) -> Path:
@@ -21,10 +24,11 @@ def _user_cache(environ: Mapping[str, str]) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Folders on disk. `weights` and `data_root` are None when the user named none.
+    """Folders on disk, and what computes. `weights` and `data_root` are None when the user named none.
 
     `download`: published weights that are nowhere may be fetched; only what the user says turns it on. So with
-    `skip_bad_images`: images that cannot be decoded are left out of their dataset, and counted.
+    `skip_bad_images`: images that cannot be decoded are left out of their dataset, and counted. `device` is by default
+    the best that is here; `deterministic`: it computes the same bits in every run, if more slowly.
     """
 
     store: Path
@@ -32,10 +36,16 @@ class Places:
     data_root: Path | None = None
     download: bool = False
     skip_bad_images: bool = False
+    device: Device = field(default_factory=best_device)
+    deterministic: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Places":
-        """`FMTRANSFER_STORE`, `FMTRANSFER_WEIGHTS`, `FMTRANSFER_DATA`; the store defaults to the user's cache."""
+        """`FMTRANSFER_STORE`, by default in the user's cache, `FMTRANSFER_WEIGHTS`, `FMTRANSFER_DATA` and
+        `FMTRANSFER_DEVICE`, by default the best there is.
+
+        Raises InvalidInput for a device that there is none of.
+        """
 
         def folder(variable: str) -> Path | None:
             return Path(environ[variable]).expanduser().absolute() if environ.get(variable) else None
@@ -44,7 +54,16 @@ class Places:
             store=folder("FMTRANSFER_STORE") or _user_cache(environ) / "fmtransfer",
             weights=folder("FMTRANSFER_WEIGHTS"),
             data_root=folder("FMTRANSFER_DATA"),
+            device=_device(environ),
         )
+
+
+def _device(environ: Mapping[str, str]) -> Device:
+    named = environ.get("FMTRANSFER_DEVICE")
+    try:
+        return device_named(named) if named else best_device(environ)
+    except InvalidInput as error:
+        raise InvalidInput(f"FMTRANSFER_DEVICE={named}: {error}") from error
 
 
 def on_ci(environ: Mapping[str, str] = os.environ) -> bool:

@@ -15,10 +15,12 @@ HEAVY = {"torch", "timm", "transformers", "torchvision", "open_clip"}
 # Floors of the house, from the ground: a room may import its own floor and those below.
 FLOORS = (
     {"errors"},
+    {"devices"},
+    {"device_runs"},
     {"cell", "places", "progress", "work"},
     {"metrics", "catalog"},
     {"weights_places", "functions"},
-    {"download"},
+    {"download", "text_places"},
     {"results", "store", "availability"},
     {"data", "backbones"},
     {"extraction"},

@@ -4,11 +4,13 @@ Weights are random; those of the paper's rows come in a file as its publisher wr
 value.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -33,14 +35,40 @@ PUBLISHED = (
 )
 RANDOM = ("efficientnet_lite0.tiny", "convnext", "hf", "function")
 NAMES = PUBLISHED + RANDOM
+# How the names of a network's blocks begin, by number, and those of what comes after the last.
+BLOCKS: dict[str, str] = {
+    "imagenet_resnet152": "layer{next}.",
+    "seem_focalt": "layers.{number}.",
+    "openclip_vitb16": "transformer.resblocks.{number}.",
+    "blip_vitb16": "encoder.layers.{number}.",
+    "convnext": "stages.{number}.",
+    "hf": "encoder.layer.{number}.",
+}
+TAIL: dict[str, tuple[str, ...]] = {
+    "imagenet_resnet152": (),
+    "sam_vitb16": (),
+    "seem_focalt": ("layers.3.norm.",),
+    "openclip_vitb16": ("ln_post.", "proj"),
+    "blip_vitb16": ("post_layernorm.",),
+    "efficientnet_lite0.tiny": ("conv_head.", "bn2."),
+    "convnext": ("head.norm.",),
+    "hf": ("layernorm.",),
+    "function": ("norm.", "scale"),
+}
 PYRAMIDS = ("imagenet_resnet152", "seem_focalt", "efficientnet_lite0.tiny", "convnext")
 
 
-def build(name: str, folder: Path, *, trainable: bool = True, channels: int = 3) -> Backbone:
-    """The network in evaluation mode. `folder` is where files of weights are written."""
-    spec, path = _row(name, folder)
-    module: Any = import_module(f"pytest_fmtransfer.backbones.{spec.library}")
-    return module.build(spec, path, channels=channels, trainable=trainable)
+def build(name: str, *, trainable: bool = True, channels: int = 3) -> Backbone:
+    """The network in evaluation mode; each call's is its own."""
+    return copy.deepcopy(_built(name, trainable, channels))
+
+
+@cache
+def _built(name: str, trainable: bool, channels: int) -> Backbone:
+    with TemporaryDirectory() as folder:
+        spec, path = _row(name, Path(folder))
+        module: Any = import_module(f"pytest_fmtransfer.backbones.{spec.library}")
+        return module.build(spec, path, channels=channels, trainable=trainable)
 
 
 def noise(name: str, *, images: int = 2, channels: int = 3, seed: int = 1) -> Tensor:
@@ -70,6 +98,10 @@ def _row(name: str, folder: Path) -> tuple[BackboneSpec, Path | None]:
         spec = replace(small.BACKBONE, architecture="convnext_atto", tiny=True, image_size=side)
         return replace(spec, weights=RandomWeights()), None
     return replace(Registry().backbone(name), image_size=side), None
+
+
+def block_names(name: str, number: int) -> str:
+    return BLOCKS.get(name, "blocks.{number}.").format(number=number, next=number + 1)
 
 
 class Network(nn.Module):

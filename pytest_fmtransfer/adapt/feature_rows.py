@@ -17,8 +17,8 @@ Array = np.ndarray | Tensor
 """Pooled embeddings, N × D, or tokens, N × T × E, of any floating dtype; may be mapped from a file."""
 
 
-class FeatureRows(Protocol):
-    """Features of the images of one side."""
+class Batches(Protocol):
+    """Features of the images of one side, a batch at a time."""
 
     def batch(self, rows_SB: Tensor) -> Tensor:
         """Of these rows, S × B × D or S × B × T × E, float32, on the device; `rows_SB` is on the CPU.
@@ -26,6 +26,10 @@ class FeatureRows(Protocol):
         The next call may write over it: fresh memory costs a CPU more than what is done with it.
         """
         ...
+
+
+class FeatureRows(Batches, Protocol):
+    """Features of the images of one side, all of which are there."""
 
     def pieces(self) -> Iterator[Tensor]:
         """All, in order, in pieces."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pytest_fmtransfer.adapt.feature_rows import Array, rows_of
+from pytest_fmtransfer.adapt.feature_rows import Array, Batches, rows_of
 from pytest_fmtransfer.adapt.heads import Head
 from pytest_fmtransfer.adapt.logit_losses import loss_and_gradient, terms
 from pytest_fmtransfer.adapt.stacked_adamw import StackedAdamW
@@ -50,9 +50,9 @@ def groups(
 class StackedLearner:
     """Trains R replicas of a head: all points of the first of `heads`, then all of the second, and so on.
 
-    `heads` are one for each seed, of one architecture. `training` gives an epoch's features of the training side, and
-    `labels` are those of each seed: A class indices, or A × C of 0, 1 and `UNKNOWN`. Each replica's gradients are
-    clipped to a norm of `clip`. `dtype` is that of a token head's products in training. Gradients are computed on
+    `heads` are one for each seed, of one architecture. `training` gives an epoch's features of the training side, or
+    what makes those of a batch, and `labels` are those of each seed: A class indices, or A × C of 0, 1 and `UNKNOWN`.
+    Each replica's gradients are clipped to a norm of `clip`. `dtype` is that of a token head's products in training. Gradients are computed on
     `micro` images of each replica's batch at once, all where None; on half as many from then on where memory does not
     hold them, which `notes` tell.
     """
@@ -62,7 +62,7 @@ class StackedLearner:
         *,
         heads: Sequence[Head],
         points: Sequence[Point],
-        training: Callable[[int], Array],
+        training: Callable[[int], Array | Batches],
         labels: Sequence[np.ndarray],
         validation: Array,
         test: Array,
@@ -88,7 +88,7 @@ class StackedLearner:
             clip=clip,
         )
         self._device, self._training_of = device, training
-        self._training = rows_of(training(0), device)
+        self._training = self._batches_of(0)
         self._sides = {"validation": rows_of(validation, device), "test": rows_of(test, device)}
         # All seeds' labels one below the other.
         self._labels = torch.from_numpy(np.concatenate(labels)).to(device)
@@ -102,7 +102,7 @@ class StackedLearner:
     def begin(self, epoch: int, rows_KRB: Tensor) -> None:
         """Take up the features of this epoch."""
         del rows_KRB
-        self._training = rows_of(self._training_of(epoch), self._device)
+        self._training = self._batches_of(epoch)
 
     def step(self, rows_RB: Tensor, epoch: int, share: float) -> Tensor:
         """One step at a share of each replica's rate; `rows_RB` are on the CPU, the same for all points of a seed.
@@ -147,6 +147,10 @@ class StackedLearner:
         self._best.load(state["best"])
         self._optimiser.load(state["optimiser"])
         self.micro, self.notes = state["micro"], list(state["notes"])
+
+    def _batches_of(self, epoch: int) -> Batches:
+        features = self._training_of(epoch)
+        return rows_of(features, self._device) if isinstance(features, np.ndarray | Tensor) else features
 
     def _gradients(self, rows_SB: Tensor) -> Tensor:
         """Leaves the gradients of the whole batch where the optimiser reads them; gives the losses, R."""

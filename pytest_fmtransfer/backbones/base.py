@@ -5,9 +5,10 @@ token's width.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +43,9 @@ class Backbone(nn.Module, ABC):
         super().__init__()
         if not trainable:
             network.requires_grad_(False)
-        self.network, self.channels, self.memory_format = network, channels, torch.contiguous_format
+        self.spec, self.network, self.channels = spec, network, channels
+        self.memory_format = torch.contiguous_format
+        self._still: tuple[nn.Module, ...] = ()
         for name, values in (("mean", spec.mean), ("std", spec.std)):
             self.register_buffer(name, torch.tensor(values[:channels]).view(1, channels, 1, 1), persistent=False)
         self.eval()
@@ -59,6 +62,17 @@ class Backbone(nn.Module, ABC):
         """Lay weights, and the images to come, out in memory: `torch.contiguous_format` or `torch.channels_last`."""
         self.network.to(memory_format=memory_format)  # pyright: ignore[reportCallIssue]
         self.memory_format = memory_format
+
+    def keep_still(self, modules: Iterable[nn.Module]) -> None:
+        """Have some of its modules stay in evaluation mode from now on, also when it is set to train."""
+        self._still = tuple(dict.fromkeys((*self._still, *modules)))
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        for each in self._still:
+            each.eval()
+        return self
 
     @property
     @abstractmethod

@@ -1,5 +1,9 @@
-"""How torch computes while we do: threads, dtype and matrix precision, set for our work and then as they were."""
+"""How torch computes while we do: threads, dtype, matrix precision and determinism, set for our work and then as they
+were.
+"""
 
+import os
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -7,17 +11,104 @@ import torch
 
 from pytest_fmtransfer.backbones.precision import MATMUL_PRECISION, Dtype
 from pytest_fmtransfer.data.decoding import cores
+from pytest_fmtransfer.devices import Device
+from pytest_fmtransfer.errors import Unavailable
+
+# What cuBLAS needs to compute the same every time, and what torch refuses to be deterministic without:
+# https://docs.nvidia.com/cuda/cublas/#results-reproducibility
+WORKSPACE, OF_ONE_SIZE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+
+
+def torch_device(device: Device) -> torch.device:
+    """A device that torch can use. Raises Unavailable where it cannot."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a driver that does not fit; the error says all there is to do
+        there = {
+            "cpu": lambda: True,
+            "cuda": torch.cuda.is_available,
+            "mps": torch.backends.mps.is_available,
+        }[device]()
+    if not there:
+        raise Unavailable(
+            f"torch cannot use {device} here; compute on the processor: --fm-device=cpu or FMTRANSFER_DEVICE=cpu"
+        )
+    return torch.device(device)
 
 
 @contextmanager
-def computing(dtype: Dtype) -> Generator[None]:
-    """Inside, forward passes keep no gradients and run on our share of the cores."""
+def computing(dtype: Dtype, device: Device = "cpu", deterministic: bool = False) -> Generator[None]:
+    """Inside, forward passes keep no gradients and are made in `dtype`, on the device, or on our share of the cores.
+
+    Raises as `training_context` does.
+    """
+    with (
+        training_context(dtype, device, deterministic),
+        torch.inference_mode(),
+        torch.autocast(device, dtype=torch.bfloat16, enabled=dtype == "bfloat16"),
+    ):
+        yield
+
+
+@contextmanager
+def training_context(dtype: Dtype, device: Device = "cpu", deterministic: bool = False) -> Generator[None]:
+    """Inside, torch computes on our share of the cores, float32 products and convolutions as exactly as `dtype` has it.
+
+    Autocast is not in it: it keeps what it has cast until it is left, and weights that learn move, so it is entered
+    anew in every step. Where float32 is to be float32 beside such steps, as in a test, `dtype` is "float32".
+
+    With `deterministic` the same call computes the same bits every time, at some cost (`benchmarks/deterministic.py`);
+    an operation that cannot is Unavailable. Raises Unavailable too for a device that is not here.
+    """
+    torch_device(device)
     threads, matmul = torch.get_num_threads(), torch.get_float32_matmul_precision()
     torch.set_num_threads(cores())
     torch.set_float32_matmul_precision(MATMUL_PRECISION[dtype])
     try:
-        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == "bfloat16"):
+        with _cudnn(dtype, device, deterministic), _determinism(deterministic):
             yield
     finally:
         torch.set_num_threads(threads)
         torch.set_float32_matmul_precision(matmul)
+
+
+@contextmanager
+def _cudnn(dtype: Dtype, device: Device, deterministic: bool) -> Generator[None]:
+    """Of convolutions on a card: their precision, and whether the fastest kernel is looked for; it may be another one
+    in every run."""
+    if device != "cuda":
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    before = (cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic)
+    exact = MATMUL_PRECISION[dtype] == "highest"
+    cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic = not exact, not deterministic, deterministic
+    try:
+        yield
+    finally:
+        cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic = before
+
+
+@contextmanager
+def _determinism(wanted: bool) -> Generator[None]:
+    if not wanted:
+        yield
+        return
+    workspace = os.environ.get(WORKSPACE)
+    before = (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled())
+    os.environ.setdefault(WORKSPACE, OF_ONE_SIZE)
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).partition(". ")[0]
+        if WORKSPACE in str(error):  # cuBLAS reads it once, when it is first used
+            raise Unavailable(
+                f"cuBLAS was in use before --fm-deterministic asked for it; set {WORKSPACE}={OF_ONE_SIZE} beforehand"
+            ) from None
+        if "does not have a deterministic implementation" in str(error):
+            raise Unavailable(f"{reason}; leave out --fm-deterministic, or compute with --fm-device=cpu") from None
+        raise
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        if workspace is None:
+            os.environ.pop(WORKSPACE, None)

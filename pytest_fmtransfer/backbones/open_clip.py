@@ -31,7 +31,7 @@ with warnings.catch_warnings():
     from open_clip.transformer import VisionTransformer
 
 _TINY_VISION = {"width": 64, "layers": 3, "head_width": 32}
-_TINY_TEXT = {"width": 32, "heads": 2, "layers": 1, "vocab_size": 64}
+_TINY_TEXT = {"width": 32, "heads": 2, "layers": 1}  # of the whole vocabulary, by which texts are read
 
 
 class OpenClipBackbone(Backbone):
@@ -43,7 +43,6 @@ class OpenClipBackbone(Backbone):
         self, spec: BackboneSpec, network: VisionTransformer, *, channels: int = 3, trainable: bool = False
     ) -> None:
         super().__init__(spec, network, channels=channels, trainable=trainable)
-        self._name = spec.name
 
     @property
     def blocks(self) -> Sequence[nn.Module]:
@@ -51,7 +50,7 @@ class OpenClipBackbone(Backbone):
 
     def embed(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
         tower = cast(Any, self.network)
-        grid = grid_of(images_NCHW, tower.patch_size[0], self._name)
+        grid = grid_of(images_NCHW, tower.patch_size[0], self.spec.name)
         patches_NTE = tower.conv1(images_NCHW).flatten(2).transpose(1, 2)
         class_N1E = tower.class_embedding.to(patches_NTE.dtype).expand(len(images_NCHW), 1, -1)
         positions_TE = self._positions(grid).to(patches_NTE.dtype)
@@ -96,7 +95,7 @@ def build_model(spec: BackboneSpec, weights: Path | None) -> Any:
         raise InvalidInput(
             f"open_clip has no model {spec.architecture!r} for {spec.name}; {nearest(spec.architecture, models)}"
         )
-    with seeded(spec), _hushed():
+    with seeded(spec), hushed():
         model = _tiny(spec.architecture) if spec.tiny else open_clip.create_model(spec.architecture, pretrained=None)
     if not isinstance(spec.weights, RandomWeights):
         if weights is None:
@@ -108,7 +107,7 @@ def build_model(spec: BackboneSpec, weights: Path | None) -> Any:
 
 
 @contextmanager
-def _hushed() -> Generator[None]:
+def hushed() -> Generator[None]:
     """Inside, open_clip does not warn that it loads no weights: we load them, or none are wanted.
 
     It warns through the root logger, which would first be given a handler that prints whatever anyone logs later.

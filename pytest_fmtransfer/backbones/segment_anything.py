@@ -60,14 +60,13 @@ class SegmentAnythingBackbone(Backbone):
         for block in cast(Sequence[Block], network.blocks):
             block.register_module("attn", _AnySize(block.attn))
         super().__init__(spec, network, channels=channels, trainable=trainable)
-        self._name = spec.name
 
     @property
     def blocks(self) -> Sequence[nn.Module]:
         return list(self.network.blocks)
 
     def embed(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-        grid = grid_of(images_NCHW, PATCH, self._name)
+        grid = grid_of(images_NCHW, PATCH, self.spec.name)
         map_NhwE = self.network.patch_embed(images_NCHW) + resized_map(cast(Tensor, self.network.pos_embed), grid)
         for block in self.network.blocks:
             map_NhwE = block(map_NhwE)

@@ -40,14 +40,17 @@ class TransformersBackbone(Backbone):
         self, spec: BackboneSpec, network: nn.Module, *, pools: bool, channels: int = 3, trainable: bool = False
     ) -> None:
         super().__init__(spec, network, channels=channels, trainable=trainable)
-        self._name, self._pools, self._grid = spec.name, pools, 0
+        self._pools, self._grid = pools, 0
         self._interpolates = "interpolate_pos_encoding" in signature(network.forward).parameters
 
     @property
     def blocks(self) -> Sequence[nn.Module]:
         lists = [each for each in self.network.modules() if isinstance(each, nn.ModuleList)]
+        # Stages hold lists of their own.
+        inner = {each for outer in lists for each in outer.modules() if each is not outer}
+        lists = [each for each in lists if each not in inner]
         if not lists:
-            raise InvalidInput(f"{self._name} has no list of blocks to train from or to cut after")
+            raise InvalidInput(f"{self.spec.name} has no list of blocks to train from or to cut after")
         return list(max(lists, key=len))
 
     def embed(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,7 +73,7 @@ class TransformersBackbone(Backbone):
     def _run(self, images_NCHW: Tensor) -> Any:
         patch = _patch(self.network)
         if patch:
-            rows, columns = grid_of(images_NCHW, patch, self._name)
+            rows, columns = grid_of(images_NCHW, patch, self.spec.name)
             self._grid = rows * columns
         return self.network(images_NCHW, **({"interpolate_pos_encoding": True} if self._interpolates else {}))
 
@@ -98,11 +101,20 @@ def build(
     return backbone
 
 
-def _blip(spec: BackboneSpec, weights: Path | None) -> BlipVisionModel:
+def blip_width(spec: BackboneSpec) -> int:
+    """Of a token of BLIP's image encoder. Raises InvalidInput for an architecture that there is none of."""
+    return _blip_size(spec)[0]
+
+
+def _blip_size(spec: BackboneSpec) -> tuple[int, int, int]:
     if spec.architecture not in _BLIP:
         near = nearest(spec.architecture, _BLIP)
         raise InvalidInput(f"architecture {spec.architecture!r} of {spec.name}; {near}, or write {FOLDER}FOLDER")
-    width, depth, heads = _TINY if spec.tiny else _BLIP[spec.architecture]
+    return _TINY if spec.tiny else _BLIP[spec.architecture]
+
+
+def _blip(spec: BackboneSpec, weights: Path | None) -> BlipVisionModel:
+    width, depth, heads = _blip_size(spec)
     config = BlipVisionConfig(
         hidden_size=width,
         intermediate_size=4 * width,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from pytest_fmtransfer.catalog import prompt_texts
 from pytest_fmtransfer.catalog.medmnist import MEDMNIST
 from pytest_fmtransfer.catalog.specs import DataRoot, DatasetSpec, PackagedFolder
 
@@ -29,6 +30,7 @@ BR35H = DatasetSpec(
     patient_unit="group of near copies",
     options={"keep": "one_per_group"},
     channels="repeat",
+    prompts=prompt_texts.BR35H,
 )
 _NAIVE = "a demonstration of what a naive benchmark would have claimed: nothing about a backbone follows from it"
 _CBIS = DatasetSpec(
@@ -56,6 +58,7 @@ _CBIS = DatasetSpec(
     ),
     options={"image": "full"},
     channels=1,
+    prompts=prompt_texts.CBIS_DDSM,
 )
 
 # The four of Palés Huix et al. 2024, whose means and deviations normalise the input of every backbone.
@@ -74,6 +77,7 @@ APTOS2019 = DatasetSpec(
     options={"release": "competition"},
     mean=(0.415, 0.221, 0.073),
     std=(0.275, 0.150, 0.081),
+    prompts=prompt_texts.APTOS2019,
 )
 DDSM = DatasetSpec(
     name="ddsm",
@@ -90,6 +94,7 @@ DDSM = DatasetSpec(
     channels=1,
     mean=(0.286,),
     std=(0.267,),
+    prompts=prompt_texts.DDSM,
 )
 ISIC2019 = DatasetSpec(
     name="isic2019",
@@ -112,6 +117,7 @@ ISIC2019 = DatasetSpec(
     },
     mean=(0.66776717, 0.52960888, 0.52434725),
     std=(0.22381877, 0.20363036, 0.21538623),
+    prompts=prompt_texts.ISIC2019,
 )
 CHEXPERT = DatasetSpec(
     name="chexpert",
@@ -144,6 +150,7 @@ CHEXPERT = DatasetSpec(
     channels=1,
     mean=(0.503,),
     std=(0.292,),
+    prompts=prompt_texts.CHEXPERT,
 )
 
 DATASETS = (
@@ -204,5 +211,6 @@ DATASETS = (
             "Detection, which left the copies out)",
         ),
         options={"samples": "262144 32768 32768"},
+        prompts=prompt_texts.PATCHCAMELYON,
     ),
 )

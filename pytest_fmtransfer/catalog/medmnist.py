@@ -7,6 +7,7 @@ that RetinaMNIST's five levels are ordered. Where a label of ChestMNIST has no p
 official AUC is undefined and ours counts 0.5.
 """
 
+from pytest_fmtransfer.catalog import prompt_texts
 from pytest_fmtransfer.catalog.medmnist_sets import COLLECTIONS, Collection, Task
 from pytest_fmtransfer.catalog.specs import DataRoot, DatasetSpec, Download, Metric
 
@@ -53,6 +54,7 @@ def _row(collection: Collection, size: int) -> DatasetSpec:
         patient_unit="image",
         options={"file": file, "samples": " ".join(map(str, collection.samples)), "side": str(size)},
         channels=3 if collection.channels == 3 else "repeat",
+        prompts=prompt_texts.MEDMNIST[collection.name],
     )
 
 

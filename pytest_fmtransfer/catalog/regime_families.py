@@ -28,7 +28,9 @@ PAPER = {
     "finetune_linear": TrainingSettings(head="linear"),
     "finetune_deitb": TrainingSettings(head="deitb"),
 }
-ATTENTION = TrainingSettings(head="attention", trained="head", recipe="none", learning_rate=1e-3, weight_decay=1e-4)
+ATTENTION = TrainingSettings(
+    head="attention", trained="head", recipe="none", views=1, learning_rate=1e-3, weight_decay=1e-4
+)
 LORA = TrainingSettings(head="linear", trained="lora", recipe="plain", learning_rate=1e-3)
 
 FORMS = {

@@ -64,11 +64,15 @@ class FewShotSettings:
 class ZeroShotSettings:
     """No training: an image's class is the one whose description lies nearest in a space shared with text.
 
-    `templates` and `phrases`, by class, are filled in from the dataset's row.
+    `prompts` says which are taken: "ensemble", every template with every phrase of a class, or "single", the first with
+    the first. `templates` that are given stand in for those of the dataset. `phrases`, a row for each class, and where
+    an image may bear several labels `absent`, of an image without each, are the dataset's (`resolving.settings_on`).
     """
 
+    prompts: Literal["ensemble", "single"] = "ensemble"
     templates: tuple[str, ...] = ()
     phrases: tuple[tuple[str, ...], ...] = ()
+    absent: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from typing import TypeVar, cast
 
 from pytest_fmtransfer.catalog.backbones import BACKBONES
 from pytest_fmtransfer.catalog.datasets import DATASETS
+from pytest_fmtransfer.catalog.prompts import check_prompts
 from pytest_fmtransfer.catalog.regime_families import FORMS, regime_of
 from pytest_fmtransfer.catalog.regimes import PROFILES, REGIMES
 from pytest_fmtransfer.catalog.specs import (
@@ -73,7 +74,8 @@ class Registry:
 
         Raises InvalidName when its name cannot stand in an id, DuplicateName when the name is taken,
         and InvalidInput when it is no row at all, takes a name that is derived (`….random`, `….tiny`), asks for a
-        library or a reader that there is none of, or acknowledges what no audit finds, or without a reason.
+        library or a reader that there is none of, acknowledges what no audit finds, or without a reason, or has
+        prompts that do not describe its classes.
         """
         if type(spec) not in _KINDS:
             raise InvalidInput(
@@ -102,6 +104,8 @@ class Registry:
                 raise InvalidInput(f"acknowledged {finding!r} of {spec.name}; {nearest(finding, FINDING_KINDS)}")
             if not reason.strip():
                 raise InvalidInput(f"acknowledged {finding!r} of {spec.name} says no reason; write one")
+        if isinstance(spec, DatasetSpec) and spec.prompts is not None:
+            check_prompts(spec.prompts, spec.name, spec.classes, several=spec.several_labels)
         if isinstance(spec, RegimeSpec) and regime_of(spec.name) not in (None, spec):
             raise InvalidInput(f"{spec.name!r} already stands for a regime; choose another name")
         if spec.name in rows:

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, TrainingSettings
+from pytest_fmtransfer.catalog.prompts import by_class_names, check_templates
+from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, TrainingSettings, ZeroShotSettings
 from pytest_fmtransfer.catalog.specs import (
     SHUFFLES,
     BackboneSpec,
@@ -18,9 +19,12 @@ from pytest_fmtransfer.catalog.timm_names import PREFIX
 def settings_on(regime: RegimeSpec, dataset: DatasetSpec, profile: Profile) -> RegimeSettings:
     """The settings that a cell runs with, which its question holds.
 
-    Where a profile leaves fewer epochs the learning rate rises over a part of them that is as large as it was.
+    Where a profile leaves fewer epochs the learning rate rises over a part of them that is as large as it was. Raises
+    InvalidInput for a template of the regime's own that has no place for a class.
     """
     settings = regime.settings
+    if isinstance(settings, ZeroShotSettings):
+        return _described(settings, dataset, regime.name)
     if not isinstance(settings, TrainingSettings):
         return settings
     most = profile.head_epochs if settings.trained == "head" and settings.views != "every" else profile.epochs
@@ -32,6 +36,20 @@ def settings_on(regime: RegimeSpec, dataset: DatasetSpec, profile: Profile) -> R
         batch=min(settings.batch, profile.batch or settings.batch),
         warm_up_epochs=settings.warm_up_epochs * share,
         warm_up_steps=round((settings.warm_up_steps or dataset.warm_up_steps) * share),
+    )
+
+
+def _described(settings: ZeroShotSettings, dataset: DatasetSpec, regime: str) -> ZeroShotSettings:
+    """With the prompts of a dataset, in the order of its classes."""
+    prompts = dataset.prompts or by_class_names(dataset.classes, several=dataset.several_labels)
+    most = 1 if settings.prompts == "single" else None
+    templates = settings.templates or prompts.templates
+    check_templates(templates, f"prompts of regime {regime}")
+    return replace(
+        settings,
+        templates=templates[:most],
+        phrases=tuple(prompts.phrases[name][:most] for name in dataset.classes),
+        absent=tuple(prompts.absent[name][:most] for name in dataset.classes) if prompts.absent else (),
     )
 
 

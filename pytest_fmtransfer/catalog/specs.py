@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
+from pytest_fmtransfer.catalog.prompts import Prompts
 from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, method_of
 
 RANDOM = "random"  # suffix of a backbone's random-weight twin, `<name>.random`
@@ -219,7 +220,8 @@ class DatasetSpec:
     colour, 1 for grey
     images that meet a stem of one channel (Palés Huix et al. 2024), "repeat" for grey images that are repeated to
     three. `mean` and `std`, one number per stored channel for values in [0, 1], normalise the input of every backbone;
-    without them each backbone's own do.
+    without them each backbone's own do. `prompts` are the classes in words, for `zeroshot`; without them the names of
+    the classes are taken.
     """
 
     name: str
@@ -241,6 +243,12 @@ class DatasetSpec:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     warm_up_steps: int = 0
+    prompts: Prompts | None = None
+
+    @property
+    def several_labels(self) -> bool:
+        """Whether an image may bear several labels; else it has one class."""
+        return self.metric == "mean_roc_auc"
 
     @property
     def stored_channels(self) -> Literal[1, 3]:

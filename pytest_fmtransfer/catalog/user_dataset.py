@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Self, TypedDict, Unpack, get_args
 
+from pytest_fmtransfer.catalog.prompts import Prompts
 from pytest_fmtransfer.catalog.specs import DatasetSpec, FindingKind, Metric, UserFolder
 from pytest_fmtransfer.catalog.user_dataset_keys import KEYS, OF_TABLES, Channels, Uncertain
 from pytest_fmtransfer.cell import check_name
@@ -33,7 +34,7 @@ class FolderKeys(TypedDict, total=False):
 
     `classes` in the order of a scale, or with the class to detect last; `ordered`: they are a scale. `validation` and
     `test` are shares of each class where no split is given. `margin` in the metric's unit. `mean` and `std`, for values
-    in [0, 1], normalise every backbone's input. `acknowledged`: see DatasetSpec.
+    in [0, 1], normalise every backbone's input. `acknowledged` and `prompts`: see DatasetSpec.
     """
 
     classes: tuple[str, ...]
@@ -47,6 +48,7 @@ class FolderKeys(TypedDict, total=False):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     acknowledged: Mapping[FindingKind, str]
+    prompts: Prompts
 
 
 class TableKeys(FolderKeys, total=False):
@@ -105,6 +107,7 @@ class UserDataset:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     acknowledged: Mapping[FindingKind, str] = field(default_factory=dict[FindingKind, str])
+    prompts: Prompts | None = None
 
     def __post_init__(self) -> None:
         for wrong, what in self._contradictions():
@@ -178,6 +181,7 @@ class UserDataset:
             channels=self.channels,
             mean=self._per_channel(self.mean),
             std=self._per_channel(self.std),
+            prompts=self.prompts,
         )
 
     @property

@@ -92,7 +92,7 @@ def _growing(store: Store, key: str) -> Path:
 def _build(dataset: Dataset, size: int, store: Path, growing: Path, entry: Path) -> None:
     name, ids = dataset.spec.name, dataset.table.ids_N.tolist()
     shape = (len(ids), size, size) if dataset.spec.stored_channels == 1 else (len(ids), size, size, 3)
-    _make_room(f"the images of {name} at {size} px", int(np.prod(shape)), store, growing)
+    check_room(f"the images of {name} at {size} px", int(np.prod(shape)), store, growing)
     try:
         array = GrowingArray(growing, shape)
     except OSError as error:
@@ -115,9 +115,13 @@ def _build(dataset: Dataset, size: int, store: Path, growing: Path, entry: Path)
     array.close_into(entry)
 
 
-def _make_room(what: str, required: int, store: Path, growing: Path) -> None:
-    """Say how large the images are where that is much. Raises DatasetError when the disk cannot hold them."""
-    taken = sum(getattr(file.stat(), "st_blocks", 0) * 512 for file in growing.glob("*")) if growing.exists() else 0
+def check_room(what: str, required: int, store: Path, growing: Path | None = None) -> None:
+    """Say how large something is where that is much. Raises DatasetError when the disk cannot hold it.
+
+    `growing` is a folder that holds a part of it already.
+    """
+    there = growing.glob("*") if growing and growing.exists() else ()
+    taken = sum(getattr(file.stat(), "st_blocks", 0) * 512 for file in there)
     free = shutil.disk_usage(store).free + taken
     if required > free:
         raise DatasetError(

@@ -1,33 +1,54 @@
 """The bound of a difference: patients and seeds as pieces of one variance, Satterthwaite's degrees of freedom.
 
+Where no patient shows any variance, a variance of 0 is no proof that there is none: the bound is then an exact one, of
+the share of patients that may not have been drawn.
+
 Legend: N test images, P patients, K strata.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from scipy.special import stdtr, stdtrit
 
 Floats = NDArray[np.float64]
 
+_SMALLEST_ALPHA = 1e-12  # p-values below are told as this, where they are searched for
+
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """One source of variance of an effect, and the degrees of freedom it was estimated with."""
+    """One source of variance of an effect, and the degrees of freedom it was estimated with.
+
+    `alike` is 0 where a variance was seen, or there is none to see. Else it is how many patients were seen of whom none
+    shows any; `variance` is then 0.
+    """
 
     variance: float
     degrees: float
+    alike: float = 0.0
+
+    def variance_at(self, alpha: float) -> float:
+        """The variance; where none was seen, that of the largest share of patients that could have been missed."""
+        return unseen_share(self.alike, alpha) / self.alike if self.alike else self.variance
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bound:
-    """An effect with its standard error; limits and p-values invert the same formula."""
+    """An effect with its standard error; limits and p-values invert the same formula.
+
+    `alike` is that of the patients' piece: where it is not 0, the standard error is that of the seeds alone. A patient
+    unlike those that were seen moves the effect by 1 at most, so that the effect may lie off by the share of them.
+    """
 
     effect: float
     standard_error: float
     degrees: float
+    alike: float = 0.0
 
     def quantile(self, level: float) -> float:
         """Student's t at `level` in (0, 1)."""
@@ -35,21 +56,55 @@ class Bound:
 
     def lower(self, alpha: float) -> float:
         """The one-sided lower limit at `alpha`."""
-        return self.effect - self.quantile(1 - alpha) * self.standard_error
+        return self.effect - self._reach(alpha)
 
     def upper(self, alpha: float) -> float:
         """The one-sided upper limit at `alpha`."""
-        return self.effect + self.quantile(1 - alpha) * self.standard_error
+        return self.effect + self._reach(alpha)
+
+    def error_at(self, alpha: float) -> float:
+        """The standard error to plan with: it holds what may have been missed where no patient shows any variance."""
+        if not self.alike:
+            return self.standard_error
+        return math.sqrt(self.standard_error**2 + unseen_share(self.alike, alpha) / self.alike)
 
     def p_above(self, threshold: float) -> float:
         """One-sided p-value of "the effect is not above `threshold`": the alpha at which lower = threshold."""
+        if self.alike:
+            return alpha_at(self.lower, threshold)
         if self.standard_error == 0:
             return 0.0 if self.effect > threshold else 1.0
         return float(stdtr(self.degrees, (threshold - self.effect) / self.standard_error))
 
     def p_below(self, threshold: float) -> float:
         """One-sided p-value of "the effect is not below `threshold`"."""
-        return Bound(effect=-self.effect, standard_error=self.standard_error, degrees=self.degrees).p_above(-threshold)
+        return replace(self, effect=-self.effect).p_above(-threshold)
+
+    def p_refuting(self, threshold: float) -> float:
+        """The alpha at which upper = threshold: below it, "above `threshold`" is refuted."""
+        return self.p_below(threshold) if self.alike else 1 - self.p_above(threshold)
+
+    def _reach(self, alpha: float) -> float:
+        """From the effect to either limit; two independent reaches add as their squares (as in MOVER)."""
+        reach = self.quantile(1 - alpha) * self.standard_error
+        return math.hypot(reach, unseen_share(self.alike, alpha)) if self.alike else reach
+
+
+def unseen_share(drawn: float, alpha: float) -> float:
+    """The largest share of a population, at one-sided `alpha`, of which none is among so many that were drawn.
+
+    Clopper and Pearson's limit, 1 − alpha^(1/drawn): at .05 about 3 / `drawn`.
+    """
+    return -math.expm1(math.log(alpha) / drawn)
+
+
+def alpha_at(lower: Callable[[float], float], threshold: float) -> float:
+    """The alpha in (0, 1/2] at which a lower limit is the threshold; 1 where it is not above it even at 1/2."""
+    if lower(0.5) <= threshold:
+        return 1.0
+    if lower(_SMALLEST_ALPHA) > threshold:
+        return _SMALLEST_ALPHA
+    return float(brentq(lambda alpha: lower(alpha) - threshold, _SMALLEST_ALPHA, 0.5, xtol=1e-14))
 
 
 def t_quantile(level: float, degrees: float) -> float:
@@ -63,11 +118,14 @@ def combine(effect: float, pieces: list[Piece]) -> Bound:
     Pieces without variance do not count; with none left the standard error is zero.
     """
     kept = [piece for piece in pieces if piece.variance > 0]
+    unseen = [piece for piece in pieces if piece.alike]
+    alike = min((piece.alike for piece in unseen), default=0.0)
     total = sum(piece.variance for piece in kept)
     if not kept:
-        return Bound(effect=effect, standard_error=0.0, degrees=math.inf)
+        degrees = min((piece.degrees for piece in unseen), default=math.inf)
+        return Bound(effect=effect, standard_error=0.0, degrees=degrees, alike=alike)
     degrees = total**2 / sum(piece.variance**2 / piece.degrees for piece in kept)
-    return Bound(effect=effect, standard_error=math.sqrt(total), degrees=degrees)
+    return Bound(effect=effect, standard_error=math.sqrt(total), degrees=degrees, alike=alike)
 
 
 def patient_piece(influence_N: Floats, stratum_N: NDArray[np.int64], patients_N: NDArray[np.str_]) -> Piece:

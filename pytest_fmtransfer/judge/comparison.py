@@ -7,7 +7,7 @@ Legend: N test images.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,6 +29,13 @@ from pytest_fmtransfer.judge.resampling import bootstrap_piece
 from pytest_fmtransfer.metrics import absent_labels, images_by_class, metric_named
 from pytest_fmtransfer.metrics.estimate import Ints
 from pytest_fmtransfer.results import Result
+
+# A standard error below this is rounding: no metric of so many images as fit on a disk has one so small.
+ROUNDING = 1e-12
+
+# By how many times the share of a class's patients that change, at most, where it is not once (`reading.UNBOUNDED`
+# names the metrics that may move further).
+MOVED_TIMES = {"macro_f1": 2, "quadratic_kappa": 2, "linear_kappa": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +86,18 @@ class Comparison:
 
     @cached_property
     def patient_piece(self) -> Piece | None:
-        """The variance from drawing patients; None where a class has too few to show any."""
+        """The variance from drawing patients; None where a class has too few to show any.
+
+        Scores that differ and yet show no variance of the difference, those of two perfect cells say, leave open how
+        many patients would; equal scores do not.
+        """
         ours_N, theirs_N = influence_of(self.candidate), influence_of(self.reference)
         if ours_N is None or theirs_N is None:
-            return bootstrap_piece([(1, self.candidate), (-1, self.reference)])
-        return piece_of(self.candidate, ours_N - theirs_N)
+            piece = bootstrap_piece([(1, self.candidate), (-1, self.reference)])
+        else:
+            piece = piece_of(self.candidate, ours_N - theirs_N)
+        equal = np.array_equal(self.candidate.scores_SNC, self.reference.scores_SNC)
+        return piece if equal else _as_seen(piece, self.candidate)
 
     @cached_property
     def seed_pieces(self) -> tuple[Piece, ...]:
@@ -135,7 +149,25 @@ def piece_of(result: Result, influence_N: Floats) -> Piece | None:
 def own_piece(result: Result) -> Piece | None:
     """The patient variance of one result's mean; None where a stratum has one patient."""
     influence_N = influence_of(result)
-    return bootstrap_piece([(1, result)]) if influence_N is None else piece_of(result, influence_N)
+    piece = bootstrap_piece([(1, result)]) if influence_N is None else piece_of(result, influence_N)
+    return _as_seen(piece, result)
+
+
+def _as_seen(piece: Piece | None, result: Result) -> Piece | None:
+    """Told with the patients that bound what was missed, where none of them shows any variance.
+
+    They are the smallest class's, because a share of its patients moves an area under ROC curves (as disjoint pairs), a
+    recall, an accuracy or a mean between 0 and 2 by that share at most; half as many for what moves by up to twice it.
+    """
+    if piece is None or piece.variance > ROUNDING**2:
+        return piece
+    times = MOVED_TIMES.get(result.question.metric, 1)
+    return replace(piece, variance=0.0, alike=fewest_patients(result) / times)
+
+
+def fewest_patients(result: Result) -> int:
+    """Test patients of the smallest class that has any."""
+    return min((count for count in patients_by_class(result).values() if count), default=result.patients)
 
 
 def seed_piece_of(result: Result, recorded: Piece | None = None) -> Piece | None:
@@ -154,8 +186,8 @@ def auc_of(result: Result, recorded: Piece | None = None) -> Auc:
     """An AUC with its own variance, patients and seeds together. The caller has made sure of two patients a class."""
     pieces = (own_piece(result), seed_piece_of(result, recorded))
     own = combine(result.mean, [piece for piece in pieces if piece is not None])
-    fewest = min(count for count in patients_by_class(result).values() if count)
-    return Auc(value=result.mean, variance=own.standard_error**2, degrees=own.degrees, fewest=fewest)
+    variance = own.standard_error**2
+    return Auc(value=result.mean, variance=variance, degrees=own.degrees, fewest=fewest_patients(result))
 
 
 def patients_by_class(result: Result) -> dict[str, int]:

@@ -76,7 +76,7 @@ def _whole(kind: Compound, readings: list[Reading]) -> Verdict:
         outcome = "supported"
     if kind == "not_consistently_better":
         outcome = _SWAPPED[outcome]
-        p = None if p is None else min(1.0, parts * (1 - p))  # of the smallest of so many p-values
+        p = None if p is None else min(1.0, parts * _smallest_p_refuting(readings))
     power = shared_power(parts)
     detectable = [each.detectable(power) for each in readings]
     references = [reading.comparison.reference for reading in readings]
@@ -118,6 +118,12 @@ def _weakest(readings: list[Reading], outcomes: list[Outcome]) -> Reading:
 
 def _outcome(reading: Reading, parts: int) -> Outcome:
     return "inconclusive" if reading.reason else reading.outcome_at(reading.level / parts)
+
+
+def _smallest_p_refuting(readings: list[Reading]) -> float:
+    """Over the parts that can carry a verdict."""
+    bounds = [each.comparison.bound for each in readings if not each.reason]
+    return min((bound.p_refuting(0.0) for bound in bounds if bound is not None), default=1.0)
 
 
 def _joined(results: list[Result]) -> str:

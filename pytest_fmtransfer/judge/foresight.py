@@ -131,11 +131,12 @@ def _foresee(
         return Foresight(detectable=detectable, settled=not reason, answer=answer, source=source)
     enough = patients_to_settle(
         patients=sample.patients,
-        patient_variance=piece.variance,
+        patient_variance=piece.variance_at(court.level),
         seed_variance=sum(each.variance for each in seeds),
         delta=sample.margin,
         alpha=court.level,
         power=power,
+        alike=piece.alike > 0,
     )
     what = "more seeds, not more patients," if enough is None else f"{enough} {plural(sample.patient_unit)}"
     answer = f"underpowered: {what} would settle {sample.margin:g}"

@@ -2,20 +2,27 @@
 
 from pytest_fmtransfer.judge.bounds import combine
 from pytest_fmtransfer.judge.comparison import auc_of, own_piece, seed_piece_of
+from pytest_fmtransfer.judge.reading import no_bound
+from pytest_fmtransfer.metrics import metric_named
 from pytest_fmtransfer.results import Result
 
 
 def interval(result: Result, confidence: float = 0.95) -> tuple[float, float] | None:
     """Two-sided limits of the mean over seeds, at `confidence` in (0, 1).
 
-    An AUC's are drawn on the logit scale and stay inside [0, 1]. None where a class has too few patients.
+    An AUC's are drawn on the logit scale and stay inside [0, 1]. Where no patient shows any variance, limits stay on
+    this side of the best value. None where a class has too few patients, or nothing bounds the metric.
     """
     alpha = (1 - confidence) / 2
     patients = own_piece(result)
-    if patients is None:
+    metric = metric_named(result.question.metric)
+    if patients is None or no_bound(patients, metric.name):
         return None
-    if result.question.metric == "roc_auc":
+    if metric.name == "roc_auc":
         return auc_of(result).limits(alpha)
     seeds = seed_piece_of(result)
     bound = combine(result.mean, [patients] if seeds is None else [patients, seeds])
-    return bound.lower(alpha), bound.upper(alpha)
+    lower, upper = bound.lower(alpha), bound.upper(alpha)
+    if bound.alike and metric.higher_is_better:
+        return lower, min(upper, metric.best)
+    return max(lower, metric.best) if bound.alike else lower, upper

@@ -9,12 +9,9 @@ Legend: N test images.
 import math
 from dataclasses import dataclass, replace
 
-from scipy.optimize import brentq
 from scipy.special import expit, logit
 
-from pytest_fmtransfer.judge.bounds import t_quantile
-
-_SMALLEST_ALPHA = 1e-12  # p-values below are told as this
+from pytest_fmtransfer.judge.bounds import alpha_at, t_quantile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +67,7 @@ class Mover:
 
     def p_above(self, threshold: float) -> float:
         """The alpha in (0, 1/2] at which the lower limit is the threshold; 1 where it is not above it even at 1/2."""
-        if self.lower(0.5) <= threshold:
-            return 1.0
-        if self.lower(_SMALLEST_ALPHA) > threshold:
-            return _SMALLEST_ALPHA
-        return float(brentq(lambda alpha: self.lower(alpha) - threshold, _SMALLEST_ALPHA, 0.5, xtol=1e-14))
+        return alpha_at(self.lower, threshold)
 
     def p_below(self, threshold: float) -> float:
         """The alpha at which the upper limit is the threshold, as `p_above` has it for the lower one."""

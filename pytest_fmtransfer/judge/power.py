@@ -1,6 +1,7 @@
 """What a sample can show, and how many patients would settle it."""
 
 import math
+from dataclasses import replace
 
 from scipy.special import gammaln, nctdtrinc
 from scipy.stats import norm
@@ -23,7 +24,7 @@ def smallest_detectable(bound: Bound, alpha: float, power: float = POWER) -> flo
     degrees = min(bound.degrees, _MOST_DEGREES)
     distance = float(nctdtrinc(degrees, 1 - power, bound.quantile(1 - alpha)))
     c4 = math.sqrt(2 / degrees) * math.exp(float(gammaln((degrees + 1) / 2) - gammaln(degrees / 2)))
-    return distance * bound.standard_error / c4
+    return distance * bound.error_at(alpha) / c4
 
 
 def shared_power(claims: int) -> float:
@@ -38,16 +39,27 @@ def both_ways(power: float = POWER) -> float:
 
 def against_an_equal(own: Piece) -> Piece:
     """The variance of a difference to another backbone as good, from one metric's own variance; an assumption."""
-    return Piece(variance=2 * (1 - ASSUMED_CORRELATION) * own.variance, degrees=own.degrees)
+    return replace(own, variance=2 * (1 - ASSUMED_CORRELATION) * own.variance)
 
 
 def patients_to_settle(
-    *, patients: int, patient_variance: float, seed_variance: float, delta: float, alpha: float, power: float = POWER
+    *,
+    patients: int,
+    patient_variance: float,
+    seed_variance: float,
+    delta: float,
+    alpha: float,
+    power: float = POWER,
+    alike: bool = False,
 ) -> int | None:
     """Patients with which a true effect of `delta`, the dataset's margin, beyond the threshold would be supported.
 
-    `seed_variance` is what more patients leave as it is. None when no number of them would do, because that alone
-    is too much: more seeds are needed.
+    `seed_variance` is what more patients leave as it is. `alike`: no patient shows any variance, and the one given is
+    what may have been missed; it falls with the square of the patients. None when no number of them would do, because
+    the seeds' alone is too much: more seeds are needed.
     """
     room = (delta / float(norm.ppf(1 - alpha) + norm.ppf(power))) ** 2 - seed_variance
-    return math.ceil(patients * patient_variance / room) if room > 0 else None
+    if room <= 0:
+        return None
+    times = patient_variance / room
+    return math.ceil(patients * (math.sqrt(times) if alike else times))

@@ -9,9 +9,9 @@ from pytest_fmtransfer.judge.bounds import Bound, Piece, combine
 from pytest_fmtransfer.judge.comparison import own_piece, patients_by_class, seed_piece_of
 from pytest_fmtransfer.judge.court import Outcome, Verdict, current
 from pytest_fmtransfer.judge.power import POWER, both_ways, patients_to_settle, smallest_detectable
-from pytest_fmtransfer.judge.reading import too_few_patients, too_few_seeds
+from pytest_fmtransfer.judge.reading import no_bound, too_few_patients, too_few_seeds
 from pytest_fmtransfer.judge.verdicts import margin_of, uninformative
-from pytest_fmtransfer.judge.wording import it_takes, scope, shortened
+from pytest_fmtransfer.judge.wording import exact_rule, it_takes, scope, shortened
 from pytest_fmtransfer.results import Result
 
 Spread = Literal["sd", "se", "interval", "unknown"]
@@ -76,6 +76,7 @@ def _judge(kind: str, result: Result, published: Published, margin: float) -> Ve
     reason = too_few_patients(kind, patients_by_class(result))
     if not reason and court.seed_variance(result) is None:
         reason = too_few_seeds(result, court.level)
+    reason = reason or no_bound(own_piece(result), result.question.metric)
     uninformed, mark = uninformative(kind, court)
     reason = reason or uninformed
     low, high = (-margin, margin) if margin else (0.0, math.inf)
@@ -126,7 +127,8 @@ def _bound(result: Result, published: Published) -> Bound | None:
     if own is None:
         return None
     # Theirs is ours by another number of patients: one estimate, so one piece with its degrees of freedom.
-    both = Piece(variance=own.variance * (1 + _patients_to_theirs(result, published)), degrees=own.degrees)
+    both_by_ours = 1 + _patients_to_theirs(result, published)
+    both = replace(own, variance=own.variance * both_by_ours, alike=own.alike / both_by_ours)
     return combine(result.mean - published.value, [both, *_seed_pieces(result, published)])
 
 
@@ -147,14 +149,16 @@ def _what_would_settle_it(result: Result, published: Published, margin: float, r
     own = own_piece(result)
     if reason or own is None:
         return f"would settle it: what is named above ({reason})"
-    fixed = own.variance * _patients_to_theirs(result, published)
+    variance = own.variance_at(current().level)
+    fixed = variance * _patients_to_theirs(result, published)
     enough = patients_to_settle(
         patients=result.patients,
-        patient_variance=own.variance,
+        patient_variance=variance,
         seed_variance=fixed + sum(piece.variance for piece in _seed_pieces(result, published)),
         delta=margin or result.margin,
         alpha=current().level,
         power=both_ways() if margin else POWER,
+        alike=own.alike > 0,
     )
     otherwise = "no number of patients, but more seeds or a published number that is surer"
     return it_takes(result, enough, 0.0 if margin else result.margin, otherwise=otherwise)
@@ -163,11 +167,14 @@ def _what_would_settle_it(result: Result, published: Published, margin: float, r
 def _text(verdict: Verdict, result: Result, published: Published, interval: str) -> str:
     rule = f"within ±{verdict.margin:g}" if verdict.margin else "above 0"
     images = "the same test images" if published.same_images else "other test images, or not known to be the same"
+    bound = _bound(result, published)
+    exact = f"; exact, {exact_rule(bound)}" if bound and bound.alike else ""
     lines = [
         f"{verdict.candidate} {verdict.kind.replace('_', ' ')} {verdict.reference}: {verdict.summary}",
         f"{verdict.metric}: ours {result.mean:.4f}, published {published.value:g} "
         f"(spread {published.spread:g}: {published.spread_is}, {published.runs} runs), {images}",
-        f"nothing is paired; supported when the interval {interval} at one-sided level {verdict.level:.4g} lies {rule}",
+        f"nothing is paired; supported when the interval {interval} at one-sided level {verdict.level:.4g} lies {rule}"
+        f"{exact}",
         *scope(result),
         verdict.mark,
         verdict.settle,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from pytest_fmtransfer.judge.bounds import Bound
+from pytest_fmtransfer.judge.bounds import Bound, Piece
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Outcome
 from pytest_fmtransfer.judge.mover import Mover
@@ -13,6 +13,9 @@ from pytest_fmtransfer.results import Result
 
 # Test patients below which the smallest class cannot carry a verdict of each kind.
 FEWEST_PATIENTS = {"beats": 20, "not_worse_than": 50, "equivalent_to": 50, "above_published": 20, "consistent_with": 50}
+
+# Metrics that a few patients can move far: where none shows any variance, nothing bounds what was missed.
+UNBOUNDED = ("average_precision", "log_loss")
 
 # Where the level of a single claim is below this, a seeded regime needs this many seeds.
 STRICT_LEVEL, STRICT_SEEDS = 0.01, 5
@@ -101,7 +104,7 @@ class Reading:
         for result in (self.comparison.candidate, self.comparison.reference):
             if self.comparison.recorded is None and (lack := too_few_seeds(result, self.level)):
                 return lack
-        return ""
+        return no_bound(self.comparison.patient_piece, self.comparison.candidate.question.metric)
 
     @cached_property
     def _bounds(self) -> list[Bound | Mover]:
@@ -116,6 +119,13 @@ def too_few_patients(kind: str, by_class: Mapping[str, int]) -> str:
         return ""
     has = f"class '{name}' has {count} in the test side"
     return f"not enough patients to tell: {has}, {kind} needs {FEWEST_PATIENTS[kind]}"
+
+
+def no_bound(piece: Piece | None, metric: str) -> str:
+    """Says where no patient shows any variance and the metric sets no limit to what was missed; else empty."""
+    if piece is None or not piece.alike or metric not in UNBOUNDED:
+        return ""
+    return f"no patient shows any variance, and few that were not drawn could move {metric} far"
 
 
 def too_few_seeds(result: Result, level: float) -> str:

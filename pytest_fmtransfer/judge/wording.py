@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from pytest_fmtransfer.judge.bounds import Bound
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court, Verdict, current
 from pytest_fmtransfer.judge.power import POWER, both_ways, patients_to_settle
@@ -56,11 +57,12 @@ def what_would_settle_it(verdict: Verdict, reading: Reading, power: float = POWE
         margin, true_effect, power = reading.ceiling, 0.0, both_ways(power)
     enough = patients_to_settle(
         patients=comparison.candidate.patients,
-        patient_variance=comparison.patient_piece.variance,
+        patient_variance=comparison.patient_piece.variance_at(reading.level),
         seed_variance=sum(piece.variance for piece in comparison.seed_pieces),
         delta=margin,
         alpha=reading.level,
         power=power,
+        alike=comparison.patient_piece.alike > 0,
     )
     return it_takes(comparison.candidate, enough, true_effect, otherwise="more seeds, not more patients")
 
@@ -134,12 +136,21 @@ def _rule(verdict: Verdict, reading: Reading, court: Court) -> list[str]:
         return []
     wider = ", or MOVER on logit(AUC) where that is wider" if reading.comparison.mover and reading.at_a_margin else ""
     ceiling = "" if reading.ceiling is None else f" and the upper one below {reading.ceiling:g}"
+    error = (
+        f"standard error {bound.standard_error:.4f} ({_pieces(reading.comparison)}), {bound.degrees:.0f} degrees of "
+    )
     return [
-        f"bound: t{wider} at one-sided level {court.level:.4g} ({court.alpha:g} over {court.claims}), "
-        f"standard error {bound.standard_error:.4f} ({_pieces(reading.comparison)}), {bound.degrees:.0f} "
-        f"degrees of freedom; supported when the lower limit is above {reading.threshold:g}{ceiling}",
+        f"bound: {'exact' if bound.alike else 't'}{wider} at one-sided level {court.level:.4g} ({court.alpha:g} over "
+        f"{court.claims}), {exact_rule(bound) if bound.alike else f'{error}freedom'}; supported when the lower limit "
+        f"is above {reading.threshold:g}{ceiling}",
         *([] if verdict.p is None else [f"p {verdict.p:.2g} before correction for the family"]),
     ]
+
+
+def exact_rule(bound: Bound) -> str:
+    """What limits are made of where no patient shows any variance."""
+    seeds = f", and standard error {bound.standard_error:.4f} of the seeds" if bound.standard_error else ""
+    return f"by the share of the smallest class that may differ though no patient shows any variance{seeds}"
 
 
 def _pieces(comparison: Comparison) -> str:

@@ -43,7 +43,9 @@ def in_full(result: Result) -> str:
     """Everything that a record says, for people."""
     question, cost = result.question, result.cost
     found = interval(result)
-    limits = f", 95 % interval [{found[0]:.4f}, {found[1]:.4f}]" if found else ", too few patients for an interval"
+    limits = ", too few patients for an interval, or none that shows any variance"
+    if found:
+        limits = f", 95 % interval [{found[0]:.4f}, {found[1]:.4f}]"
     seeds = "the seed does not matter" if not result.seeded else f"{len(result.seeds)} seeds"
     by_seed = ", ".join(f"{seed}: {value:.4f}" for seed, value in zip(result.seeds, result.by_seed, strict=True))
     lines = [

@@ -1,0 +1,52 @@
+"""What a part of a network that does not learn makes of every image, computed once.
+
+Legend: N images of a dataset, B images of a batch.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from pytest_fmtransfer.adapt.inputs import Feed, Inputs
+from pytest_fmtransfer.adapt.job import Job
+from pytest_fmtransfer.data.images import check_room
+from pytest_fmtransfer.progress import progress
+from pytest_fmtransfer.work import count_passes
+
+BATCH = 16
+NAME = "activations.npy"
+
+
+def store_activations(part: nn.Module, inputs: Inputs, images: int, job: Job, device: torch.device) -> np.ndarray:
+    """Of every image, in the table's order, mapped from a file of the workspace, which one seed leaves to the next.
+
+    Raises DatasetError, with the figure, when the disk cannot hold them.
+    """
+    file = job.workspace / NAME
+    if not file.is_file():
+        _write(part, inputs, images, job, device, file)
+    return np.load(file, mmap_mode="r+", allow_pickle=False)  # torch warns of what may not be written to
+
+
+def _write(part: nn.Module, inputs: Inputs, images: int, job: Job, device: torch.device, file: Path) -> None:
+    growing = file.with_name(f".{NAME}")
+    stored_N: np.ndarray | None = None
+    feed = Feed(inputs, loaders=job.loaders, pinned=device.type == "cuda")
+    try:
+        with progress(f"{job.cell} activations", total=images, unit="image") as bar, torch.no_grad():
+            start = 0
+            for batch in feed.evaluation(np.arange(images), BATCH):
+                made_B = part(batch.to(device, non_blocking=True)).float().cpu().numpy()
+                if stored_N is None:
+                    shape = (images, *made_B.shape[1:])
+                    check_room(f"activations of {job.cell}", 4 * int(np.prod(shape)), job.workspace)
+                    stored_N = np.lib.format.open_memmap(growing, mode="w+", dtype=np.float32, shape=shape)
+                stored_N[start : start + len(made_B)] = made_B
+                start += len(made_B)
+                bar.update(len(made_B))
+    finally:
+        feed.close()
+    count_passes(images)
+    growing.replace(file)

@@ -1,0 +1,186 @@
+"""Regimes whose backbone learns: end to end, from a block on, by low-rank additions, or from random weights.
+
+Where nothing before a block learns and nothing is augmented, what the block is given is computed once for each image;
+training then passes images through the rest alone.
+
+Legend: N images of a dataset, C classes or labels.
+"""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pytest_fmtransfer.adapt.activations import store_activations
+from pytest_fmtransfer.adapt.checkpoints import Checkpoints
+from pytest_fmtransfer.adapt.heads import Head, build_head
+from pytest_fmtransfer.adapt.inputs import Feed, ImageInputs, Inputs, StoredInputs
+from pytest_fmtransfer.adapt.job import Job, Ran
+from pytest_fmtransfer.adapt.loop import Course, train
+from pytest_fmtransfer.adapt.micro_batches import first_guess
+from pytest_fmtransfer.adapt.networks import Headed, NetworkLearner
+from pytest_fmtransfer.adapt.sides import Adapted
+from pytest_fmtransfer.availability import weights_file
+from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.backbones.computing import torch_device, training_context
+from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
+from pytest_fmtransfer.catalog.specs import RandomWeights
+from pytest_fmtransfer.data.augmentations import Recipe, recipe_named
+from pytest_fmtransfer.data.images import load_images
+from pytest_fmtransfer.data.table import TRAIN, VALIDATION
+from pytest_fmtransfer.store import write_atomically
+
+
+def run(job: Job, settings: TrainingSettings, seeds: Sequence[int]) -> Ran:
+    """Each seed after the other; one that a killed run has finished is not trained again.
+
+    Raises as weights, images and training do, and InvalidInput for a block that a backbone does not have.
+    """
+    recipe = recipe_named(settings.recipe).at(job.spec.image_size)
+    device, places = torch_device(job.places.device), job.places
+    job.workspace.mkdir(parents=True, exist_ok=True)
+    with training_context(job.training_dtype, places.device, places.deterministic), torch.random.fork_rng():
+        done = [_finished(job, settings, seed) or _trained(job, settings, seed, recipe, device) for seed in seeds]
+    return Ran(
+        adapted=tuple(Adapted(scores_TC=each.scores_TC, chosen={"epoch": each.epoch}) for each in done),
+        training=tuple(each.training for each in done),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What a seed came to: scores of the test side, T × C, at the best epoch, and the course of training."""
+
+    scores_TC: np.ndarray
+    epoch: int
+    training: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """A backbone with a head, what learns of it as one module, and what that is given."""
+
+    backbone: Backbone
+    learning: Headed
+    inputs: Inputs
+
+
+def _trained(job: Job, settings: TrainingSettings, seed: int, recipe: Recipe, device: torch.device) -> Done:
+    parts = _parts(job, settings, seed, recipe, device)
+    batch = min(settings.batch, len(job.rows[TRAIN]))
+
+    def example(images: int) -> torch.Tensor:
+        return parts.inputs.evaluation(job.rows[TRAIN][:images]).to(device)
+
+    micro = first_guess(parts.learning, example, batch, device)
+    feed = Feed(parts.inputs, loaders=job.loaders, pinned=device.type == "cuda")
+    try:
+        learner = NetworkLearner(
+            parts.learning,
+            feed,
+            rows=job.rows,
+            labels_A=job.labels_of(TRAIN, seed),
+            settings=settings,
+            seed=seed,
+            micro=micro,
+            dtype=job.training_dtype,
+            device=device,
+        )
+        course = Course(
+            settings=settings,
+            metric=job.dataset.spec.metric,
+            seeds=(seed,),
+            ids=tuple(job.dataset.table.ids_N[job.rows[TRAIN]].tolist()),
+            validation_labels={seed: job.labels_of(VALIDATION, seed)},
+            what=f"{job.cell} seed {seed}",
+        )
+        found = train(learner, course, Checkpoints(job.workspace / f"seed{seed}.pt"))
+    finally:
+        feed.close()
+    training = found.training[0] | {"batch": batch, "micro_batch": learner.micro}
+    done = Done(scores_TC=found.scores_RTC[0], epoch=int(found.epoch_R[0]), training=training)
+    _finish(job, seed, done)
+    return done
+
+
+def _parts(job: Job, settings: TrainingSettings, seed: int, recipe: Recipe, device: torch.device) -> Parts:
+    """Raises as `_trained` does."""
+    backbone = _backbone(job, settings, seed).to(device)
+    pixels = load_images(job.dataset, recipe.resize, job.places)
+    inputs: Inputs = ImageInputs(pixels, tuple(job.dataset.table.ids_N.tolist()), recipe, backbone)
+    head = _head(job, settings, seed, backbone, recipe).to(device)
+    if settings.recipe == "none" and settings.first_block:
+        from pytest_fmtransfer.backbones.prefix import split_at
+
+        prefix, suffix = split_at(backbone, settings.first_block, side=recipe.crop)
+        stored_N = store_activations(prefix, inputs, len(job.dataset.table.ids_N), job, device)
+        return Parts(backbone=backbone, learning=Headed(suffix, head), inputs=StoredInputs(stored_N))
+    return Parts(backbone=backbone, learning=Headed(backbone, head), inputs=inputs)
+
+
+def _backbone(job: Job, settings: TrainingSettings, seed: int) -> Backbone:
+    """As the regime begins with it: cut, frozen up to a block, or with additions."""
+    spec = job.spec
+    if settings.initial == "random":  # a training seed draws them
+        spec = replace(spec, weights=RandomWeights(seed=seed))
+    module = import_module(f"pytest_fmtransfer.backbones.{spec.library}")
+    backbone: Backbone = module.build(spec, weights_file(spec, job.places), channels=spec.channels, trainable=True)
+    if settings.trained == "lora":
+        from pytest_fmtransfer.adapt.lora import add_adapters  # peft takes seconds to import
+
+        assert settings.rank is not None, "regime_families gives every lora its rank"
+        add_adapters(backbone, settings.rank, settings.first_block, seed=seed)
+    elif settings.first_block is not None:
+        from pytest_fmtransfer.backbones.partial import train_from
+
+        train_from(backbone, settings.first_block)
+    if sum(isinstance(each, nn.Conv2d) for each in backbone.modules()) > 1:
+        backbone.lay_out(torch.channels_last)
+    return backbone
+
+
+def _head(job: Job, settings: TrainingSettings, seed: int, backbone: Backbone, recipe: Recipe) -> Head:
+    """The head that fits what the backbone gives."""
+    with torch.no_grad():
+        side = recipe.crop
+        made = backbone(torch.zeros(1, backbone.channels, side, side, device=backbone.mean.device))
+    pooled = settings.head == "linear"
+    return build_head(
+        settings.head,
+        width=(made.pooled_ND if pooled else made.tokens_NTE).shape[-1],
+        tokens=made.tokens_NTE.shape[1],
+        classes=job.classes,
+        seed=seed,
+        weights=weights_file(job.head_spec, job.places) if job.head_spec else None,
+    )
+
+
+def _file(job: Job, seed: int) -> Path:
+    return job.workspace / f"seed{seed}.npz"
+
+
+def _finish(job: Job, seed: int, done: Done) -> None:
+    stream = io.BytesIO()
+    np.savez(stream, scores_TC=done.scores_TC, epoch=done.epoch, training=json.dumps(dict(done.training)))
+    write_atomically(_file(job, seed), stream.getvalue())
+    (job.workspace / f"seed{seed}.pt").unlink(missing_ok=True)
+
+
+def _finished(job: Job, settings: TrainingSettings, seed: int) -> Done | None:
+    """What a killed run has left of a seed."""
+    try:
+        with np.load(_file(job, seed), allow_pickle=False) as archive:
+            return Done(
+                scores_TC=archive["scores_TC"],
+                epoch=int(archive["epoch"]),
+                training=json.loads(str(archive["training"])),
+            )
+    except (OSError, ValueError, KeyError, EOFError):
+        return None

@@ -1,0 +1,64 @@
+"""A batch in parts that fit into memory: its gradient is the sum of theirs, its size is never silently another.
+
+Legend: B images of a batch.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+SHARE = 0.5  # of the memory that is free, for what a step keeps for its backward pass
+
+
+def first_guess(module: nn.Module, example: Callable[[int], Tensor], batch: int, device: torch.device) -> int:
+    """How many images of a batch to pass at once: of a device that says when memory is out, all; on a CPU, whose system
+    would stop the process, as many as leave half of the free memory.
+
+    `example` gives so many inputs, on the device.
+    """
+    free = _free_memory() if device.type == "cpu" else None
+    if free is None or batch < 2:
+        return batch
+    two = kept_bytes(module, example(2))
+    part = batch
+    while part > 1 and part * two / 2 > SHARE * free:
+        part = -(-part // 2)
+    return part
+
+
+def kept_bytes(module: nn.Module, inputs: Tensor) -> int:
+    """What a forward pass keeps for its backward pass; each piece of memory once, the parameters' not."""
+    known = {each.untyped_storage().data_ptr() for each in module.parameters()}
+    kept: dict[int, int] = {}
+
+    def count(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    training = {name: each.training for name, each in module.named_modules()}
+    module.eval()  # no statistic moves
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            module(inputs)
+    finally:
+        for name, each in module.named_modules():
+            each.training = training[name]
+    return sum(kept.values())
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device, or the CPU's allocator, has no memory left."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _free_memory() -> int | None:
+    """What the system could give, in bytes; None where it does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration, ValueError):
+        return None

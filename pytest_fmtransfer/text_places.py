@@ -1,0 +1,58 @@
+"""Which backbones see text too, and where the vocabulary that BLIP reads by may lie. Nothing is opened or imported but
+the file in which open_clip describes a model.
+"""
+
+import json
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from pytest_fmtransfer.catalog.specs import BackboneSpec, FileWeights, PublishedWeights
+from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.weights_places import find_weights
+
+VOCABULARY = PublishedWeights(
+    file="vocab.txt",
+    url="https://huggingface.co/google-bert/bert-base-uncased",
+    hub="google-bert/bert-base-uncased",
+    sha256="07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+)
+"""The vocabulary of BERT (Devlin et al. 2019), uncased: a word or a piece of one in each line."""
+VOCABULARY_LICENCE = "Apache-2.0"
+
+Tower = Literal["open_clip_text", "blip_text"]
+
+
+def tower_of(spec: BackboneSpec) -> Tower | None:
+    """The module of `pytest_fmtransfer.backbones` that builds a backbone's text tower; None where it has none."""
+    if spec.library == "open_clip":
+        return "open_clip_text"
+    return "blip_text" if spec.library == "transformers" and spec.architecture.startswith("blip_") else None
+
+
+def foreign_tokenizer(spec: BackboneSpec) -> str:
+    """What open_clip would fetch from a hub to read text by; empty for a model that takes CLIP's own vocabulary."""
+    package = find_spec("open_clip") if spec.library == "open_clip" else None
+    if package is None or package.origin is None:
+        return ""
+    file = Path(package.origin).parent / "model_configs" / f"{spec.architecture}.json"
+    if not file.is_file():  # building the model says that there is no such architecture
+        return ""
+    text = json.loads(file.read_text(encoding="utf-8")).get("text_cfg", {})
+    return text.get("hf_tokenizer_name") or text.get("hf_model_name") or ""
+
+
+def find_vocabulary(spec: BackboneSpec, places: Places) -> Path | None:
+    """The first place that holds BERT's vocabulary: the weights folder, beside the weights, then the caches."""
+    folders = [places.weights] if places.weights else []
+    weights = spec.weights
+    found = find_weights(spec, weights, places) if isinstance(weights, PublishedWeights) else None
+    beside = weights.path if isinstance(weights, FileWeights) else found
+    folders += [beside.parent] if beside else []
+    for folder in folders:
+        if (file := folder / VOCABULARY.file).is_file():
+            return file
+    # The hub has moved the repository; caches that were filled before have it under its old name.
+    older = replace(VOCABULARY, hub=VOCABULARY.hub.rpartition("/")[2])
+    return find_weights(spec, VOCABULARY, places) or find_weights(spec, older, places)
