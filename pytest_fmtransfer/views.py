@@ -127,7 +127,7 @@ class Views:
         """D, T and E, as a batch of blanks has them."""
         with computing(self.dtype, self.places.device, self.places.deterministic):
             pooled_BD, tokens_BTE = self.viewer.forward(self.viewer.blank())
-        return pooled_BD.shape[1], *tokens_BTE.shape[1:]
+        return pooled_BD.shape[1], tokens_BTE.shape[1], tokens_BTE.shape[2]
 
     @property
     def _width(self) -> int:

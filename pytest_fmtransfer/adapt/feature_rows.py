@@ -21,7 +21,10 @@ class Batches(Protocol):
     """Features of the images of one side, a batch at a time."""
 
     def batch(self, rows_SB: Tensor) -> Tensor:
-        """Of these rows, S × B × D or S × B × T × E, float32, on the device; `rows_SB` is on the CPU."""
+        """Of these rows, S × B × D or S × B × T × E, float32, on the device; `rows_SB` is on the CPU.
+
+        The next call may write over it: fresh memory costs a CPU more than what is done with it.
+        """
         ...
 
 
@@ -41,7 +44,6 @@ class HeldRows:
         self._buffer: Tensor | None = None
 
     def batch(self, rows_SB: Tensor) -> Tensor:
-        """The next call writes over it."""
         size = (rows_SB.numel(), self._features_ND.shape[1])
         if self._buffer is None or self._buffer.shape != size:
             self._buffer = self._features_ND.new_empty(size)
@@ -58,25 +60,26 @@ class StreamedRows:
 
     def __init__(self, tokens_NTE: Array, device: torch.device) -> None:
         self._tokens_NTE, self._device = _tensor(tokens_NTE), device
+        # Fetched from page-locked memory, new for each batch, because the last one may still be on its way.
         self._pin = device.type == "cuda" and self._tokens_NTE.device.type == "cpu"
+        self._chosen: Tensor | None = None
+        self._widened: Tensor | None = None
 
     def batch(self, rows_SB: Tensor) -> Tensor:
-        rows = rows_SB.flatten().to(self._tokens_NTE.device)
-        chosen = torch.empty(
-            (len(rows), *self._tokens_NTE.shape[1:]),
-            dtype=self._tokens_NTE.dtype,
-            device=self._tokens_NTE.device,
-            pin_memory=self._pin,
-        )
-        torch.index_select(self._tokens_NTE, 0, rows, out=chosen)
-        return self._moved(chosen).view(*rows_SB.shape, *chosen.shape[1:])
+        size, source = (rows_SB.numel(), *self._tokens_NTE.shape[1:]), self._tokens_NTE
+        if self._chosen is None or self._chosen.shape != size or self._pin:
+            self._chosen = torch.empty(size, dtype=source.dtype, device=source.device, pin_memory=self._pin)
+        torch.index_select(source, 0, rows_SB.flatten().to(source.device), out=self._chosen)
+        moved = self._chosen.to(self._device, non_blocking=self._pin)
+        if moved.dtype != torch.float32:
+            if self._widened is None or self._widened.shape != size:
+                self._widened = torch.empty(size, dtype=torch.float32, device=self._device)
+            moved = self._widened.copy_(moved)
+        return moved.view(*rows_SB.shape, *size[1:])
 
     def pieces(self) -> Iterator[Tensor]:
         for piece in self._tokens_NTE.split(PIECE[3]):
-            yield self._moved(piece)
-
-    def _moved(self, tokens: Tensor) -> Tensor:
-        return tokens.to(self._device, non_blocking=self._pin).to(torch.float32)
+            yield piece.to(self._device, torch.float32)
 
 
 def rows_of(features: Array, device: torch.device) -> FeatureRows:

@@ -52,9 +52,9 @@ class StackedLearner:
 
     `heads` are one for each seed, of one architecture. `training` gives an epoch's features of the training side, or
     what makes those of a batch, and `labels` are those of each seed: A class indices, or A × C of 0, 1 and `UNKNOWN`.
-    Each replica's gradients are clipped to a norm of `clip`. `dtype` is that of a token head's products in training. Gradients are computed on
-    `micro` images of each replica's batch at once, all where None; on half as many from then on where memory does not
-    hold them, which `notes` tell.
+    Each replica's gradients are clipped to a norm of `clip`. `dtype` is that of a token head's products in training.
+    Gradients are computed on `micro` images of each replica's batch at once, all where None; on half as many from then
+    on where memory does not hold them, which `notes` tell.
     """
 
     def __init__(
