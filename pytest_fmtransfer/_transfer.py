@@ -23,7 +23,13 @@ from pytest_fmtransfer.adapt.job import Job, Ran
 from pytest_fmtransfer.adapt.sides import Adapted, Sides, shuffle_labels
 from pytest_fmtransfer.availability import DEIT_B, Missing, adapted_from, ready, vocabulary_file
 from pytest_fmtransfer.backbones.precision import Dtype, dtype_of
-from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, TrainingSettings, ZeroShotSettings, plain
+from pytest_fmtransfer.catalog.regime_settings import (
+    FewShotSettings,
+    RegimeSettings,
+    TrainingSettings,
+    ZeroShotSettings,
+    plain,
+)
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.resolving import backbone_under, seeds_on, settings_on
 from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, Profile
@@ -33,7 +39,7 @@ from pytest_fmtransfer.data.capped import capped
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import InvalidInput, Unavailable
-from pytest_fmtransfer.features import FeatureKey, feature_key, load_features, met_by, subject_of
+from pytest_fmtransfer.features import FeatureKey, computed_on, feature_key, load_features, met_by, subject_of
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.results import Cost, Question, Result
 from pytest_fmtransfer.store import Store, code_digest, fingerprint, remembered_digest
@@ -184,7 +190,8 @@ def ask(
     reads = isinstance(settings, ZeroShotSettings)
     # Words are compared with images as the publisher trained on them: nothing learns what another input does.
     spec = row if reads else met_by(row, dataset.spec)
-    dtype, training_dtype = dtype_of(spent.forward_dtype), dtype_of(spent.training_dtype)
+    dtype = dtype_of(spent.forward_dtype, places.device)
+    training_dtype = dtype_of(spent.training_dtype, places.device)
     question = Question(
         dataset=cell.dataset,
         dataset_fingerprint=dataset.fingerprint,
@@ -202,7 +209,7 @@ def ask(
     subject = (
         _subject(spec, dtype, places)
         | skipped
-        | ({"training_dtype": training_dtype} if trained else {})
+        | ({"training_dtype": training_dtype} | computed_on(places) if trained else {})
         | ({"head_weights": subject_of(head, dtype, places)["weights"]} if head else {})
         | (_vocabulary(spec, places) if reads else {})
     )
@@ -250,8 +257,9 @@ def _code(method: str, settings: RegimeSettings) -> str:
     files = [f"{folder}/{file.name}" for folder in folders for file in sorted((package / folder).glob("*.py"))]
     images = ("data/augmentations.py", "data/transforms.py") if isinstance(settings, TrainingSettings) else ()
     words = TEXT if isinstance(settings, ZeroShotSettings) else ()
+    shots = ("adapt/linear_probe.py", "data/subsets.py") if isinstance(settings, FewShotSettings) else ()
     own = ("adapt/sides.py", "adapt/label_odds.py", "adapt/job.py", f"adapt/{method}.py")
-    return code_digest("_transfer.py", "results.py", *dict.fromkeys((*files, *images, *words, *own)))
+    return code_digest("_transfer.py", "results.py", *dict.fromkeys((*files, *images, *words, *shots, *own)))
 
 
 def _vocabulary(spec: BackboneSpec, places: Places) -> dict[str, str]:

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
-from pytest_fmtransfer.errors import InvalidInput, nearest
+from pytest_fmtransfer.errors import InvalidInput
 
 Device = Literal["cpu", "cuda", "mps"]
 DEVICES: tuple[Device, ...] = get_args(Device)
@@ -31,7 +31,7 @@ def device_named(text: str) -> Device:
     for device in DEVICES:
         if text == device:
             return device
-    raise InvalidInput(f"no device {text!r}; {nearest(text, DEVICES)}")
+    raise InvalidInput(f"no device {text!r}; valid names: {', '.join(DEVICES)}")
 
 
 def best_device(environ: Mapping[str, str] = os.environ) -> Device:

@@ -20,7 +20,7 @@ import numpy as np
 
 from pytest_fmtransfer.availability import DISTRIBUTIONS, weights_file
 from pytest_fmtransfer.backbones.fingerprints import weights_fingerprint
-from pytest_fmtransfer.backbones.precision import Dtype, processor
+from pytest_fmtransfer.backbones.precision import Dtype, model_of, processor
 from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, NoWeights, OwnWeights, RandomWeights
 from pytest_fmtransfer.data.bad_images import DECODING
@@ -75,11 +75,16 @@ def subject_of(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, An
             "mean": list(spec.mean),
             "std": list(spec.std),
             "forward_dtype": dtype if uses_torch else "float32",
-            "processor": processor(),
-            "device": "cpu",
+            **(computed_on(places) if uses_torch else {"processor": processor(), "device": "cpu"}),
             "versions": {name: version(name) for name in _distributions(spec)},
         }
     )
+
+
+def computed_on(places: Places) -> dict[str, Any]:
+    """What a subject holds of what torch computes on; of determinism only where it was asked for."""
+    deterministic = {"deterministic": True} if places.deterministic else {}
+    return {"processor": model_of(places.device), "device": places.device} | deterministic
 
 
 def _distributions(spec: BackboneSpec) -> tuple[str, ...]:

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from pytest_fmtransfer._transfer import Asked
-from pytest_fmtransfer.backbones.precision import processor
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.results import Cost, Result
 from pytest_fmtransfer.store import MANIFEST, Store
 
 # What must be equal in two subjects for their forward passes to take the same time on one processor.
-NETWORK = ("architecture", "image_size", "forward_dtype")
+NETWORK = ("architecture", "image_size", "forward_dtype", "device")
 # Of an image, where no audit is measured: on br35h and br35h.naive it took 21 to 23 ms of processor time on an AMD
 # EPYC, on two cores at once.
 AUDIT_SECONDS = 0.012
@@ -46,7 +45,10 @@ class Measurement:
 
 
 class Past:
-    """Earlier results: those in a store that this processor computed, then the baselines given. Read when asked."""
+    """Earlier results: those in a store that the same processor or card computed, then the baselines given.
+
+    Read when asked.
+    """
 
     def __init__(self, store: Store, baselines: Iterable[Result]) -> None:
         self._store = store
@@ -56,7 +58,7 @@ class Past:
         """Seconds of so many forward passes of a cell's network."""
         if passes == 0:
             return Figure(amount=0.0, source="no new picture")
-        for pool in self._pools:
+        for pool in self._pools(asked):
             if alike := [each for each in pool if each.cost.forward_passes and _same_network(each, asked)]:
                 made = sum(each.cost.forward_passes for each in alike)
                 seconds = sum(each.cost.forward_seconds for each in alike)
@@ -92,7 +94,7 @@ class Past:
         As the regime took on the same images, with the same backbone before any other; else on other images, in
         proportion to those of the test side.
         """
-        alike = [[each for each in pool if each.cell.regime == asked.question.regime] for pool in self._pools]
+        alike = [[each for each in pool if each.cell.regime == asked.question.regime] for pool in self._pools(asked)]
         groups: list[list[Measurement]] = []
         for group in alike:
             same = [each for each in group if _same_images(each, asked)]
@@ -103,19 +105,25 @@ class Past:
 
     def _of_network(self, asked: Asked) -> list[list[Measurement]]:
         """Of the same network: on the same images before any others, within those the store before baselines."""
-        alike = [[each for each in pool if _same_network(each, asked)] for pool in self._pools]
+        alike = [[each for each in pool if _same_network(each, asked)] for pool in self._pools(asked)]
         return [*([each for each in group if _same_images(each, asked)] for group in alike), *alike]
 
+    def _pools(self, asked: Asked) -> tuple[list[Measurement], list[Measurement]]:
+        """The store's, of the processor or card that would compute, and the baselines'."""
+        model = asked.subject.get("processor")
+        return [each for each in self._here if each.subject.get("processor") == model], self._recorded
+
     @cached_property
-    def _pools(self) -> tuple[list[Measurement], list[Measurement]]:
-        """The store's and the baselines'."""
+    def _here(self) -> list[Measurement]:
         stored = (_stored(folder / "result.json") for folder in self._store.entries("results"))
-        here = [each for each in stored if each is not None and each.subject.get("processor") == processor()]
-        recorded = [
+        return [each for each in stored if each is not None]
+
+    @cached_property
+    def _recorded(self) -> list[Measurement]:
+        return [
             _measurement(result.record(), f"baseline, on {result.subject.get('processor')}")
             for result in self._baselines
         ]
-        return here, recorded
 
 
 def _stored(file: Path) -> Measurement | None:

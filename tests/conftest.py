@@ -17,8 +17,11 @@ import pytest_fmtransfer.exports
 import pytest_fmtransfer.planning
 import pytest_fmtransfer.reports.plans
 import pytest_fmtransfer.reports.tables  # noqa: F401
+from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.places import Places
+
+import_torch()  # before any test module does: workers share the cores, and spinning threads would keep each other off
 
 pytest_plugins = ["pytester"]
 
@@ -57,7 +60,7 @@ def registry() -> Registry:
 def _own_environment(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests, and the pytest runs inside them, see this run's store and no CI."""
     monkeypatch.setenv("FMTRANSFER_STORE", str(places.store))
-    for variable in ("CI", "FMTRANSFER_WEIGHTS", "FMTRANSFER_DATA", "PYTEST_ADDOPTS"):
+    for variable in ("CI", "FMTRANSFER_WEIGHTS", "FMTRANSFER_DATA", "FMTRANSFER_DEVICE", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(variable, raising=False)
     for variable in ("TORCH_HOME", "HF_HOME"):  # weights on the machine are not those of a test
         monkeypatch.setenv(variable, str(places.store / "no-cache"))

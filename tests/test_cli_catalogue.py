@@ -1,5 +1,6 @@
 """`fmtransfer list` and `fmtransfer doctor`: what they print of a catalogue and of a machine."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,6 +18,7 @@ from pytest_fmtransfer.catalog.specs import (
     PublishedWeights,
 )
 from pytest_fmtransfer.cli import main
+from pytest_fmtransfer.device_runs import device_runs, standing_of
 from tests.pictures import head, save
 
 LITE0, BR35H = Registry().backbone("efficientnet_lite0"), Registry().dataset("br35h")
@@ -97,8 +99,8 @@ def test_a_folder_that_is_named_is_looked_into(capsys: pytest.CaptureFixture[str
 def test_datasets_and_regimes_are_listed_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert listed(capsys, "datasets", "--missing") == ["packed", "remote"]
     assert listed(capsys, "datasets", "--licence=mit") == ["local", "packed", "remote"]
-    assert listed(capsys, "regimes", "--ready") == ["knn"]
-    assert "this version cannot run it yet" in told(capsys, "list", "regimes", "--missing")
+    assert {"knn", "finetune_linear", "lora<r>"} <= set(listed(capsys, "regimes", "--ready"))
+    assert listed(capsys, "regimes", "--missing") == []
 
 
 def test_nothing_that_answers_is_said(capsys: pytest.CaptureFixture[str]) -> None:
@@ -184,6 +186,51 @@ def test_the_doctor_says_that_cuda_is_untested(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: f"card {number}")
     assert line(told(capsys, "doctor", "--torch"), "device").endswith("torch sees card 0, untested on CUDA")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert line(told(capsys, "doctor", "--torch"), "device").endswith("torch sees MPS, untested on MPS")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--torch"]], ids=["asking the system", "asking torch"])
+def test_the_doctor_says_which_device_computes(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert " the CPU" in line(told(capsys, "doctor", *arguments), "device")
+    assert "untested" not in line(told(capsys, "doctor", *arguments), "device")
+    monkeypatch.setenv("FMTRANSFER_DEVICE", "cuda")
+    text = line(told(capsys, "doctor", *arguments), "device")
+    assert text.endswith("cells need --fm-device=cpu" if arguments else "untested on CUDA")
+
+
+def test_a_run_on_record_is_told_with_command_and_card(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run = {
+        "device": "cuda",
+        "card": "NVIDIA L4",
+        "command": "pytest suites/pocket --fm-device=cuda",
+        "date": "2027-01-31",
+        "torch": "2.14.1",
+        "outcome": "60 passed",
+    }
+    (tmp_path / "runs.json").write_text(json.dumps([{**run, "outcome": "1 failed"}, run]))
+    monkeypatch.setattr("pytest_fmtransfer.device_runs.RECORDED", tmp_path / "runs.json")
+    monkeypatch.setenv("FMTRANSFER_DEVICE", "cuda")
+    device_runs.cache_clear()
+    try:
+        assert line(told(capsys, "doctor"), "device").endswith(
+            "last run on CUDA: pytest suites/pocket --fm-device=cuda on NVIDIA L4, 2027-01-31, torch 2.14.1: 60 passed"
+        )
+        assert standing_of("mps") == "untested on MPS"
+    finally:
+        device_runs.cache_clear()
+
+
+def test_runs_on_record_can_be_read() -> None:
+    device_runs.cache_clear()
+    assert all(run.command.startswith("pytest ") and run.device != "cpu" for run in device_runs())
 
 
 @pytest.mark.parametrize(

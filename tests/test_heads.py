@@ -16,7 +16,8 @@ from benchmarks.parity.published import Tensors, row, size_of, tensors_of, write
 from benchmarks.parity.references import positions
 from pytest_fmtransfer.adapt import deit_head
 from pytest_fmtransfer.adapt.deit_head import DeitHead
-from pytest_fmtransfer.adapt.heads import AttentionHead, HeadKind, build_head
+from pytest_fmtransfer.adapt.heads import AttentionHead, build_head
+from pytest_fmtransfer.catalog.regime_settings import Head as HeadKind
 from pytest_fmtransfer.errors import CheckpointMismatch, InvalidInput
 
 TINY = row("imagenet_deitb16", tiny=True)
@@ -30,8 +31,9 @@ def noise(*shape: int) -> Tensor:
 def tiny_head(folder: Path, tokens: int) -> tuple[DeitHead, Tensors]:
     stored = tensors_of(TINY)
     path = write(TINY, stored, folder)
-    torch.manual_seed(3)
-    return deit_head.pretrained(path, width=20, tokens=tokens, classes=5, spec=TINY), stored
+    head = build_head("deitb", width=20, tokens=tokens, classes=5, seed=3, weights=path, spec=TINY)
+    assert isinstance(head, DeitHead)
+    return head, stored
 
 
 def projected(head: DeitHead, tokens_NTE: Tensor) -> Tensor:
@@ -111,8 +113,8 @@ def test_a_seed_of_the_deit_head_draws_the_layers_around_the_transformer(tmp_pat
     path = write(TINY, tensors_of(TINY), tmp_path)
 
     def weights(seed: int) -> Tensors:
-        torch.manual_seed(seed)
-        return deit_head.pretrained(path, width=20, tokens=49, classes=5, spec=TINY).state_dict()
+        head = build_head("deitb", width=20, tokens=49, classes=5, seed=seed, weights=path, spec=TINY)
+        return head.state_dict()
 
     first, second, other = weights(0), weights(0), weights(1)
     assert all(torch.equal(first[name], second[name]) for name in first)

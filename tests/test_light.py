@@ -16,6 +16,7 @@ HEAVY = {"torch", "timm", "transformers", "torchvision", "open_clip"}
 FLOORS = (
     {"errors"},
     {"devices"},
+    {"device_runs"},
     {"cell", "places", "progress", "work"},
     {"metrics", "catalog"},
     {"weights_places", "functions"},

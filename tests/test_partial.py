@@ -1,7 +1,5 @@
 """Training from a block on: what moves and what does not."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
@@ -22,18 +20,18 @@ def expected(name: str, backbone: Backbone, number: int) -> set[str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_blocks_from_one_on_and_what_follows_them_are_trained(name: str, tmp_path: Path) -> None:
+def test_blocks_from_one_on_and_what_follows_them_are_trained(name: str) -> None:
     """From block 0 on the stem is not: no embedding of patches, places or class belongs to a block."""
-    for number in range(len(build(name, tmp_path).blocks)):
-        backbone = build(name, tmp_path)
+    for number in range(len(build(name).blocks)):
+        backbone = build(name)
         train_from(backbone, number)
         found = {each for each, tensor in backbone.network.named_parameters() if tensor.requires_grad}
         assert found == expected(name, backbone, number)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_step_moves_all_that_is_trained_and_nothing_else(name: str, tmp_path: Path) -> None:
-    backbone = build(name, tmp_path)
+def test_a_step_moves_all_that_is_trained_and_nothing_else(name: str) -> None:
+    backbone = build(name)
     number = len(backbone.blocks) - 1
     train_from(backbone, number)
     before = {each: tensor.clone() for each, tensor in backbone.network.state_dict().items()}
@@ -54,8 +52,8 @@ def test_a_step_moves_all_that_is_trained_and_nothing_else(name: str, tmp_path: 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_frozen_stays_in_evaluation_mode(name: str, tmp_path: Path) -> None:
-    backbone = build(name, tmp_path)
+def test_what_is_frozen_stays_in_evaluation_mode(name: str) -> None:
+    backbone = build(name)
     train_from(backbone, 1)
     for _ in range(2):
         assert backbone.train() is backbone
@@ -64,10 +62,10 @@ def test_what_is_frozen_stays_in_evaluation_mode(name: str, tmp_path: Path) -> N
         assert not any(each.training for each in backbone.eval().modules())
 
 
-def test_chance_does_not_reach_what_is_frozen(tmp_path: Path) -> None:
+def test_chance_does_not_reach_what_is_frozen() -> None:
     """SEEM drops paths, and the function's network features, in every block but the first."""
     for name in ("seem_focalt", "function"):
-        backbone = build(name, tmp_path)
+        backbone = build(name)
         train_from(backbone, 2)
         with torch.no_grad():
             still = backbone(noise(name), blocks=[1]).blocks[1]
@@ -79,13 +77,11 @@ def test_chance_does_not_reach_what_is_frozen(tmp_path: Path) -> None:
     [("sam_vitb16", "has 4 blocks, 0 to 3; it has no block"), ("imagenet_resnet152", "has 4 blocks, 0 to 3")],
 )
 @pytest.mark.parametrize("number", [-1, 4])
-def test_a_block_that_is_not_there_is_told_with_those_that_are(
-    name: str, told: str, number: int, tmp_path: Path
-) -> None:
+def test_a_block_that_is_not_there_is_told_with_those_that_are(name: str, told: str, number: int) -> None:
     with pytest.raises(InvalidInput, match=told):
-        train_from(build(name, tmp_path), number)
+        train_from(build(name), number)
 
 
-def test_a_network_for_inference_is_refused(tmp_path: Path) -> None:
+def test_a_network_for_inference_is_refused() -> None:
     with pytest.raises(InvalidInput, match="build it with trainable=True"):
-        train_from(build("sam_vitb16", tmp_path, trainable=False), 0)
+        train_from(build("sam_vitb16", trainable=False), 0)

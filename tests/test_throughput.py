@@ -10,6 +10,7 @@ import pytest
 
 from pytest_fmtransfer._transfer import Asked
 from pytest_fmtransfer.backbones.precision import processor
+from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.features import FeatureKey
 from pytest_fmtransfer.results import Cost, Result
@@ -26,8 +27,11 @@ def asked(regime: str = "knn", *, images: str = "data", seeds: int = 1, **subjec
     key = FeatureKey(backbone="", whole="")
     return Asked(
         question=question,
-        subject=NETWORK | subject,
+        subject=here(**subject),
+        spec=Registry().backbone("mobilenetv2"),
+        settings=Registry().regime(regime).settings,
         dtype="float32",
+        training_dtype="float32",
         seeds=tuple(range(seeds)),
         seeded=False,
         features=key,

@@ -1,7 +1,5 @@
 """Backbones that can be trained: what they embed is what the folded ones do, and gradients reach what they embed by."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from timm.layers.drop import DropPath
@@ -13,8 +11,8 @@ from tests.trained import NAMES, build, noise, relative, without_gradient
 
 @pytest.mark.parametrize("channels", [3, 1])
 @pytest.mark.parametrize("name", NAMES)
-def test_in_evaluation_it_embeds_what_the_one_for_inference_does(name: str, channels: int, tmp_path: Path) -> None:
-    trainable, folded = (build(name, tmp_path, trainable=each, channels=channels) for each in (True, False))
+def test_in_evaluation_it_embeds_what_the_one_for_inference_does(name: str, channels: int) -> None:
+    trainable, folded = (build(name, trainable=each, channels=channels) for each in (True, False))
     assert not any(module.training for module in trainable.modules())
     images = noise(name, channels=channels)
     with torch.inference_mode():
@@ -32,26 +30,26 @@ UNUSED = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_gradients_reach_every_parameter_that_the_embedding_depends_on(name: str, tmp_path: Path) -> None:
-    backbone = build(name, tmp_path)
+def test_gradients_reach_every_parameter_that_the_embedding_depends_on(name: str) -> None:
+    backbone = build(name)
     assert without_gradient(backbone, [backbone(noise(name)).pooled_ND]) == UNUSED.get(name, set())
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_all_but_the_classifier_can_be_trained(name: str, tmp_path: Path) -> None:
-    fixed = {name for name, each in build(name, tmp_path).named_parameters() if not each.requires_grad}
+def test_all_but_the_classifier_can_be_trained(name: str) -> None:
+    fixed = {name for name, each in build(name).named_parameters() if not each.requires_grad}
     classifier = {"imagenet_deitb16": "network.head", "imagenet_resnet152": "network.fc"}.get(name)
     assert fixed == ({f"{classifier}.weight", f"{classifier}.bias"} if classifier else set())
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_one_for_inference_requires_no_gradient(name: str, tmp_path: Path) -> None:
-    assert not any(each.requires_grad for each in build(name, tmp_path, trainable=False).parameters())
+def test_the_one_for_inference_requires_no_gradient(name: str) -> None:
+    assert not any(each.requires_grad for each in build(name, trainable=False).parameters())
 
 
 @pytest.mark.parametrize("name", ["imagenet_resnet152", "efficientnet_lite0.tiny"])
-def test_batch_normalisation_is_trained(name: str, tmp_path: Path) -> None:
-    backbone = build(name, tmp_path).train()
+def test_batch_normalisation_is_trained(name: str) -> None:
+    backbone = build(name).train()
     norms = [each for each in backbone.modules() if isinstance(each, nn.BatchNorm2d)]
     before = [each.running_mean.clone() for each in norms if each.running_mean is not None]
     backbone(noise(name))
@@ -59,9 +57,9 @@ def test_batch_normalisation_is_trained(name: str, tmp_path: Path) -> None:
     assert all(not torch.equal(each.running_mean, old) for each, old in zip(norms, before, strict=True))
 
 
-def test_seem_drops_paths_at_the_published_rate_in_training(tmp_path: Path) -> None:
+def test_seem_drops_paths_at_the_published_rate_in_training() -> None:
     """Palés Huix et al. 2024: an unfrozen SEEM trains with drop-path 0.3, which rises to that from the first block."""
-    backbone = build("seem_focalt", tmp_path)
+    backbone = build("seem_focalt")
     rates = [each.drop_prob for each in backbone.modules() if isinstance(each, DropPath)]
     assert rates == pytest.approx([rate for rate in (0.075, 0.15, 0.225, 0.3) for _half in range(2)])
     assert not any(each.folded for each in backbone.modules() if isinstance(each, Block))
@@ -74,8 +72,8 @@ def test_seem_drops_paths_at_the_published_rate_in_training(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["imagenet_resnet152", "efficientnet_lite0.tiny", "seem_focalt"])
-def test_convolutional_networks_train_channels_last(name: str, tmp_path: Path) -> None:
-    plain, laid_out = (build(name, tmp_path) for _ in range(2))
+def test_convolutional_networks_train_channels_last(name: str) -> None:
+    plain, laid_out = (build(name) for _ in range(2))
     laid_out.lay_out(torch.channels_last)
     for backbone in (plain, laid_out):
         backbone(noise(name)).pooled_ND.square().sum().backward()

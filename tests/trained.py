@@ -4,11 +4,13 @@ Weights are random; those of the paper's rows come in a file as its publisher wr
 value.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -56,11 +58,17 @@ TAIL: dict[str, tuple[str, ...]] = {
 PYRAMIDS = ("imagenet_resnet152", "seem_focalt", "efficientnet_lite0.tiny", "convnext")
 
 
-def build(name: str, folder: Path, *, trainable: bool = True, channels: int = 3) -> Backbone:
-    """The network in evaluation mode. `folder` is where files of weights are written."""
-    spec, path = _row(name, folder)
-    module: Any = import_module(f"pytest_fmtransfer.backbones.{spec.library}")
-    return module.build(spec, path, channels=channels, trainable=trainable)
+def build(name: str, *, trainable: bool = True, channels: int = 3) -> Backbone:
+    """The network in evaluation mode; each call's is its own."""
+    return copy.deepcopy(_built(name, trainable, channels))
+
+
+@cache
+def _built(name: str, trainable: bool, channels: int) -> Backbone:
+    with TemporaryDirectory() as folder:
+        spec, path = _row(name, Path(folder))
+        module: Any = import_module(f"pytest_fmtransfer.backbones.{spec.library}")
+        return module.build(spec, path, channels=channels, trainable=trainable)
 
 
 def noise(name: str, *, images: int = 2, channels: int = 3, seed: int = 1) -> Tensor:

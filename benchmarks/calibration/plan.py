@@ -9,7 +9,7 @@ from benchmarks.calibration.noise import SHAPES
 from benchmarks.calibration.percentiles import Percentiles
 from benchmarks.calibration.populations import APTOS, HALF, ISIC, ONE_IN_TEN
 from benchmarks.calibration.power import Power
-from benchmarks.calibration.scenario import Scenario
+from benchmarks.calibration.scenario import Scenario, SeldomWrong
 from benchmarks.calibration.study import Band, Study
 
 
@@ -68,6 +68,12 @@ def at_the_margin(sign: int) -> Iterator[FalseClaims]:
         yield FalseClaims(scenario=replace(scenario, images=3), wider=auc)
         yield FalseClaims(scenario=replace(scenario, seeds=5), wider=auc)
         yield FalseClaims(scenario=replace(scenario, patients=2_500), wider=auc)
+
+
+def nearly_perfect() -> Iterator[FalseClaims]:
+    perfect = SeldomWrong(metric="roc_auc", value=1.0, effect=-MARGIN, shares=HALF, patients=200, fewest=50)
+    for patients in (200, 300, 550):
+        yield FalseClaims(scenario=replace(perfect, patients=patients), wider=True)
 
 
 def uneven_seeds() -> Iterator[FalseClaims]:
@@ -155,6 +161,14 @@ SECTIONS = (
         "true. On an AUC the wider of the t bound and MOVER decides, and coverage has no upper band. At least 50 "
         "patients a class.",
         studies=tuple(at_the_margin(-1)),
+    ),
+    Section(
+        heading="Worse by exactly the margin, two cells nearly perfect",
+        text="The reference is perfect, and so is the candidate but for one positive in fifty, which score lowest of "
+        "all. In one sample of twenty none of these is among 150 positives: both cells are perfect there, no patient "
+        "shows a difference, and both claims are supported, because 150 can hide no more than the margin. None is "
+        "among 100 in one sample of eight, but 100 can hide more.",
+        studies=tuple(nearly_perfect()),
     ),
     Section(
         heading="No difference, seeds that are not normal",

@@ -66,6 +66,22 @@ def binormal(metric: str) -> Population:
 
 
 @cache
+def seldom_wrong(metric: str) -> Population:
+    """Two classes in perfect order, but for a share `1 - signal` of the positives, which score lowest of all.
+
+    The value is the AUC, and the signal itself.
+    """
+
+    def scores(labels_N: Ints, latents_NK: Floats, signal: float) -> Floats:
+        right_N = latents_NK[:, 0] <= norm.ppf(signal)
+        score_N = np.where(right_N, labels_N, -labels_N) + latents_NK[:, 0] / 100  # which changes no order of classes
+        return np.stack([np.zeros_like(score_N), score_N], axis=1)
+
+    signals = np.linspace(0, 1, 101)
+    return Population(metric=metric, latents=1, scores=scores, signals=signals, values=signals)
+
+
+@cache
 def ordered(metric: str, counts: tuple[int, ...]) -> Population:
     """Ordered classes: the model sees label + normal noise / signal, and names the nearest class.
 

@@ -22,6 +22,7 @@ from benchmarks.calibration.populations import (
     counts_of,
     one_of_many,
     ordered,
+    seldom_wrong,
 )
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.results import Cost, Question, Result
@@ -148,6 +149,15 @@ class Scenario:
             chosen=({},) * self.seeds,
             cost=Cost(forward_passes=0, forward_seconds=0.0, adapt_seconds=0.0, feature_bytes=0),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeldomWrong(Scenario):
+    """Cells that tell two classes apart but for a share of positives, which is what their value lacks to 1."""
+
+    @property
+    def population(self) -> Population:
+        return seldom_wrong(self.metric)
 
 
 def blend(one: Floats, other: Floats, share: float) -> Floats:

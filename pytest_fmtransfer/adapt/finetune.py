@@ -29,7 +29,7 @@ from pytest_fmtransfer.adapt.networks import Headed, NetworkLearner
 from pytest_fmtransfer.adapt.sides import Adapted
 from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.base import Backbone
-from pytest_fmtransfer.backbones.computing import training_context
+from pytest_fmtransfer.backbones.computing import torch_device, training_context
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
 from pytest_fmtransfer.catalog.specs import RandomWeights
 from pytest_fmtransfer.data.augmentations import Recipe, recipe_named
@@ -44,9 +44,9 @@ def run(job: Job, settings: TrainingSettings, seeds: Sequence[int]) -> Ran:
     Raises as weights, images and training do, and InvalidInput for a block that a backbone does not have.
     """
     recipe = recipe_named(settings.recipe).at(job.spec.image_size)
-    device = torch.device(job.places.device)
+    device, places = torch_device(job.places.device), job.places
     job.workspace.mkdir(parents=True, exist_ok=True)
-    with training_context(job.training_dtype, job.places.device, deterministic=job.places.deterministic):
+    with training_context(job.training_dtype, places.device, places.deterministic), torch.random.fork_rng():
         done = [_finished(job, settings, seed) or _trained(job, settings, seed, recipe, device) for seed in seeds]
     return Ran(
         adapted=tuple(Adapted(scores_TC=each.scores_TC, chosen={"epoch": each.epoch}) for each in done),

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pytest_fmtransfer.catalog.regime_settings import Head as HeadKind
+from pytest_fmtransfer.catalog.specs import BackboneSpec
 from pytest_fmtransfer.errors import InvalidInput, nearest
 
-HeadKind = Literal["linear", "attention", "deitb", "small_random"]
 HEAD_WIDTH = 64  # of an attention head, as in every ViT from S to L
 
 
@@ -74,12 +75,20 @@ class AttentionHead(Head):
 
 
 def build_head(
-    kind: HeadKind, *, width: int, tokens: int, classes: int, seed: int, weights: Path | None = None
+    kind: HeadKind,
+    *,
+    width: int,
+    tokens: int,
+    classes: int,
+    seed: int,
+    weights: Path | None = None,
+    spec: BackboneSpec | None = None,
 ) -> Head:
     """A head under a seed: the same seed gives the same weights, whatever was drawn before.
 
     `width` is D for the head that takes pooled embeddings, and E for those that take tokens, of which there are
-    `tokens`. `weights` is the file of the row imagenet_deitb16, which `deitb` starts from; no other head reads it.
+    `tokens`. `deitb` starts from `weights`, the file of the row `spec`, or of imagenet_deitb16 where none is given;
+    no other head reads them.
     Raises InvalidInput for an unknown kind, a missing file or a number of tokens that `deitb` cannot place, and
     CheckpointMismatch for a file of something else.
     """
@@ -92,7 +101,7 @@ def build_head(
         from pytest_fmtransfer.adapt import deit_head  # timm is slow to import
 
         if kind == "deitb":
-            return deit_head.pretrained(weights, width=width, tokens=tokens, classes=classes)
+            return deit_head.pretrained(weights, width=width, tokens=tokens, classes=classes, spec=spec)
         if kind == "small_random":
             return deit_head.small_random(width=width, tokens=tokens, classes=classes)
     raise InvalidInput(f"no head is called {kind!r}; {nearest(kind, get_args(HeadKind))}")

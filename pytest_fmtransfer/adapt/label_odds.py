@@ -24,11 +24,17 @@ def log_loss(labels_NC: np.ndarray, log_odds_NC: np.ndarray) -> float:
 
     Raises DatasetError where none is known.
     """
+    known_NC = known(labels_NC)
+    towards_NC = np.where(labels_NC == 1, -log_odds_NC, log_odds_NC)
+    return float(np.logaddexp(0, towards_NC[known_NC]).mean())
+
+
+def known(labels_NC: np.ndarray) -> np.ndarray:
+    """Which labels of the validation side are, N × C. Raises DatasetError where none is."""
     known_NC = labels_NC != UNKNOWN
     if not known_NC.any():
         raise DatasetError(
             f"no label of the {len(labels_NC)} validation images is known, so that nothing can be chosen by them; put "
             "images with known labels on the validation side"
         )
-    towards_NC = np.where(labels_NC == 1, -log_odds_NC, log_odds_NC)
-    return float(np.logaddexp(0, towards_NC[known_NC]).mean())
+    return known_NC

@@ -4,8 +4,9 @@ Legend: N images, M images applied to, D features, C classes or labels.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 from scipy.special import log_softmax
@@ -14,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from pytest_fmtransfer.adapt import label_odds
-from pytest_fmtransfer.adapt.sides import Adapted, Sides, log_loss
+from pytest_fmtransfer.adapt.sides import Adapted, Scaling, Sides, log_loss, standardised
 from pytest_fmtransfer.catalog.regime_settings import LinearProbeSettings
 from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.metrics import UNKNOWN
@@ -26,34 +27,67 @@ the fit of the last."""
 
 
 def adapt(sides: Sides, settings: LinearProbeSettings, seed: int) -> Adapted:
-    """C by validation log loss along a path from strong to weak regularisation, each fit starting from the last.
+    """C by validation log loss, and with it a fit on training and validation images together, standardised anew.
 
-    Ties go to the stronger regularisation. The fit that is tested starts from zero on training and
-    validation images together, standardised anew. Where an image may bear several labels each has a regression of its
-    own, on the images of which it is known, and scores are the logarithms of the odds. One C is chosen for all, by
-    the log loss over all labels that are known: few validation images bear a rare label, and a C of its own would
-    follow those few. `seed` changes nothing: the problem is convex.
+    Where an image may bear several labels each has a regression of its own, on the images of which it is known, and
+    scores are the logarithms of the odds. `seed` changes nothing: the problem is convex.
     """
     del seed
+    best = choose(sides, settings)
+    both_ND = np.concatenate([sides.train_AD, sides.validation_VD])
+    labels_N = np.concatenate([sides.train_labels_A, sides.validation_labels_V])
+    scores_TC = fit_at(best, settings, both_ND, labels_N, sides.test_TD, sides.classes)
+    return Adapted(scores_TC=scores_TC, chosen={"C": best})
+
+
+def choose(sides: Sides, settings: LinearProbeSettings, scaling: Scaling = standardised) -> float:
+    """C by validation log loss along a path from strong to weak regularisation, each fit starting from the last.
+
+    Ties go to the stronger regularisation. Where an image may bear several labels one C is chosen for all, by the log
+    loss over all labels that are known: few validation images bear a rare label, and a C of its own would follow
+    those few.
+    """
     values = np.logspace(np.log10(settings.smallest_c), np.log10(settings.largest_c), settings.steps)
-    scorer = _one_for_each_label if sides.multilabel else _one_for_all_classes
     loss = label_odds.log_loss if sides.multilabel else _loss_of_classes
-    with threadpool_limits(1), warnings.catch_warnings():  # sums split over threads may round differently
-        # At the weak end of the path the separable problem has no finite optimum; validation judges the fit.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        train_ND, validation_ND = _standardise(sides.train_AD, sides.validation_VD)
-        scores_of = scorer(settings, sides.classes)
+    with _alike_everywhere():
+        train_ND, validation_ND = scaling(sides.train_AD, sides.validation_VD)
+        scores_of = _scorer(settings, sides.train_labels_A, sides.classes)
         losses: list[float] = []
         with progress("linear probe", total=settings.steps, unit="fit") as bar:
             for value in values:
                 scores_NC = scores_of(float(value), train_ND, sides.train_labels_A, validation_ND)
                 losses.append(loss(sides.validation_labels_V, scores_NC))
                 bar.update(1)
-        best = float(values[int(np.argmin(losses))])
-        both_ND, test_ND = _standardise(np.concatenate([sides.train_AD, sides.validation_VD]), sides.test_TD)
-        labels_N = np.concatenate([sides.train_labels_A, sides.validation_labels_V])
-        scores_TC = scorer(settings, sides.classes)(best, both_ND, labels_N, test_ND)
-    return Adapted(scores_TC=scores_TC.astype(np.float32), chosen={"C": best})
+    return float(values[int(np.argmin(losses))])
+
+
+def fit_at(
+    c: float,
+    settings: LinearProbeSettings,
+    fitted_ND: np.ndarray,
+    labels_N: np.ndarray,
+    applied_MD: np.ndarray,
+    classes: int,
+    scaling: Scaling = standardised,
+) -> np.ndarray:
+    """Scores, M × C float32, of a fit that starts from zero."""
+    with _alike_everywhere():
+        first_ND, second_MD = scaling(fitted_ND, applied_MD)
+        scores_MC = _scorer(settings, labels_N, classes)(c, first_ND, labels_N, second_MD)
+    return scores_MC.astype(np.float32)
+
+
+@contextmanager
+def _alike_everywhere() -> Generator[None]:
+    """Sums split over threads may round differently."""
+    with threadpool_limits(1), warnings.catch_warnings():
+        # At the weak end of the path the separable problem has no finite optimum; validation judges the fit.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
+def _scorer(settings: LinearProbeSettings, labels_N: np.ndarray, classes: int) -> Scorer:
+    return (_one_for_each_label if labels_N.ndim > 1 else _one_for_all_classes)(settings, classes)
 
 
 def _one_for_all_classes(settings: LinearProbeSettings, classes: int) -> Scorer:
@@ -107,12 +141,3 @@ def _scores(probe: LogisticRegression, features_ND: np.ndarray, classes: int) ->
     scores_NC = np.full((len(features_ND), classes), columns.min() - 1)
     scores_NC[:, probe.classes_] = columns
     return scores_NC
-
-
-def _standardise(fitted_ND: np.ndarray, applied_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both with the mean and deviation of the first, float32; a constant feature becomes zero in the first."""
-    mean_D = fitted_ND.mean(axis=0, dtype=np.float64)
-    deviation_D = fitted_ND.std(axis=0, dtype=np.float64)
-    scale_D = np.where(deviation_D > 1e-12, deviation_D, 1.0)
-    first, second = ((rows - mean_D) / scale_D for rows in (fitted_ND, applied_ND))
-    return first.astype(np.float32), second.astype(np.float32)

@@ -7,7 +7,6 @@ Legend: R replicas, A images of the training side, V of the validation side, T o
 B images of a batch, C classes or labels.
 """
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from pytest_fmtransfer.adapt.checkpoints import Checkpoints
 from pytest_fmtransfer.adapt.order import batches, steps_of
 from pytest_fmtransfer.adapt.schedule import share_of_rate, warm_up_of
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
-from pytest_fmtransfer.errors import DatasetError, TrainingDiverged, first_few
+from pytest_fmtransfer.errors import DatasetError, InvalidInput, TrainingDiverged, first_few
 from pytest_fmtransfer.metrics import evaluate, metric_named
 from pytest_fmtransfer.progress import progress
 
@@ -73,7 +72,8 @@ class Learner(Protocol):
 class Course:
     """What is asked of a training: `seeds` of each replica, and validation labels as each seed has them.
 
-    `ids` name the images of the training side in messages; `what` is the line of progress.
+    `ids` name the images of the training side in messages; `what` is the line of progress. `rates` are the replicas'
+    full learning rates, where they are not all the settings'.
     """
 
     settings: TrainingSettings
@@ -82,6 +82,11 @@ class Course:
     ids: tuple[str, ...]
     validation_labels: Mapping[int, np.ndarray]
     what: str
+    rates: tuple[float, ...] = ()
+
+    def rate_of(self, replica: int) -> float:
+        """The full learning rate of a replica."""
+        return self.rates[replica] if self.rates else self.settings.learning_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +105,8 @@ class Trained:
 def train(learner: Learner, course: Course, checkpoints: Checkpoints) -> Trained:
     """Train to the last epoch, from where a killed run left off, and test at the first best epoch by validation.
 
-    Raises TrainingDiverged where a loss is not finite, naming step, rate and images; DatasetError where no epoch has a
-    validation metric.
+    Raises TrainingDiverged where a loss is not finite, naming step, rate and images; DatasetError where the
+    validation side has no metric.
     """
     settings, images = course.settings, len(course.ids)
     steps = steps_of(images, settings.batch)
@@ -143,23 +148,20 @@ def train(learner: Learner, course: Course, checkpoints: Checkpoints) -> Trained
             )
             bar.set_postfix_str(
                 f"epoch {epoch + 1}/{settings.epochs}, loss {losses_KR.mean():.4f}, "
-                f"{course.metric} {np.nanmean(validation_R) if np.isfinite(validation_R).any() else math.nan:.4f}"
+                f"{course.metric} {validation_R.mean():.4f}"
             )
             checkpoints.save(
                 partial(_saved, learner, best_R, epoch_R, history),
                 last=epoch + 1 == settings.epochs,
             )
-    if not np.isfinite(best_R).all():
-        raise DatasetError(
-            f"{course.what}: no epoch has a {course.metric} on the validation side, which has too few classes for one; "
-            "put images of every class there"
-        )
     learner.use_best()
     return Trained(
         scores_RTC=learner.scores("test").numpy(),
         best_R=best_R,
         epoch_R=epoch_R,
-        training=tuple(_course_of(history, learner.notes, replica) for replica in range(learner.replicas)),
+        training=tuple(
+            _course_of(history, learner.notes, replica, course.rate_of(replica)) for replica in range(learner.replicas)
+        ),
     )
 
 
@@ -175,12 +177,17 @@ def _saved(
 
 
 def _validated(learner: Learner, course: Course) -> np.ndarray:
-    """The headline metric of every replica; NaN where the validation side has none."""
+    """The headline metric of every replica."""
     scores_RVC = learner.scores("validation").numpy()
-    values = [
-        evaluate(course.metric, course.validation_labels[seed], scores_VC).value
-        for seed, scores_VC in zip(course.seeds, scores_RVC, strict=True)
-    ]
+    try:
+        values = [
+            evaluate(course.metric, course.validation_labels[seed], scores_VC).value
+            for seed, scores_VC in zip(course.seeds, scores_RVC, strict=True)
+        ]
+    except InvalidInput as error:
+        raise DatasetError(
+            f"{course.what}: no best epoch can be told by validation ({error}); put images of every class on that side"
+        ) from error
     return np.array(values, dtype=np.float64)
 
 
@@ -194,19 +201,21 @@ def _check(losses_KR: np.ndarray, rows_KRB: np.ndarray, course: Course, *, epoch
     raise TrainingDiverged(
         f"{course.what}, seed {course.seeds[replica]}: the loss is {losses_KR[step, replica]} at step {whole + 1} "
         f"(epoch {epoch + 1}), at {share_of_rate(whole, warm_up):.3g} of the learning rate "
-        f"{_rate(course.settings)}, on {len(ids)} images: {first_few(ids)}; look at these images, or register the "
+        f"{course.rate_of(replica):g}, on {len(ids)} images: {first_few(ids)}; look at these images, or register the "
         "regime with a lower learning_rate"
     )
 
 
-def _rate(settings: TrainingSettings) -> str:
-    return (
-        f"{settings.learning_rate:g}"
-        if not settings.rates
-        else f"of a sweep ({', '.join(f'{each:g}' for each in settings.rates)})"
-    )
-
-
-def _course_of(history: Sequence[Mapping[str, Any]], notes: Sequence[str], replica: int) -> dict[str, Any]:
-    own = [{**row, "loss": row["loss"][replica], "validation": row["validation"][replica]} for row in history]
+def _course_of(history: Sequence[Mapping[str, Any]], notes: Sequence[str], replica: int, rate: float) -> dict[str, Any]:
+    own = [
+        {
+            "epoch": row["epoch"],
+            "loss": row["loss"][replica],
+            "validation": row["validation"][replica],
+            "rate": row["share"] * rate,
+            "seconds": row["seconds"],
+            "images_per_second": row["images_per_second"],
+        }
+        for row in history
+    ]
     return {"history": own, **({"notes": list(notes)} if notes else {})}

@@ -1,10 +1,10 @@
 """What a regime is given: features and labels to fit and to choose by, and features to score.
 
-Legend: A, V, T images of the training, validation and test side; D features, C classes or labels.
+Legend: A, V, T images of the training, validation and test side, N, M of any; D features, C classes or labels.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,3 +71,31 @@ def log_loss(labels_N: np.ndarray, log_probabilities_NC: np.ndarray) -> float:
     processor moves the choice by at most a step.
     """
     return float(-log_probabilities_NC[np.arange(len(labels_N)), labels_N].mean())
+
+
+Scaling = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Features N × D to fit and M × D to apply the fit to: both as the first says they are to be scaled."""
+
+
+def standardised(fitted_ND: np.ndarray, applied_MD: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both with the mean and deviation of the first, float32; a constant feature becomes zero in the first."""
+    mean_D, scale_D = mean_and_scale(fitted_ND)
+    first, second = ((rows - mean_D) / scale_D for rows in (fitted_ND, applied_MD))
+    return first.astype(np.float32), second.astype(np.float32)
+
+
+def on_one_scale(fitted_ND: np.ndarray, applied_MD: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both with the mean of each feature in the first, and all features over one deviation, float32.
+
+    The deviation is the root of the features' mean variance in the first.
+    """
+    mean_D = fitted_ND.mean(axis=0, dtype=np.float64)
+    scale = float(np.sqrt(fitted_ND.var(axis=0, dtype=np.float64).mean())) or 1.0
+    first, second = ((rows - mean_D) / scale for rows in (fitted_ND, applied_MD))
+    return first.astype(np.float32), second.astype(np.float32)
+
+
+def mean_and_scale(rows_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each feature, (D,) float64; 1 in place of the deviation of a constant one."""
+    deviation_D = rows_ND.std(axis=0, dtype=np.float64)
+    return rows_ND.mean(axis=0, dtype=np.float64), np.where(deviation_D > 1e-12, deviation_D, 1.0)

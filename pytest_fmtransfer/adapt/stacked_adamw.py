@@ -34,7 +34,7 @@ class _Group:
 class StackedAdamW:
     """The step of `torch.optim.AdamW` for each replica, in place, after clipping by the norm of all its gradients.
 
-    `rates_R` are factors of the rate that each step is given. Where all replicas have the same rate and decay a
+    `rates_R` are the full rates, of which each step takes a share. Where all replicas have the same rate and decay a
     step is one fused call for what decays and one for the rest, however many there are; else one for each pair. Nothing
     is read on the host.
     """
@@ -59,7 +59,7 @@ class StackedAdamW:
             if values.parts[part].shape[1]:
                 self._groups += self._grouped(values, part, tuple(zip(rates_R, decays, strict=True)))
 
-    def step(self, rate: float) -> None:
+    def step(self, share: float) -> None:
         """Clip the gradients, in place, and move the values by them."""
         with torch.no_grad():
             if self.clip is not None:
@@ -76,7 +76,7 @@ class StackedAdamW:
                     amsgrad=False,
                     beta1=BETAS[0],
                     beta2=BETAS[1],
-                    lr=rate * group.rate,
+                    lr=share * group.rate,
                     weight_decay=group.decay,
                     eps=EPSILON,
                     maximize=False,

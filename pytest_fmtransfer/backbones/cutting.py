@@ -42,7 +42,7 @@ class CutPyramid(Backbone):
     def __init__(self, pyramid: Backbone, last: int) -> None:
         super().__init__(pyramid.spec, pyramid.network, channels=pyramid.channels, trainable=True)
         self._pyramid = (pyramid,)  # its network is in here already
-        self._last = last
+        self._last, self._name = last, name_of(self, pyramid.blocks[last])
         self.memory_format = pyramid.memory_format
         self.to(pyramid.mean.device)
         self.train(pyramid.training)
@@ -52,7 +52,8 @@ class CutPyramid(Backbone):
         return self._pyramid[0].blocks[: self._last + 1]
 
     def embed(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-        tokens_NTE = self.block_tokens(_output_of(self._pyramid[0], self.blocks[-1], images_NCHW))
+        # By name: whoever puts another module in a block's place has it run too.
+        tokens_NTE = self.block_tokens(_output_of(self._pyramid[0], self.get_submodule(self._name), images_NCHW))
         return tokens_NTE.mean(dim=1), tokens_NTE
 
     def block_tokens(self, output: Tensor) -> Tensor:

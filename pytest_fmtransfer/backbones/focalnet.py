@@ -134,10 +134,9 @@ class FocalNetBackbone(Backbone):
         return level_NCHW.mean(dim=(2, 3)), _tokens(level_NCHW)
 
     def block_tokens(self, output: Tensor) -> Tensor:
-        stages = cast(Sequence[Stage], self.blocks)
+        norms = [cast(LayerNorm2d, stage.norm) for stage in self.blocks if hasattr(stage, "norm")]
         # No two stages are equally wide.
-        own = next(stage for stage in stages if stage.norm.normalized_shape[0] == output.shape[1])
-        return _tokens(own.norm(output))
+        return _tokens(next(norm for norm in norms if norm.normalized_shape[0] == output.shape[1])(output))
 
 
 def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3, trainable: bool = False) -> FocalNetBackbone:

@@ -4,9 +4,9 @@ Legend: N images, C channels, H and W pixels, D the embedding's width, T tokens,
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -49,12 +49,15 @@ class Suffix(nn.Module):
 
     The network is run on a blank image, without the blocks before, and that block's input is replaced: whatever else
     blocks are given, such as the places of tokens, comes as it would. Parameters and modules are the backbone's own:
-    training the suffix trains the backbone.
+    training the suffix trains the backbone. `blanks` is 1, or None for as many as there are images: some networks
+    tell from their input how many of them they give.
     """
 
-    def __init__(self, backbone: Backbone, block: "_Given", shape: torch.Size, side: int) -> None:
+    def __init__(
+        self, backbone: Backbone, block: "_Given", shape: torch.Size, side: int, *, blanks: Literal[1] | None
+    ) -> None:
         super().__init__()
-        self.backbone, self.shape = backbone, shape
+        self.backbone, self.shape, self.blanks = backbone, shape, blanks
         self._block = (block,)  # in the backbone already
         blank = torch.zeros(1, backbone.channels, side, side, device=backbone.mean.device)
         self.register_buffer("blank", blank, persistent=False)
@@ -69,7 +72,8 @@ class Suffix(nn.Module):
         (block,) = self._block
         block.given = activations
         try:
-            found = self.backbone(cast(Tensor, self.blank))
+            blank = cast(Tensor, self.blank)
+            found = self.backbone(blank.expand(self.blanks or len(activations), -1, -1, -1))
         finally:
             block.given = None
         return found.pooled_ND, found.tokens_NTE
@@ -88,20 +92,31 @@ def split_at(backbone: Backbone, number: int, *, side: int | None = None) -> tup
     side = side or backbone.spec.image_size
     images = noise(backbone, images=2, side=side)
     with evaluating(backbone), torch.no_grad():
-        try:
-            whole, in_tuples = _watched(backbone, images)
-            prefix = _prefix(backbone, number)
-            activations = prefix(images)
-            suffix = _suffix(backbone, number, in_tuples, activations.shape[1:], side)
-            pooled_ND, tokens_NTE = suffix(activations)
-        except InvalidInput:
-            raise
-        except Exception as error:  # whatever a library does when its blocks are not as it left them
-            raise _cannot(backbone, number) from error
-    if not (_same(pooled_ND, whole.pooled_ND) and _same(tokens_NTE, whole.tokens_NTE)):
-        raise _cannot(backbone, number)
+        whole, in_tuples = _watched(backbone, images)
+        prefix = Prefix(_twin(backbone, {number: _Stop()}))
+        activations = prefix(images)
+        for blanks in (1, None):
+            block = _Given(backbone.blocks[number])
+            earlier = {at: Skipped(in_tuple=in_tuples[at]) for at in range(number)}
+            twin = _twin(backbone, {**earlier, number: block})
+            suffix = Suffix(twin, block, activations.shape[1:], side, blanks=blanks)
+            if _is_rest(suffix, activations, whole):
+                break
+        else:
+            raise InvalidInput(
+                f"what {backbone.spec.name} does from block {number} on depends on more than what that block is "
+                "given, so it cannot be run from stored activations; run all of the network in training"
+            )
     suffix.train(backbone.training)
     return prefix, suffix
+
+
+def _is_rest(suffix: Suffix, activations: Tensor, whole: Features) -> bool:
+    try:
+        pooled_ND, tokens_NTE = suffix(activations)
+    except Exception:  # whatever a library raises when its blocks are not as it left them
+        return False
+    return _same(pooled_ND, whole.pooled_ND) and _same(tokens_NTE, whole.tokens_NTE)
 
 
 class _Reached(Exception):
@@ -136,16 +151,6 @@ class _Given(nn.Module):
         return self.block(self.given, *rest, **options)
 
 
-def _prefix(backbone: Backbone, number: int) -> Prefix:
-    return Prefix(_twin(backbone, {number: _Stop()}))
-
-
-def _suffix(backbone: Backbone, number: int, in_tuples: Sequence[bool], shape: torch.Size, side: int) -> Suffix:
-    block = _Given(backbone.blocks[number])
-    earlier = {at: Skipped(in_tuple=in_tuples[at]) for at in range(number)}
-    return Suffix(_twin(backbone, {**earlier, number: block}), block, shape, side)
-
-
 def _watched(backbone: Backbone, images_NCHW: Tensor) -> tuple[Features, list[bool]]:
     """Features, and of each block whether it gives a tuple."""
     in_tuples: dict[nn.Module, bool] = {}
@@ -177,10 +182,3 @@ def _twin(backbone: Backbone, instead: Mapping[int, nn.Module]) -> Backbone:
 
 def _same(found: Tensor, expected: Tensor) -> bool:
     return found.shape == expected.shape and float((found - expected).norm()) <= ROUNDING * float(expected.norm())
-
-
-def _cannot(backbone: Backbone, number: int) -> InvalidInput:
-    return InvalidInput(
-        f"what {backbone.spec.name} does from block {number} on depends on more than what that block is given, so it "
-        "cannot be run from stored activations; run all of the network in training"
-    )

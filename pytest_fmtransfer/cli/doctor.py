@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pytest_fmtransfer.availability import Missing, backbone_ready, dataset_ready
+from pytest_fmtransfer.backbones.precision import model_of
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import (
     BackboneSpec,
@@ -23,6 +24,8 @@ from pytest_fmtransfer.catalog.specs import (
 from pytest_fmtransfer.catalog.user_dataset import UserDataset
 from pytest_fmtransfer.cli.catalogue import ROWS_KNOWN, state, table
 from pytest_fmtransfer.cli.places import add_places, places_of
+from pytest_fmtransfer.device_runs import NAMES, standing_of
+from pytest_fmtransfer.devices import Device
 from pytest_fmtransfer.errors import FmTransferError
 from pytest_fmtransfer.places import Places
 
@@ -52,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         registry.register(UserDataset.parse(line).row)
     print(table([("python", platform.python_version()), *((name, _version(name)) for name in (*NEEDED, *WANTED))]))
     print()
-    print(table([*_folders(places), ("device", _device() if arguments.torch else "the CPU (--torch asks torch)")]))
+    print(table([*_folders(places), ("device", _device(places.device, ask_torch=arguments.torch))]))
     print()
     print(
         table(
@@ -96,16 +99,26 @@ def _writable(store: Path) -> str:
     return "writable" if there == store else "writable; made by the first run"
 
 
-def _device() -> str:
+def _device(device: Device, *, ask_torch: bool) -> str:
+    """What computes here, as far as the system tells, and what torch sees where it is asked."""
+    if not ask_torch:
+        told = f"{NAMES[device]}, {model_of(device)}; --fm-device names another (--torch asks torch what it sees)"
+        return "; ".join(part for part in (told, standing_of(device)) if part)
     from pytest_fmtransfer.backbones.threads import import_torch
 
     import_torch()
     import torch
 
-    capability = torch.backends.cpu.get_cpu_capability()
-    if torch.cuda.is_available():
-        return f"the CPU ({capability}); torch sees {torch.cuda.get_device_name(0)}, untested on CUDA"
-    return f"the CPU ({capability}); torch sees no CUDA"
+    parts = [f"{NAMES[device]}; the CPU has {torch.backends.cpu.get_cpu_capability()}"]
+    seen = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    parts.append(
+        f"torch sees {torch.cuda.get_device_name(0)}, {standing_of('cuda')}" if seen["cuda"] else "torch sees no CUDA"
+    )
+    if seen["mps"]:
+        parts.append(f"torch sees MPS, {standing_of('mps')}")
+    if not seen.get(device, True):
+        parts.append("cells need --fm-device=cpu")
+    return "; ".join(parts)
 
 
 def _backbones(registry: Registry, places: Places) -> list[Line]:

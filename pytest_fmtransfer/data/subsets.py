@@ -1,6 +1,6 @@
-"""Few-shot subsets of the training side: k images of each class, by chance, and nested.
+"""Few-shot subsets of a side: k images of each class, by chance, and nested.
 
-Each class has its training images in one order, which a draw and the class's name decide, and its k-shot subset is the
+Each class has the images of a side in one order, which a draw and the class's name decide, and its k-shot subset is the
 first k of them: the 5-shot subset lies inside the 10-shot one. The images of one patient stand apart in that order:
 every patient's first image comes before anybody's second, so that no patient is in a class twice while others are not
 in it once. What other classes or sides hold changes nothing.
@@ -12,7 +12,7 @@ Legend: N images, M images of a class, by id.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -28,14 +28,27 @@ def few_shot(table: Table, classes: Sequence[str], k: int, *, draw: int) -> np.n
     """
     if k < 1:
         raise InvalidInput(f"{k} images of each class are no training set; give 1 or more")
-    of_class = images_by_class(table.labels_N, classes)
-    rows_of = {name: np.flatnonzero(of_class[name] & (table.split_N == TRAIN)) for name in classes}
+    rows_of = _rows_of(table, classes, TRAIN)
     smallest = min(rows_of, key=lambda name: len(rows_of[name]))
     if len(rows_of[smallest]) < k:
         raise InvalidInput(
             f"class {smallest!r} has {len(rows_of[smallest])} training images, not {k}; give k up to the images of the "
             "smallest class, or leave the class out of the dataset's row"
         )
+    return _first_of_each(table, rows_of, k, draw)
+
+
+def up_to(table: Table, classes: Sequence[str], k: int, *, draw: int, side: str) -> np.ndarray:
+    """The same of any side, and of a class with fewer than `k` images there all of them."""
+    return _first_of_each(table, _rows_of(table, classes, side), k, draw)
+
+
+def _rows_of(table: Table, classes: Sequence[str], side: str) -> dict[str, np.ndarray]:
+    of_class = images_by_class(table.labels_N, classes)
+    return {name: np.flatnonzero(of_class[name] & (table.split_N == side)) for name in classes}
+
+
+def _first_of_each(table: Table, rows_of: Mapping[str, np.ndarray], k: int, draw: int) -> np.ndarray:
     chosen = [in_order(table, rows_M, f"few-shot draw {draw}, class {name}")[:k] for name, rows_M in rows_of.items()]
     return np.unique(np.concatenate(chosen))
 

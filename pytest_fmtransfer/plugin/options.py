@@ -116,8 +116,20 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="NAME",
         help="a backbone to hold candidates against in place of each that a suite names",
     )
+    group.addoption(
+        "--fm-device",
+        metavar="NAME",
+        help="what computes: cpu, cuda or mps (default: the best there is)",
+    )
+    group.addoption(
+        "--fm-deterministic",
+        action="store_true",
+        help="compute the same bits in every run, if more slowly; an operation that cannot is an error",
+    )
     parser.addini("fm_profile", "default of --fm-profile", default=DEFAULT_PROFILE)
     parser.addini("fm_baselines", "folder of baselines (default: the nearest folder 'baselines' above a test)")
     parser.addini("fm_store", "default of --fm-store")
     parser.addini("fm_weights", "default of --fm-weights")
     parser.addini("fm_data_root", "default of --fm-data-root")
+    parser.addini("fm_device", "default of --fm-device")
+    parser.addini("fm_deterministic", "as if --fm-deterministic were given", type="bool", default=False)

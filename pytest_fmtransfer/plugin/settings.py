@@ -12,6 +12,7 @@ from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import FileWeights
 from pytest_fmtransfer.catalog.user_backbone import UserBackbone
 from pytest_fmtransfer.catalog.user_dataset import UserDataset
+from pytest_fmtransfer.devices import Device, device_named
 from pytest_fmtransfer.errors import InvalidInput, nearest
 from pytest_fmtransfer.functions import source_of
 from pytest_fmtransfer.places import Places, on_ci
@@ -94,7 +95,7 @@ def configure(config: pytest.Config) -> None:
         )
     config.stash[SETTINGS] = Settings(
         registry=registry,
-        places=_places(config),
+        places=usage(lambda: _places(config)),
         profile=config.getoption("--fm-profile") or cast(str, config.getini("fm_profile")),
         baselines=_ini_path(config, "fm_baselines"),
         export=export,
@@ -205,7 +206,19 @@ def _places(config: pytest.Config) -> Places:
         # A plan runs nothing: what would have to be fetched is absent there.
         download=cast(bool, config.getoption("--fm-download")) and not cast(bool, config.getoption("--fm-plan")),
         skip_bad_images=config.getoption("--fm-on-bad-image") == "skip",
+        device=_device(config) or ours.device,
+        deterministic=cast(bool, config.getoption("--fm-deterministic") or config.getini("fm_deterministic")),
     )
+
+
+def _device(config: pytest.Config) -> Device | None:
+    """What the option names, else the ini value; None where neither does."""
+    option, ini = cast(str | None, config.getoption("--fm-device")), cast(str, config.getini("fm_device"))
+    name = option or ini
+    try:
+        return device_named(name) if name else None
+    except InvalidInput as error:
+        raise InvalidInput(f"{'--fm-device' if option else 'fm_device'}={name}: {error}") from error
 
 
 def _option_path(config: pytest.Config, option: str) -> Path | None:

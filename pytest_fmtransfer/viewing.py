@@ -1,0 +1,143 @@
+"""Images as a recipe shows them, through a backbone that does not learn: threads augment while batches are computed.
+
+The images come from the image store, stretched by Pillow's bicubic filter to the recipe's `resize` pixels, so that
+the recipe's own stretching finds nothing left to do. The released code of Palés Huix et al. 2024 stretches with
+torchvision's default there, the bilinear filter; both antialias. Every later step is the recipe's.
+
+Legend: N images of a dataset, B images of a batch, P pixels of a stored side, S of a crop, D features, T tokens, E a
+token's width.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import import_module
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pytest_fmtransfer.availability import weights_file
+from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.backbones.computing import computing, torch_device
+from pytest_fmtransfer.backbones.pace import pace_of
+from pytest_fmtransfer.backbones.precision import Dtype
+from pytest_fmtransfer.catalog.specs import BackboneSpec
+from pytest_fmtransfer.data.augmentations import Recipe
+from pytest_fmtransfer.data.dataset import Dataset
+from pytest_fmtransfer.data.images import load_images
+from pytest_fmtransfer.data.transforms import augment, prepare
+from pytest_fmtransfer.features import subject_of
+from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.store import Store
+from pytest_fmtransfer.work import count_passes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What chance is drawn by: an image's view is that of an epoch and a seed. None of it: as it is tested."""
+
+    epoch: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Viewer:
+    """A backbone in front of a dataset's images; `recipe` is that for images of its size."""
+
+    backbone: Backbone
+    recipe: Recipe
+    pixels: np.ndarray
+    ids: Sequence[str]
+    batch: int
+    dtype: Dtype
+    loaders: int
+
+    def see(self, rows: Sequence[int], shown: Shown | None) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Of each batch of the rows, in their order: where it begins among them, pooled features B × D and tokens
+        B × T × E, both float32 and on the backbone's device.
+
+        `shown` None: as validation and test images are shown. To be called within `computing`; forward passes are
+        counted.
+        """
+        starts = deque(range(0, len(rows), self.batch))
+        coming: deque[tuple[int, Future[Tensor]]] = deque()
+        with ThreadPoolExecutor(self.loaders) as pool:
+            while starts or coming:
+                while starts and len(coming) <= self.loaders:
+                    start = starts.popleft()
+                    chosen = rows[start : start + self.batch]
+                    coming.append((start, pool.submit(self._images, chosen, shown)))
+                start, images = coming.popleft()
+                pooled_BD, tokens_BTE = self.forward(images.result())
+                there = len(rows[start : start + self.batch])
+                count_passes(there)
+                yield start, pooled_BD[:there], tokens_BTE[:there]
+
+    def forward(self, images_BCSS: Tensor) -> tuple[Tensor, Tensor]:
+        """Pooled features and tokens, float32, of images in [0, 1]."""
+        mean, std = self.backbone.mean, self.backbone.std
+        features = self.backbone((images_BCSS.to(mean.device, non_blocking=True) - mean) / std)
+        return features.pooled_ND.float(), features.tokens_NTE.float()
+
+    def blank(self) -> Tensor:
+        """A batch that shows nothing."""
+        channels = 1 if self.pixels.ndim == 3 else 3
+        return torch.zeros(self.batch, channels, self.recipe.crop, self.recipe.crop)
+
+    def _images(self, rows: Sequence[int], shown: Shown | None) -> Tensor:
+        """In [0, 1]. The last batch is filled up with blanks: kernels are chosen by a batch's size, and its pictures
+        must not be computed another way."""
+        stored = torch.from_numpy(np.ascontiguousarray(self.pixels[np.asarray(rows)]))
+        given_NCPP = stored.unsqueeze(1) if stored.ndim == 3 else stored.movedim(-1, 1)
+        if shown is None:
+            seen_NCSS = prepare(given_NCPP, self.recipe)
+        else:
+            ids = [self.ids[row] for row in rows]
+            seen_NCSS = augment(given_NCPP, self.recipe, ids=ids, epoch=shown.epoch, seed=shown.seed)
+        images_BCSS = self.blank()
+        images_BCSS[: len(rows)] = seen_NCSS
+        return images_BCSS.pin_memory() if self.backbone.mean.is_cuda else images_BCSS
+
+
+def viewer_of(
+    dataset: Dataset,
+    spec: BackboneSpec,
+    dtype: Dtype,
+    places: Places,
+    recipe: Recipe,
+    *,
+    cut_after: int | None = None,
+    images: int,
+    loaders: int,
+) -> Viewer:
+    """The backbone with its weights, cut off after a block where one is named, in front of the dataset's images.
+
+    `images` is how many are to be passed: for many, the pace is measured. `loaders` threads read and
+    augment. Raises Unavailable and CheckpointMismatch as weights and devices do, InvalidInput for a block that the
+    backbone does not have, UnreadableImage and DatasetError as images do.
+    """
+    shown = recipe.at(spec.image_size)
+    pixels = load_images(dataset, shown.resize, places)
+    device = torch_device(places.device)
+    backbone: Backbone = import_module(f"pytest_fmtransfer.backbones.{spec.library}").build(
+        spec, weights_file(spec, places), channels=spec.channels
+    )
+    if cut_after is not None:
+        from pytest_fmtransfer.backbones.cutting import cut_after as cut
+
+        backbone = cut(backbone, cut_after)
+    backbone.to(device)
+    with computing(dtype, places.device, places.deterministic):
+        about = {**subject_of(spec, dtype, places), "cut_after": cut_after, "threads": torch.get_num_threads()}
+        pace = pace_of(backbone, spec.image_size, images, about, Store(root=places.store))
+    return Viewer(
+        backbone=backbone,
+        recipe=shown,
+        pixels=pixels,
+        ids=dataset.table.ids_N.tolist(),
+        batch=pace.batch,
+        dtype=dtype,
+        loaders=loaders,
+    )
