@@ -204,11 +204,13 @@ def ask(
     seeded = regime.seeded or dataset.spec.shuffled
     chosen_seeds = seeds_on(regime, dataset.spec, spent) if seeds is None else seeds
     skipped = {"skipped_images": len(dataset.skipped)} if dataset.skipped else {}
+    used = {"used_images": {side: list(counts) for side, counts in dataset.used.items()}} if dataset.used else {}
     trained = isinstance(settings, TrainingSettings)
     head = head_of(settings, registry)
     subject = (
         _subject(spec, dtype, places)
         | skipped
+        | used
         | ({"training_dtype": training_dtype} | computed_on(places) if trained else {})
         | ({"head_weights": subject_of(head, dtype, places)["weights"]} if head else {})
         | (_vocabulary(spec, places) if reads else {})

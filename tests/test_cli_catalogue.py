@@ -1,6 +1,7 @@
 """`fmtransfer list` and `fmtransfer doctor`: what they print of a catalogue and of a machine."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from pytest_fmtransfer import Registry
+from pytest_fmtransfer.catalog.regimes import PROFILES
 from pytest_fmtransfer.catalog.specs import (
     BackboneSpec,
     DataRoot,
     FileWeights,
     PackagedFolder,
     PackagedWeights,
+    Profile,
     PublishedWeights,
 )
 from pytest_fmtransfer.cli import main
@@ -251,3 +254,19 @@ def test_nothing_heavy_is_imported(arguments: list[str], needed: list[str]) -> N
 def test_the_rows_of_the_catalogue_are_the_registrys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twins and controls stand in no list; rows of an entry point do."""
     assert [row.name for row in Registry(rows=ROWS).rows(BackboneSpec)] == ["absent", "gone", "here", "unpacked"]
+
+
+def test_profiles_are_listed_with_what_they_spend(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = Profile(name="mine", forward_dtype="float32", epochs=7, head_epochs=7, seeds=2)
+    monkeypatch.setattr("pytest_fmtransfer.cli.list.Registry", lambda: Registry(rows=(*PROFILES, mine)))
+    text = told(capsys, "list", "profiles")
+    columns = {row.split()[0]: re.split(r"  +", row) for row in text.splitlines()}
+    assert columns == {
+        "profile": ["profile", "images", "epochs", "seeds", "size", "dtype"],
+        "ci": ["ci", "2,000 + 1,000 + 2,000", "10, heads 100", "3", "the backbone's", "float32"],
+        "full": ["full", "all", "the regime's", "5", "the backbone's", "float32, training bfloat16_where_native"],
+        "mine": ["mine", "all", "7", "2", "the backbone's", "float32"],
+        "smoke": ["smoke", "256 + 128 + 256", "8, heads 60", "3", "112 px", "bfloat16_where_native"],
+    }

@@ -20,7 +20,7 @@ VERBS = {
     "convert": "keep the tensors of an old checkpoint as .safetensors, running nothing in it",
     "baseline": "list, show, diff, accept or prune baselines",
     "doctor": "say what is here and what is missing: weights, data, versions, the store",
-    "list": "list backbones, datasets or regimes, and whether they are ready here",
+    "list": "list backbones, datasets, regimes or profiles, and whether they are ready here",
 }
 
 

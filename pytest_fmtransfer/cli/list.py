@@ -1,4 +1,5 @@
-"""List backbones, datasets or regimes: a line each, with its licence, whether it is ready here, and its source.
+"""List backbones, datasets or regimes: a line each, with its licence, whether it is ready here, and its source; or
+profiles, with what each spends.
 
 `fmtransfer doctor` says where to get what is missing. Beside every backbone stands its twin with random weights,
 `<name>.random`, and beside every dataset its control with shuffled labels, `<name>.shuffled`; these are not listed.
@@ -8,9 +9,10 @@ import argparse
 from collections.abc import Callable, Iterable
 
 from pytest_fmtransfer.availability import Missing, Ready, backbone_ready, dataset_ready
+from pytest_fmtransfer.catalog.profile_words import dtype, epochs, images, size
 from pytest_fmtransfer.catalog.regime_families import FORMS
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import LIBRARIES, BackboneSpec, DatasetSpec, RegimeSpec
+from pytest_fmtransfer.catalog.specs import LIBRARIES, BackboneSpec, DatasetSpec, Profile, RegimeSpec
 from pytest_fmtransfer.cli.catalogue import ROWS_KNOWN, state, table
 from pytest_fmtransfer.cli.places import add_places, places_of
 
@@ -33,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     backbones.add_argument("--library", choices=LIBRARIES, help="those alone that this library builds")
     licensed = (backbones, kind("datasets", _datasets, "data_root"))
     kind("regimes", _regimes)
+    profiles = kinds.add_parser("profiles", help="every one of the profiles", description=ROWS_KNOWN)
+    profiles.set_defaults(work=_profiles)
     for parser_of_kind in licensed:
         parser_of_kind.add_argument(
             "--licence", metavar="TEXT", default="", help="those alone whose licence holds TEXT, as in --licence=apache"
@@ -75,6 +79,15 @@ def _regimes(arguments: argparse.Namespace, registry: Registry) -> int:
     ]
     rows += [(Ready(), (form, "ready", told)) for form, told in FORMS.items()]
     return _print(arguments, ("regime", "state", "what is done"), rows)
+
+
+def _profiles(arguments: argparse.Namespace, registry: Registry) -> int:
+    """What each spends at most; images are those of training + validation + test side."""
+    rows = [
+        (row.name, images(row), epochs(row), str(row.seeds), size(row), dtype(row)) for row in registry.rows(Profile)
+    ]
+    print(table([("profile", "images", "epochs", "seeds", "size", "dtype"), *rows]))
+    return 0
 
 
 def _licensed(row: BackboneSpec | DatasetSpec, arguments: argparse.Namespace) -> bool:

@@ -30,8 +30,8 @@ def capped(dataset: Dataset, caps: Caps | None) -> Dataset:
         return dataset
     table = dataset.table
     most = {TRAIN: caps.train, VALIDATION: caps.validation, TEST: caps.test}
-    kept = [_some(table, dataset.spec.classes, table.side(side), cap) for side, cap in most.items()]
-    rows_N = np.sort(np.concatenate(kept))
+    kept = {side: _some(table, dataset.spec.classes, table.side(side), cap) for side, cap in most.items()}
+    rows_N = np.sort(np.concatenate([*kept.values()]))
     if len(rows_N) == len(table.ids_N):
         return dataset
     return replace(
@@ -40,6 +40,11 @@ def capped(dataset: Dataset, caps: Caps | None) -> Dataset:
         pictures=SomePictures(pictures=dataset.pictures, rows=tuple(rows_N.tolist())),
         contents=Contents(digests_N=dataset.contents.digests_N[rows_N], pictures_N=dataset.contents.pictures_N[rows_N]),
         fingerprint=fingerprint(dataset.fingerprint, "capped", table.ids_N[rows_N].tolist()),
+        used={
+            side: (len(rows_M), len(table.side(side)))
+            for side, rows_M in kept.items()
+            if len(rows_M) < len(table.side(side))
+        },
     )
 
 

@@ -1,6 +1,7 @@
 """Open a dataset: read its table, hash its images once, and name it by its content."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -25,7 +26,8 @@ from pytest_fmtransfer.store import fingerprint
 class Dataset:
     """A dataset on this machine. `fingerprint` is over ids, labels, patients, split and the images' contents.
 
-    `skipped` are the ids of images that cannot be decoded and were left out, where the user wants that.
+    `skipped` are the ids of images that cannot be decoded and were left out, where the user wants that. `used` says of
+    each side of which a profile uses some images only how many these are, and of how many.
     """
 
     spec: DatasetSpec
@@ -35,6 +37,7 @@ class Dataset:
     contents: Contents
     fingerprint: str
     skipped: tuple[str, ...] = ()
+    used: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
 
 
 def reader_of(spec: DatasetSpec) -> ModuleType:

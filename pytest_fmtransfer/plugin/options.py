@@ -5,7 +5,11 @@ from collections.abc import Sequence
 
 import pytest
 
+from pytest_fmtransfer.catalog.profile_words import in_words
+from pytest_fmtransfer.catalog.regimes import PROFILES
+
 DEFAULT_PROFILE = "ci"
+_PROFILES = "; ".join(map(in_words, PROFILES))
 
 
 class _ListOnly(argparse.Action):
@@ -46,7 +50,8 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--fm-profile",
         metavar="NAME",
-        help="how much is spent: ci (default, float32) or smoke (bfloat16 where the processor has it)",
+        help=f"how much is spent, on the images of the training + validation + test side: {_PROFILES}; the default is "
+        f"{DEFAULT_PROFILE}",
     )
     group.addoption(
         "--fm-update",

@@ -55,6 +55,7 @@ def cell_row(result: Result) -> Row:
         "upper": upper,
         "images": len(result.ids_N),
         "skipped_images": result.subject.get("skipped_images", 0),
+        "used_images": result.subject.get("used_images", {}),
         "patients": result.patients,
         "profile": result.question.profile,
         "chosen": [dict(choice) for choice in result.chosen],
@@ -92,8 +93,9 @@ def verdict_row(verdict: Verdict) -> Row:
     }
 
 
-def dataset_row(spec: DatasetSpec) -> Row:
-    """What a reader must know of a dataset, and no score shows."""
+def dataset_row(spec: DatasetSpec, cells: Iterable[Row]) -> Row:
+    """What a reader must know of a dataset, and no score shows; of its cells, how many images a profile used."""
+    used = {cell["profile"]: cell["used_images"] for cell in cells if cell["used_images"]}
     return {
         "dataset": spec.name,
         "metric": spec.metric,
@@ -101,6 +103,7 @@ def dataset_row(spec: DatasetSpec) -> Row:
         "margin_reason": spec.margin_reason,
         "patient_unit": spec.patient_unit,
         "caveats": list(spec.caveats),
+        "used_images": used,
     }
 
 
@@ -127,12 +130,14 @@ def gather(
     for cell in cells.values():
         cell["against_reference"] = _against_reference(cell, claims)
     _adjust(claims)
-    used = {cell["dataset"] for cell in cells.values()}
+    of_dataset: dict[str, list[Row]] = {}
+    for cell in cells.values():
+        of_dataset.setdefault(cell["dataset"], []).append(cell)
     return Report(
         cells=tuple(cells[name] for name in sorted(cells)),
         claims=tuple(claims),
         tellings=tuple(tellings[name] for name in sorted(tellings)),
-        datasets=tuple(dataset_row(spec) for spec in datasets if spec.name in used),
+        datasets=tuple(dataset_row(spec, of_dataset[spec.name]) for spec in datasets if spec.name in of_dataset),
         effort=effort,
     )
 

@@ -27,7 +27,9 @@ def csv(report: Report) -> str:
     """One line per cell, every figure unrounded; the comparison's columns begin with `vs_`. Histories are not in it."""
     lines: list[Row] = []
     for cell in report.cells:
-        plain = {name: value for name, value in cell.items() if name not in ("against_reference", "training")}
+        plain = {
+            name: value for name, value in cell.items() if name not in ("against_reference", "training", "used_images")
+        }
         plain["by_seed"] = json.dumps(cell["by_seed"])
         plain["chosen"] = json.dumps(cell["chosen"])
         versus = cell["against_reference"] or {}
@@ -102,9 +104,18 @@ def _about(dataset: Row) -> str:
         f"{dataset['dataset']} is judged by {dataset['metric']}; the smallest difference that matters is "
         f"{dataset['margin']:g}: {dataset['margin_reason']}",
         f"verdicts take each {dataset['patient_unit']} to be independent of the others",
+        *map(_used, dataset["used_images"].items()),
         *dataset["caveats"],
     ]
     return ". ".join(f"{each[0].upper()}{each[1:]}" if at else each for at, each in enumerate(said)) + "."
+
+
+def _used(of_profile: tuple[str, dict[str, tuple[int, int]]]) -> str:
+    """'profile ci: 2,000 of 20,265 training images, 1,000 of 2,533 validation images'."""
+    profile, sides = of_profile
+    names = {"train": "training", "validation": "validation", "test": "test"}
+    told = (f"{some:,} of {every:,} {names[side]} images" for side, (some, every) in sides.items())
+    return f"profile {profile}: {', '.join(told)}"
 
 
 def _cell_line(cell: Row) -> Row:

@@ -1,0 +1,40 @@
+"""What a profile spends, in words: for help texts and lists."""
+
+from pytest_fmtransfer.catalog.specs import Profile
+
+ALL = "all"
+
+
+def images(profile: Profile) -> str:
+    """Of the training, validation and test side: '256 + 128 + 256', or 'all'."""
+    caps = profile.caps
+    return ALL if caps is None else f"{caps.train:,} + {caps.validation:,} + {caps.test:,}"
+
+
+def epochs(profile: Profile) -> str:
+    """Of a network and of a head on stored features: '8, heads 60'; the regime's own where nothing limits them."""
+    networks, heads = (str(most) if most else "the regime's" for most in (profile.epochs, profile.head_epochs))
+    return networks if networks == heads else f"{networks}, heads {heads}"
+
+
+def size(profile: Profile) -> str:
+    """The longest side of the square input: '112 px', or 'the backbone's'."""
+    return f"{profile.size} px" if profile.size else "the backbone's"
+
+
+def dtype(profile: Profile) -> str:
+    """Of forward passes, and of training where that is another."""
+    forward, training = profile.forward_dtype, profile.training_dtype
+    return forward if forward == training else f"{forward}, training {training}"
+
+
+def in_words(profile: Profile) -> str:
+    """'smoke (up to 256 + 128 + 256 images, 8 epochs, heads 60, 3 seeds, up to 112 px, bfloat16_where_native)'."""
+    parts = [
+        f"up to {images(profile)} images" if profile.caps else "every image",
+        f"{epochs(profile)} epochs" if profile.epochs == profile.head_epochs else f"epochs {epochs(profile)}",
+        f"{profile.seeds} seeds",
+        *([f"up to {size(profile)}"] if profile.size else []),
+        dtype(profile),
+    ]
+    return f"{profile.name} ({', '.join(parts)})"
