@@ -96,6 +96,17 @@ class Views:
     def key(self, view: int | None, kept: Kept) -> str:
         """What an entry of the feature store is found under; `view` None is that of validation and test side."""
         recipe = NONE if view is None or self.recipe == NONE else self.recipe
+        return fingerprint(
+            *self._images_and_code,
+            asdict(recipe.at(self.spec.image_size)),
+            "validation and test" if view is None else view if self._by_chance else "training",
+            self.cut_after,
+            kept,
+        )
+
+    @cached_property
+    def _images_and_code(self) -> tuple[str, ...]:
+        """What all keys have in common, as it is when it is first asked for."""
         code = code_digest(
             "views.py",
             "viewing.py",
@@ -104,15 +115,7 @@ class Views:
             "data/transforms.py",
             *(() if self.cut_after is None else ("backbones/cutting.py", "backbones/order.py")),
         )
-        return fingerprint(
-            feature_key(self.dataset, self.spec, self.dtype, self.places).whole,
-            asdict(recipe.at(self.spec.image_size)),
-            "validation and test" if view is None else view if self._by_chance else "training",
-            self.cut_after,
-            kept,
-            version("torchvision"),
-            code,
-        )
+        return feature_key(self.dataset, self.spec, self.dtype, self.places).whole, version("torchvision"), code
 
     @property
     def _by_chance(self) -> bool:
