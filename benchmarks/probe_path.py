@@ -1,6 +1,6 @@
 """The 45 fits of the linear probe's path: ours against scikit-learn's own, and the C that each chooses.
 
-    python benchmarks/probe_path.py [--rounds N] [--each] [BACKBONE ...]
+    python benchmarks/probe_path.py [--rounds N] [--each] [PROBLEM ...]
 
 `ours` is `adapt.linear_probe.choose`; `plain` is what one would write with scikit-learn alone: a float32 path of
 `LogisticRegression(warm_start=True)` of the same tolerance behind a `StandardScaler`, judged by `log_loss`, with as
@@ -14,11 +14,11 @@ Legend: N images, D features, K classes.
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from statistics import median
 from typing import Any
 from unittest.mock import patch
-from warnings import catch_warnings, simplefilter
+from warnings import simplefilter
 
 import numpy as np
 from scipy.special import softmax
@@ -38,7 +38,7 @@ from pytest_fmtransfer.data.dataset import open_dataset
 from pytest_fmtransfer.features import load_features
 from pytest_fmtransfer.places import Places
 
-BACKBONES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "mobilenetv2")
+PROBLEMS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "mobilenetv2", "synthetic")
 SETTINGS = LinearProbeSettings()
 GRID = np.logspace(np.log10(SETTINGS.smallest_c), np.log10(SETTINGS.largest_c), SETTINGS.steps)
 
@@ -48,24 +48,21 @@ Fit = tuple[np.ndarray, np.ndarray]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("backbones", nargs="*", default=BACKBONES)
+    parser.add_argument("problems", nargs="*", default=PROBLEMS, help=", ".join(PROBLEMS))
     parser.add_argument("--rounds", type=int, default=5, help="times that each path is timed")
     parser.add_argument("--each", action="store_true", help="a line for each C, with the gradient that each path left")
     arguments = parser.parse_args()
     blas = {(each["internal_api"], each["num_threads"]) for each in threadpool_info() if each["user_api"] == "blas"}
     print(f"scikit-learn {__version__}; {', '.join(f'{name} of {threads} threads' for name, threads in sorted(blas))}")
     simplefilter("ignore", ConvergenceWarning)
-    for name, sides in problems(arguments.backbones):
-        report(name, sides, arguments.rounds, arguments.each)
+    for name in arguments.problems:
+        report(name, synthetic() if name == "synthetic" else on_br35h(name), arguments.rounds, arguments.each)
 
 
-def problems(backbones: list[str]) -> Iterator[tuple[str, Sides]]:
+def on_br35h(backbone: str) -> Sides:
     registry, places = Registry(), Places.from_environment()
     dataset = open_dataset(registry.dataset("br35h"), places)
-    for name in backbones:
-        pooled_ND = load_features(dataset, registry.backbone(name), "float32", places).pooled_ND
-        yield f"{name} on br35h", sides_of(dataset, pooled_ND)
-    yield "synthetic", synthetic()
+    return sides_of(dataset, load_features(dataset, registry.backbone(backbone), "float32", places).pooled_ND)
 
 
 def synthetic() -> Sides:
@@ -144,26 +141,33 @@ def gradient(sides: Sides, c: float, fit: Fit) -> float:
 
 def report(name: str, sides: Sides, rounds: int, each: bool) -> None:
     seconds: dict[str, list[float]] = {"ours": [], "plain": []}
+    chosen: dict[str, float] = {}
+    gradients: dict[str, list[float]] = {}
+
+    def follow(path: Callable[[Sides], float]) -> None:
+        chosen[path.__name__], fits = fits_of(path, sides)
+        gradients[path.__name__] = [gradient(sides, float(c), fit) for c, fit in zip(GRID, fits, strict=True)]
+
     for _ in range(rounds):
         for path in (ours, plain):
             started = time.perf_counter()
             path(sides)
             seconds[path.__name__].append(time.perf_counter() - started)
+    follow(ours)
+    follow(plain)
     mine, theirs = median(seconds["ours"]), median(seconds["plain"])
-    chosen, gradients = {}, {}
-    for path in (ours, plain, exact):
-        with catch_warnings():
-            simplefilter("ignore")
-            chosen[path.__name__], fits = fits_of(path, sides)
-        gradients[path.__name__] = [gradient(sides, float(c), fit) for c, fit in zip(GRID, fits, strict=True)]
-    steps = {how: int(np.argmin(np.abs(GRID - c))) for how, c in chosen.items()}
     print(
         f"{name}: {len(sides.train_AD)} images, {sides.train_AD.shape[1]} features, {sides.classes} classes\n"
-        f"  seconds  ours {mine:.2f}, plain {theirs:.2f}: ratio {mine / theirs:.2f}\n"
-        f"  C        ours {chosen['ours']:.3g}, plain {chosen['plain']:.3g}, exact {chosen['exact']:.3g}: "
-        f"{abs(steps['ours'] - steps['exact'])} grid steps from exact\n"
-        f"  gradient ours up to {max(gradients['ours']):.1e}, plain up to {max(gradients['plain']):.1e}, "
-        f"exact up to {max(gradients['exact']):.1e}",
+        f"  seconds   ours {mine:.2f}, plain {theirs:.2f}: ratio {mine / theirs:.2f}\n"
+        f"  gradients ours up to {max(gradients['ours']):.1e}, plain up to {max(gradients['plain']):.1e}\n"
+        f"  C         ours {chosen['ours']:.3g}, plain {chosen['plain']:.3g}",
+        flush=True,
+    )
+    follow(exact)
+    apart = [int(np.argmin(np.abs(GRID - chosen[how]))) for how in ("ours", "exact")]
+    print(
+        f"  exact     C {chosen['exact']:.3g}, {abs(apart[0] - apart[1])} grid steps from ours; "
+        f"gradients up to {max(gradients['exact']):.1e}",
         flush=True,
     )
     if each:

@@ -19,7 +19,7 @@ import timm
 import torch
 
 from pytest_fmtransfer._transfer import sides_of
-from pytest_fmtransfer.adapt import knn, linear_probe
+from pytest_fmtransfer.adapt import knn, linear_probe, ridge
 from pytest_fmtransfer.adapt.sides import Sides, shuffle_labels
 from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.base import Backbone
@@ -34,7 +34,7 @@ from pytest_fmtransfer.metrics import evaluate
 from pytest_fmtransfer.places import Places
 
 BACKBONES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "mobilenetv2")
-METHODS = {"knn": knn, "linear_probe": linear_probe}
+METHODS = {"knn": knn, "linear_probe": linear_probe, "ridge": ridge}
 
 
 def main() -> None:

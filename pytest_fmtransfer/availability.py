@@ -195,12 +195,10 @@ def _text_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
     """What a backbone lacks to be compared with text."""
     tower = tower_of(spec)
     if tower is None:
-        return [
-            Missing(
-                reason=f"zeroshot needs a text tower, and {spec.name} has none",
-                remedy="name an OpenCLIP or a BLIP backbone, such as openclip_vitb16 or blip_vitb16",
-            )
-        ]
+        remedy = "name an OpenCLIP or a BLIP backbone, such as openclip_vitb16 or blip_vitb16"
+        if isinstance(spec.weights, NoWeights):
+            remedy = "run zeroshot without --fm-controls, whose shortcut probe reads no text"
+        return [Missing(reason=f"zeroshot needs a text tower, and {spec.name} has none", remedy=remedy)]
     if foreign := foreign_tokenizer(spec):
         return [
             Missing(

@@ -1,25 +1,30 @@
-"""What cells would cost: forward passes, seconds and bytes of the entries that they would add to the store.
+"""What cells would cost: forward passes, training steps, seconds and bytes of the entries that they add to the store.
 
-Forward passes are exact: a dataset's contents name the pictures that are alike, and a cell that is planned before
-another leaves it its features. Seconds are estimates from earlier results (`throughput`); sizes follow from
-shapes.
+Forward passes whose features are kept, and steps of training, are exact: a dataset's contents name the pictures that
+are alike, and a cell that is planned before another leaves it its features. What passes through a network that learns
+is in the steps. Seconds are estimates from earlier results (`throughput`); sizes follow from shapes.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pytest_fmtransfer._transfer import Asked
-from pytest_fmtransfer.catalog.specs import BackboneSpec, NoWeights
+from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
+from pytest_fmtransfer.catalog.specs import NoWeights
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.data.audit import audit_key
+from pytest_fmtransfer.data.augmentations import recipe_named
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.images import image_key, seconds_per_image
 from pytest_fmtransfer.data.table import TEST
 from pytest_fmtransfer.errors import UnreadableImage
 from pytest_fmtransfer.features import pictures_seen
+from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.store import Store
 from pytest_fmtransfer.throughput import Figure, Past
+from pytest_fmtransfer.training_costs import passes_beside, rows_of_view, steps_of_training, stored_views
+from pytest_fmtransfer.view_keys import Kept, kinds_of, view_key
 
 DECODED = 24  # images decoded to see how long one takes
 
@@ -61,9 +66,9 @@ def total(figures: Iterable[Figure]) -> Total:
 class CellPlan:
     """What measuring a cell takes when the cells before it in the plan are measured first.
 
-    A cell without steps is in the store, or absent: `lacks` then says what is missing. `networks` is 1 where a
-    network is built for it. `training_steps` is 0 for every regime of today: neighbours take none, and the convex
-    probe is solved.
+    A cell without steps is in the store, or absent: `lacks` then says what is missing. `networks` is how many are
+    built for it. `training_steps` are those of all seeds; 0 where nothing is learnt by gradient: neighbours take none,
+    and the convex probe is solved.
     """
 
     cell: Cell
@@ -116,34 +121,86 @@ class Plan:
 class Walk:
     """Goes through cells that are not in the store, and knows what the store will hold after each."""
 
-    def __init__(self, *, store: Store, past: Past) -> None:
-        self._store, self._past = store, past
+    def __init__(self, *, places: Places, past: Past) -> None:
+        self._places, self._store, self._past = places, Store(root=places.store), past
         self._coming: set[str] = set()
         self._pictures: dict[str, set[str]] = {}
 
     def on(self, cell: Cell, asked: Asked, dataset: Dataset) -> CellPlan:
         """What the next cell adds."""
-        spec = asked.spec
         images, tested = len(dataset.table.ids_N), len(dataset.table.side(TEST))
         steps: list[Step] = []
         if self._is_new("audits", audit_key(dataset)):
             size = Figure(amount=AUDIT_BYTES, source="assumed")
             steps.append(Step(kind="audit", seconds=self._past.audit(images), bytes=size))
-        fresh = 0
-        if self._is_new("features", asked.features.whole):
-            size = self._past.feature_bytes(asked, tested, images)
-            if isinstance(spec.weights, NoWeights):
-                seconds = self._past.probe(asked, tested)
-            else:
-                if self._is_new("images", image_key(dataset, spec.image_size)):
-                    steps.append(_decoding(dataset, spec))
-                fresh = self._fresh_pictures(asked.features.backbone, dataset)
-                seconds = self._past.forward(asked, fresh)
-            steps.append(Step(kind="features", seconds=seconds, bytes=size))
+        settings = asked.settings
+        if not isinstance(settings, TrainingSettings):
+            fresh = self._plain_features(asked, dataset, steps)
+            made, networks = 0, int(fresh > 0)
+        else:
+            fresh = self._views(asked, settings, dataset, steps)
+            made = steps_of_training(settings, dataset) * len(asked.seeds)
+            networks = int(fresh > 0) if settings.trained == "head" else len(asked.seeds)
         row = len(asked.seeds) * len(dataset.spec.classes) * BYTES_OF_A_SCORE + BYTES_OF_A_ROW
         size = Figure(amount=RECORD_BYTES + tested * row, source="assumed")
         steps.append(Step(kind="result", seconds=self._past.adapt(asked, cell.backbone, tested), bytes=size))
-        return CellPlan(cell=cell, forward_passes=fresh, networks=int(fresh > 0), steps=tuple(steps))
+        return CellPlan(cell=cell, forward_passes=fresh, training_steps=made, networks=networks, steps=tuple(steps))
+
+    def _plain_features(self, asked: Asked, dataset: Dataset, steps: list[Step]) -> int:
+        """Adds what the features of whole images take that are not there; forward passes."""
+        spec, images, tested = asked.spec, len(dataset.table.ids_N), len(dataset.table.side(TEST))
+        if not self._is_new("features", asked.features.whole):
+            return 0
+        size, fresh = self._past.feature_bytes(asked, tested, images), 0
+        if isinstance(spec.weights, NoWeights):
+            seconds = self._past.probe(asked, tested)
+        else:
+            self._decode(dataset, spec.image_size, steps)
+            fresh = self._fresh_pictures(asked.features.backbone, dataset)
+            seconds = self._past.forward(asked, fresh)
+        steps.append(Step(kind="features", seconds=seconds, bytes=size))
+        return fresh
+
+    def _views(self, asked: Asked, settings: TrainingSettings, dataset: Dataset, steps: list[Step]) -> int:
+        """Adds what training by gradient takes before it begins; forward passes, of those that are kept nowhere too."""
+        tested = len(dataset.table.side(TEST))
+        stored = stored_views(settings)
+        fresh = sum(rows_of_view(dataset, view) for view in stored if self._is_new_view(asked, settings, dataset, view))
+        passed = passes_beside(settings, dataset, seeds=len(asked.seeds))
+        if fresh or passed or not stored:
+            self._decode(dataset, recipe_named(settings.recipe).at(asked.spec.image_size).resize, steps)
+        if fresh:
+            whole = self._past.view_bytes(asked, tested)
+            share = fresh / sum(rows_of_view(dataset, view) for view in stored)
+            size = whole if whole.amount is None else replace(whole, amount=whole.amount * share)
+            steps.append(Step(kind="features", seconds=self._past.forward(asked, fresh), bytes=size))
+        return fresh + passed
+
+    def _is_new_view(self, asked: Asked, settings: TrainingSettings, dataset: Dataset, view: int | None) -> bool:
+        """Whether no entry serves, neither in the store nor of an earlier cell; from now on one does."""
+        kept: Kept = "pooled" if settings.head == "linear" else "tokens"
+        recipe = recipe_named(settings.recipe)
+
+        def key(kind: Kept) -> str:
+            return view_key(
+                dataset,
+                asked.spec,
+                asked.dtype,
+                self._places,
+                recipe,
+                cut_after=settings.cut_after,
+                kept=kind,
+                view=view,
+            )
+
+        others = [key(kind) for kind in kinds_of(kept) if kind != kept]
+        if any(each in self._coming or self._store.load("features", each) is not None for each in others):
+            return False
+        return self._is_new("features", key(kept))
+
+    def _decode(self, dataset: Dataset, size: int, steps: list[Step]) -> None:
+        if self._is_new("images", image_key(dataset, size)):
+            steps.append(_decoding(dataset, size))
 
     def _is_new(self, kind: str, key: str) -> bool:
         """Whether neither the store nor an earlier cell has an entry; from now on one has."""
@@ -161,15 +218,15 @@ class Walk:
         return len(seen) - before
 
 
-def _decoding(dataset: Dataset, spec: BackboneSpec) -> Step:
+def _decoding(dataset: Dataset, size: int) -> Step:
     images = len(dataset.table.ids_N)
     try:
-        amount = images * seconds_per_image(dataset, spec.image_size, sample=DECODED)
+        amount = images * seconds_per_image(dataset, size, sample=DECODED)
         seconds = Figure(amount=amount, source=f"{min(DECODED, images)} images just decoded")
     except UnreadableImage as error:
         seconds = Figure(amount=None, source=str(error))
     return Step(
         kind="images",
         seconds=seconds,
-        bytes=Figure(amount=images * spec.image_size**2 * dataset.spec.stored_channels, source="its shape"),
+        bytes=Figure(amount=images * size**2 * dataset.spec.stored_channels, source="its shape"),
     )

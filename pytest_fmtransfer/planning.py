@@ -52,7 +52,7 @@ class Planner:
         """The cells in the order in which they would be measured, each once."""
         order = list(dict.fromkeys(cells))
         past = Past(self._store, (recorded for cell in order if (recorded := self._baseline(cell)) is not None))
-        walk = Walk(store=self._store, past=past)
+        walk = Walk(places=self._places, past=past)
         return Plan(cells=tuple(self._line(cell, walk) for cell in order))
 
     def foresee(self, kind: str, pairs: Sequence[tuple[Cell, Cell]], court: Court) -> Foresight:

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from pytest_fmtransfer._transfer import Asked
+from pytest_fmtransfer.catalog.regime_settings import TrainingSettings, plain
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.results import Cost, Result
 from pytest_fmtransfer.store import MANIFEST, Store
 
 # What must be equal in two subjects for their forward passes to take the same time on one processor.
 NETWORK = ("architecture", "image_size", "forward_dtype", "device")
+# What must be equal in two settings for their stored views to take the same room.
+VIEWED = ("trained", "recipe", "views", "cut_after")
 # Of an image, where no audit is measured: on br35h and br35h.naive it took 21 to 23 ms of processor time on an AMD
 # EPYC, on two cores at once.
 AUDIT_SECONDS = 0.012
@@ -37,6 +40,7 @@ class Measurement:
 
     cell: Cell
     subject: Mapping[str, Any]
+    settings: Mapping[str, Any]
     dataset_fingerprint: str
     images: int
     seeds: int
@@ -83,24 +87,42 @@ class Past:
 
     def feature_bytes(self, asked: Asked, tested: int, images: int) -> Figure:
         """Bytes of the features of a dataset's images, so many of them in the test side."""
-        found = _scaled(self._of_network(asked), asked, tested, lambda each: each.cost.feature_bytes)
+        whole = [[each for each in group if not _views(each.settings)] for group in self._of_network(asked)]
+        found = _scaled(whole, asked, tested, lambda each: each.cost.feature_bytes)
         if found is None or found.amount is None:
             return Figure(amount=None, source="width of features unknown")
         return replace(found, amount=found.amount + images * BYTES_OF_A_PICTURE)
+
+    def view_bytes(self, asked: Asked, tested: int) -> Figure:
+        """Bytes of the views that a regime stores, of a dataset with so many test images."""
+        viewed = _views(plain(asked.settings))
+        alike = [[each for each in group if _views(each.settings) == viewed] for group in self._of_network(asked)]
+        found = _scaled(alike, asked, tested, lambda each: each.cost.feature_bytes)
+        return found or Figure(amount=None, source="width of features unknown")
 
     def adapt(self, asked: Asked, backbone: str, images: int) -> Figure:
         """Seconds of a cell's regime, all seeds, on its dataset, which has so many test images.
 
         As the regime took on the same images, with the same backbone before any other; else on other images, in
-        proportion to those of the test side.
+        proportion to those of the test side. What trains by gradient takes what the same network took, as often.
         """
+        if isinstance(asked.settings, TrainingSettings):
+            asks = (plain(asked.settings), asked.subject.get("training_dtype"))
+            groups = [
+                [each for each in group if (each.settings, each.subject.get("training_dtype")) == asks]
+                for group in self._of_network(asked)
+            ]
+            return self._adapt(groups, asked, images)
         alike = [[each for each in pool if each.cell.regime == asked.question.regime] for pool in self._pools(asked)]
         groups: list[list[Measurement]] = []
         for group in alike:
             same = [each for each in group if _same_images(each, asked)]
             groups += [[each for each in same if each.cell.backbone == backbone], same]
+        return self._adapt((*groups, *alike), asked, images)
+
+    def _adapt(self, groups: Iterable[Sequence[Measurement]], asked: Asked, images: int) -> Figure:
         runs = len(asked.seeds) * images
-        found = _scaled((*groups, *alike), asked, runs, lambda each: each.cost.adapt_seconds / each.seeds)
+        found = _scaled(groups, asked, runs, lambda each: each.cost.adapt_seconds / each.seeds)
         return found or Figure(amount=None, source="time of the regime unknown")
 
     def _of_network(self, asked: Asked) -> list[list[Measurement]]:
@@ -147,6 +169,7 @@ def _measurement(record: Mapping[str, Any], source: str) -> Measurement:
     return Measurement(
         cell=Cell.parse(record["cell"]),
         subject=record["subject"],
+        settings=record["question"]["settings"],
         dataset_fingerprint=record["question"]["dataset_fingerprint"],
         images=record["images"],
         seeds=len(record["seeds"]),
@@ -161,6 +184,13 @@ def _same_network(one: Measurement, asked: Asked) -> bool:
 
 def _same_images(one: Measurement, asked: Asked) -> bool:
     return one.dataset_fingerprint == asked.question.dataset_fingerprint
+
+
+def _views(settings: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """What decides which views a regime stores; None for one that reads features of whole images."""
+    if "trained" not in settings:
+        return None
+    return (*(settings.get(name) for name in VIEWED), settings.get("head") == "linear")
 
 
 def _scaled(

@@ -15,11 +15,9 @@ import json
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -33,17 +31,15 @@ from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.data.images import check_room
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import DatasetError
-from pytest_fmtransfer.features import feature_key
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.progress import progress
-from pytest_fmtransfer.store import CorruptEntry, Store, code_digest, fingerprint
+from pytest_fmtransfer.store import CorruptEntry, Store
+from pytest_fmtransfer.view_keys import Kept, kinds_of, view_key
 from pytest_fmtransfer.viewing import Shown, Viewer, viewer_of
 
 KIND = "features"
 SEED = 0  # of what chance does to a stored view
 ABOUT = "about.json"
-
-Kept = Literal["pooled", "tokens"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,23 +91,15 @@ class Views:
 
     def key(self, view: int | None, kept: Kept) -> str:
         """What an entry of the feature store is found under; `view` None is that of validation and test side."""
-        recipe = NONE if view is None or self.recipe == NONE else self.recipe
-        code = code_digest(
-            "views.py",
-            "viewing.py",
-            "data/augmentations.py",
-            "data/chunks.py",
-            "data/transforms.py",
-            *(() if self.cut_after is None else ("backbones/cutting.py", "backbones/order.py")),
-        )
-        return fingerprint(
-            feature_key(self.dataset, self.spec, self.dtype, self.places).whole,
-            asdict(recipe.at(self.spec.image_size)),
-            "validation and test" if view is None else view if self._by_chance else "training",
-            self.cut_after,
-            kept,
-            version("torchvision"),
-            code,
+        return view_key(
+            self.dataset,
+            self.spec,
+            self.dtype,
+            self.places,
+            self.recipe,
+            cut_after=self.cut_after,
+            kept=kept,
+            view=view,
         )
 
     @property
@@ -139,7 +127,7 @@ class Views:
         """D, T and E, as a batch of blanks has them."""
         with computing(self.dtype, self.places.device, self.places.deterministic):
             pooled_BD, tokens_BTE = self.viewer.forward(self.viewer.blank())
-        return pooled_BD.shape[1], *tokens_BTE.shape[1:]
+        return pooled_BD.shape[1], tokens_BTE.shape[1], tokens_BTE.shape[2]
 
     @property
     def _width(self) -> int:
@@ -161,8 +149,7 @@ class Views:
 
     def _found(self, store: Store, view: int | None) -> Path | None:
         """An entry that holds what is asked for, and perhaps more."""
-        kinds: tuple[Kept, ...] = ("tokens",) if self.kept == "tokens" else ("tokens", "pooled")
-        for kept in kinds:
+        for kept in kinds_of(self.kept):
             entry = store.load(KIND, self.key(view, kept))
             if entry is not None and is_sound(entry):
                 return entry

@@ -212,6 +212,6 @@ def test_no_metric_on_the_validation_side_is_said(tmp_path: Path) -> None:
     asked = Course(**{**vars(course(1)), "validation_labels": {0: np.zeros(4, dtype=np.int64)}})
     with pytest.raises(
         DatasetError,
-        match=r"no best epoch can be told by the validation side \(roc_auc needs .*put images of every class there",
+        match=r"no best epoch can be told by validation \(roc_auc needs .*put images of every class on that side",
     ):
         trained(Scripted(((MIDDLE,),)), asked, tmp_path)

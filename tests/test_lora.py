@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pytest_fmtransfer.adapt.attention_layers import SelfAttention
 from pytest_fmtransfer.adapt.lora import add_adapters, additions, linear_layers, merged, sides_of
 from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.backbones.prefix import split_at
 from pytest_fmtransfer.backbones.python import FunctionBackbone
 from pytest_fmtransfer.errors import InvalidInput
 from tests import small
@@ -152,6 +153,24 @@ def test_from_a_block_on_the_blocks_before_are_as_they_were(name: str, tmp_path:
         found, expected = (each(noise(name), blocks=[0, last]) for each in (backbone, plain))
     assert torch.equal(found.blocks[0], expected.blocks[0])
     assert not torch.equal(found.blocks[last], expected.blocks[last])
+
+
+@pytest.mark.parametrize("name", ["imagenet_deitb16", "seem_focalt"])
+def test_behind_stored_activations_they_learn_the_same_and_the_rest_stays_still(name: str, tmp_path: Path) -> None:
+    whole, split, images = build(name, tmp_path), build(name, tmp_path), noise(name)
+    for backbone in (whole, split):
+        add_adapters(backbone, RANK, 1, seed=0)
+    prefix, suffix = split_at(split, 1)
+    suffix.train()
+    assert not any(module.training for module in split.network.modules())
+    pooled_ND, _tokens = suffix(prefix(images))
+    pooled_ND.square().mean().backward()
+    whole(images).pooled_ND.square().mean().backward()
+    for key, expected in additions(whole).items():
+        found = additions(split)[key]
+        assert found.grad is not None
+        assert expected.grad is not None
+        torch.testing.assert_close(found.grad, expected.grad, rtol=1e-4, atol=1e-7)
 
 
 def test_gates_of_channels_gain_nothing(tmp_path: Path) -> None:

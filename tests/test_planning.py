@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pytest_fmtransfer._transfer import transfer
+from pytest_fmtransfer._transfer import open_under, transfer
+from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import FINDING_KINDS, DataRoot
+from pytest_fmtransfer.catalog.specs import FINDING_KINDS, DataRoot, RegimeSpec
 from pytest_fmtransfer.catalog.user_backbone import UserBackbone
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.costs import CellPlan, Plan
@@ -271,3 +273,58 @@ def test_planning_needs_no_torch(places: Places) -> None:
     assert done.returncode == 0, done.stdout
     assert "cells to measure:" in done.stdout or "nothing to measure" in done.stdout
     assert "dinov2_vitb14-aptos2019-finetune_linear: this version cannot" in done.stdout
+
+
+def briefly(name: str, like: str, **changed: Any) -> RegimeSpec:
+    """A regime that is over at once: one seed, two epochs."""
+    row = Registry().regime(like)
+    assert isinstance(row.settings, TrainingSettings)
+    return replace(row, name=name, seeds=1, settings=replace(row.settings, epochs=2, batch=8, **changed))
+
+
+def test_training_is_planned_as_it_is_done(ours: Registry, own: Places) -> None:
+    """36 heads learn, 12 are validated and 12 tested on; a batch takes eight."""
+    theirs = Registry()
+    theirs.register(ours.backbone("small"))
+    theirs.register(ours.dataset("heads"))
+    for row in (
+        briefly("views", "frozen_linear", views=2),
+        briefly("more_views", "frozen_linear", views=3),
+        briefly("every", "frozen_linear", views="every"),
+        briefly("plain", "frozen_linear.unaugmented"),
+        briefly("tuned", "finetune_linear"),
+    ):
+        theirs.register(row)
+    wanted = [
+        Cell("small", "heads", name) for name in ("views", "more_views", "every", "plain", "tuned", "knn", "fewshot1")
+    ]
+    table = open_under(theirs.profile("ci"), theirs.dataset("heads"), own).table
+    learnt, others = len(table.side("train")), len(table.side("validation")) + len(table.side("test"))
+    steps, images = 2 * (learnt // 8), learnt + others
+    plan = planned(theirs, own, *wanted)
+    # The view of validation and test side is shared; the plain transform has images of another size, and all of them.
+    assert [line.forward_passes for line in plan.cells] == (
+        [2 * learnt + others, learnt, 8 * steps, learnt, 0, images, 0]
+    )
+    assert [line.training_steps for line in plan.cells] == [steps, steps, steps, steps, steps, 0, 0]
+    assert [line.networks for line in plan.cells] == [1, 1, 1, 1, 1, 1, 0]
+    assert [[step.kind for step in line.steps] for line in plan.cells] == [
+        ["audit", "images", "features", "result"],
+        ["features", "result"],
+        ["result"],
+        ["features", "result"],
+        ["result"],
+        ["images", "features", "result"],
+        ["result"],
+    ]
+    tally = Tally()
+    with counting(tally):
+        for cell in wanted:
+            transfer(cell, registry=theirs, places=own)
+    assert tally.forward_passes == plan.forward_passes
+    assert not any(line.steps for line in planned(theirs, own, *wanted).cells)
+    # What these took tells of others like them.
+    theirs.register(replace(ours.dataset("heads"), name="again", margin=0.03))
+    again = planned(theirs, own, *(Cell("small", "again", name) for name in ("views", "tuned")))
+    told = {(line.cell.regime, step.kind): step.seconds.source for line in again.cells for step in line.steps}
+    assert told[("views", "result")] == told[("tuned", "result")] == "this machine"

@@ -28,7 +28,10 @@ def asked(dataset: DatasetSpec, regime: RegimeSpec = ZEROSHOT) -> ZeroShotSettin
 
 
 def with_settings(settings: ZeroShotSettings) -> RegimeSpec:
-    return replace(ZEROSHOT, name="mine", settings=settings)
+    """A regime of one's own, as the catalogue gives it back."""
+    registry = Registry()
+    registry.register(replace(ZEROSHOT, name="mine", settings=settings))
+    return registry.regime("mine")
 
 
 @pytest.mark.parametrize("dataset", DATASETS, ids=lambda dataset: dataset.name)

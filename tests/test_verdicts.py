@@ -175,7 +175,7 @@ def test_a_court_writes_down_each_verdict_until_its_session_ends() -> None:
 
 
 def test_two_perfect_aucs_are_not_taken_for_certain() -> None:
-    """At the ceiling the t bound has no width; MOVER says how much 60 patients a class can hide."""
+    """The exact bound and MOVER both say how much 60 patients a class can hide."""
     perfect = make_result("a-b-c", [0] * 60 + [1] * 60, np.repeat(np.eye(2), 60, axis=0))
     other = make_result("d-b-c", [0] * 60 + [1] * 60, 3 * np.repeat(np.eye(2), 60, axis=0))
     verdict = not_worse_than(perfect, other, 0.02)

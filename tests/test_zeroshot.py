@@ -256,12 +256,18 @@ def test_labels_are_scored_one_by_one_against_their_absence(places: Places, tmp_
     assert dict(result.chosen[0]) == {"phrases": "names of the classes", "prompts": 4}
 
 
-@pytest.mark.parametrize("backbone", ["dinov2_vitb14.random", "efficientnet_lite0", "shortcut.metadata"])
+@pytest.mark.parametrize("backbone", ["dinov2_vitb14.random", "efficientnet_lite0"])
 def test_a_backbone_without_a_text_tower_is_told_before_anything_is_computed(backbone: str, places: Places) -> None:
     found = ready(Cell(backbone, "stripes", "zeroshot"), catalogue(places), places)
     assert isinstance(found, Missing)
     assert found.reason == f"zeroshot needs a text tower, and {backbone} has none"
     assert found.remedy == "name an OpenCLIP or a BLIP backbone, such as openclip_vitb16 or blip_vitb16"
+
+
+def test_the_shortcut_probe_reads_no_text_and_says_what_to_leave_out(places: Places) -> None:
+    found = ready(Cell("shortcut.metadata", "stripes", "zeroshot"), catalogue(places), places)
+    assert isinstance(found, Missing)
+    assert found.remedy == "run zeroshot without --fm-controls, whose shortcut probe reads no text"
 
 
 def test_a_folder_of_transformers_has_no_text_tower(places: Places, tmp_path: Path) -> None:
@@ -314,8 +320,9 @@ def test_the_vocabulary_is_found_wherever_it_may_lie(
     here = Places(store=tmp_path / "store", weights=tmp_path / "weights", data_root=places.data_root)
     write_blip(BLIP, tmp_path / "weights")
     file = write_vocabulary((tmp_path / place).parent)
-    assert ready(Cell("blip", "stripes", "zeroshot"), catalogue(places), here) == Ready()
-    assert vocabulary_file(replace(BLIP, name="blip"), here) == file
+    for backbone in ("blip", "blip.random"):
+        assert ready(Cell(backbone, "stripes", "zeroshot"), catalogue(places), here) == Ready()
+        assert vocabulary_file(replace(BLIP, name=backbone), here) == file
 
 
 def test_the_vocabulary_is_found_beside_weights_of_ones_own(places: Places, tmp_path: Path) -> None:

@@ -99,6 +99,7 @@ def _trained(
             settings=settings,
             metric=job.dataset.spec.metric,
             seeds=tuple(seed for seed in some_seeds for _ in some_points),
+            rates=tuple(point.rate for _ in some_seeds for point in some_points),
             ids=tuple(job.dataset.table.ids_N[job.rows[TRAIN]].tolist()),
             validation_labels={seed: job.labels_of(VALIDATION, seed) for seed in some_seeds},
             what=f"{job.cell} seed{'s'[: len(some_seeds) - 1]} {first_few([str(seed) for seed in some_seeds])}",
@@ -111,7 +112,7 @@ def _trained(
                     scores_TC=found.scores_RTC[replica],
                     best=float(found.best_R[replica]),
                     epoch=int(found.epoch_R[replica]),
-                    training=_at_rate(found.training[replica], point.rate),
+                    training=found.training[replica],
                 )
             )
     return outcomes
@@ -151,15 +152,6 @@ def _inputs(job: Job, settings: TrainingSettings) -> Inputs:
         test=tested_N[validation:],
         seen=(tested, *stored),
     )
-
-
-def _at_rate(training: Mapping[str, Any], rate: float) -> dict[str, Any]:
-    """The course of training with the rate of each epoch's last step in the place of its share of the full one."""
-    history = [
-        {**{name: value for name, value in row.items() if name != "share"}, "rate": row["share"] * rate}
-        for row in training["history"]
-    ]
-    return {**training, "history": history}
 
 
 def _features(view: View) -> np.ndarray:

@@ -186,7 +186,7 @@ def _validated(learner: Learner, course: Course) -> np.ndarray:
         ]
     except InvalidInput as error:
         raise DatasetError(
-            f"{course.what}: no best epoch can be told by the validation side ({error}); put images of every class there"
+            f"{course.what}: no best epoch can be told by validation ({error}); put images of every class on that side"
         ) from error
     return np.array(values, dtype=np.float64)
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from pytest_fmtransfer.backbones.computing import computing
 from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.view_keys import Kept
 from pytest_fmtransfer.viewing import Shown, Viewer
-from pytest_fmtransfer.views import Kept
 
 
 class PassedRows:

@@ -48,12 +48,13 @@ FORMS = {
 """Regimes that have no row of their own, as they are listed, and as whoever mistypes one is told."""
 
 _HEADED = re.compile(
-    r"(?P<how>frozen|finetune|partial(?P<first>\d+)|drop(?P<last>\d+))_(?P<head>linear|deitb)"
+    r"(?P<how>frozen|finetune|partial(?P<first>0|[1-9]\d*)|drop(?P<last>0|[1-9]\d*))_(?P<head>linear|deitb)"
     r"(?P<small>\.small_random)?(?:\.(?:views(?P<views>[1-9]\d*)|(?P<every>every)|(?P<plain>unaugmented)))?"
-    r"(?P<sweep>\.sweep)?"
+    r"(?P<sweep>\.sweep)?",
+    re.ASCII,
 )
-_LORA = re.compile(r"lora(?P<rank>[1-9]\d*)(?:\.from(?P<first>\d+))?(?P<plain>\.unaugmented)?")
-_FEW = re.compile(r"fewshot(?P<shots>[1-9]\d*)")
+_LORA = re.compile(r"lora(?P<rank>[1-9]\d*)(?:\.from(?P<first>0|[1-9]\d*))?(?P<plain>\.unaugmented)?", re.ASCII)
+_FEW = re.compile(r"fewshot(?P<shots>[1-9]\d*)", re.ASCII)
 
 
 @cache

@@ -13,6 +13,7 @@ from pytest_fmtransfer.judge.controls import KIND as TELLING
 from pytest_fmtransfer.judge.court import Verdict
 from pytest_fmtransfer.judge.families import holm
 from pytest_fmtransfer.judge.intervals import interval
+from pytest_fmtransfer.reports.courses import course_rows
 from pytest_fmtransfer.results import Result
 
 Row = dict[str, Any]
@@ -39,7 +40,7 @@ class Report:
 
 
 def cell_row(result: Result) -> Row:
-    """One cell: metric by seed, mean and 95 % interval, sample, cost, origin."""
+    """One cell: metric by seed, mean and 95 % interval, sample, cost, course of training, origin."""
     lower, upper = interval(result) or (None, None)
     rate = result.cost.images_per_second
     return {
@@ -60,6 +61,7 @@ def cell_row(result: Result) -> Row:
         "forward_passes": result.cost.forward_passes,
         "seconds": result.cost.seconds,
         "images_per_second": rate,
+        "training": course_rows(result),
         "origin": result.origin,
     }
 

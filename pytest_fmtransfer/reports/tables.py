@@ -1,12 +1,13 @@
 """A report as text: tables for a terminal or markdown, csv. pandas and tabulate draw them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
 
+from pytest_fmtransfer.reports.courses import course_lines, in_a_line
 from pytest_fmtransfer.reports.effort import compared
 from pytest_fmtransfer.reports.rows import Report, Row
 from pytest_fmtransfer.reports.sentences import in_words
@@ -15,18 +16,18 @@ MOST_SEEDS = 5  # beyond, a table does not list each seed's value
 
 
 def terminal(report: Report) -> str:
-    return _sections(report, heading=lambda text: text, layout="simple")
+    return _sections(report, heading=lambda text: text, layout="simple", curves=False)
 
 
 def markdown(report: Report) -> str:
-    return _sections(report, heading=lambda text: f"## {text}", layout="pipe")
+    return _sections(report, heading=lambda text: f"## {text}", layout="pipe", curves=True)
 
 
 def csv(report: Report) -> str:
-    """One line per cell, every figure unrounded; the comparison's columns begin with `vs_`."""
+    """One line per cell, every figure unrounded; the comparison's columns begin with `vs_`. Histories are not in it."""
     lines: list[Row] = []
     for cell in report.cells:
-        plain = {name: value for name, value in cell.items() if name != "against_reference"}
+        plain = {name: value for name, value in cell.items() if name not in ("against_reference", "training")}
         plain["by_seed"] = json.dumps(cell["by_seed"])
         plain["chosen"] = json.dumps(cell["chosen"])
         versus = cell["against_reference"] or {}
@@ -52,7 +53,9 @@ _HOW_CLAIMS_READ = (
 )
 
 
-def _sections(report: Report, heading: Callable[[str], str], layout: str) -> str:
+def _sections(report: Report, heading: Callable[[str], str], layout: str, *, curves: bool) -> str:
+    """`curves`: how training went is told of each seed, with a curve, else in a line a cell."""
+
     def table(rows: list[Row]) -> str:
         return tabulate(rows, headers="keys", tablefmt=layout, disable_numparse=True)
 
@@ -73,10 +76,19 @@ def _sections(report: Report, heading: Callable[[str], str], layout: str) -> str
         else "not asked: --fm-controls trains the controls of every dataset and regime",
         heading("Mean by dataset and backbone"),
         table(_matrix(report)),
+        *_courses(report, heading, table if curves else None),
         *([heading("What to know of the datasets"), *map(_about, report.datasets)] if report.datasets else []),
         *([compared(report.effort)] if report.effort else []),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _courses(report: Report, heading: Callable[[str], str], table: Callable[[list[Row]], str] | None) -> Iterator[str]:
+    """How training went, where anything was trained."""
+    trained = [cell for cell in report.cells if cell["training"]]
+    if trained:
+        yield heading("How training went")
+        yield table(course_lines(trained)) if table else "\n".join(map(in_a_line, trained))
 
 
 def _left_out(report: Report) -> list[str]:
