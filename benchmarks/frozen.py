@@ -110,7 +110,7 @@ def plain_loop(job: Job, settings: TrainingSettings, images_N: Tensor, seed: int
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", default="efficientnet_lite0")
-    parser.add_argument("--size", type=int, default=112)
+    parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--epochs", type=int, default=100)
     arguments = parser.parse_args()

@@ -71,9 +71,9 @@ SETTINGS = [
     Setting(kind="linear", images=126, width=1280, tokens=1, classes=2, steps=100, rounds=9),
     Setting(kind="linear", images=2564, width=768, tokens=1, classes=5, steps=100, rounds=9),
     Setting(kind="linear", images=5000, width=1280, tokens=1, classes=8, steps=100, rounds=9),
-    Setting(kind="attention", images=126, width=1280, tokens=49, classes=2, steps=2, rounds=5),
-    Setting(kind="attention", images=500, width=768, tokens=196, classes=5, steps=2, rounds=5),
-    Setting(kind="small_random", images=126, width=1280, tokens=49, classes=2, steps=2, rounds=5),
+    Setting(kind="attention", images=126, width=1280, tokens=49, classes=2, steps=2, rounds=3),
+    Setting(kind="attention", images=500, width=768, tokens=196, classes=5, steps=1, rounds=3),
+    Setting(kind="small_random", images=126, width=1280, tokens=49, classes=2, steps=2, rounds=3),
 ]
 
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from pytest_fmtransfer.catalog.specs import BackboneSpec, FileWeights, PublishedWeights
+from pytest_fmtransfer.catalog.specs import RANDOM, TINY, BackboneSpec, FileWeights, PublishedWeights
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.weights_places import find_weights
 
@@ -53,6 +53,8 @@ def find_vocabulary(spec: BackboneSpec, places: Places) -> Path | None:
     for folder in folders:
         if (file := folder / VOCABULARY.file).is_file():
             return file
+    # A random twin reads by what its backbone reads by.
+    twin = replace(spec, name=spec.name.removesuffix(f".{RANDOM}").removesuffix(f".{TINY}"))
     # The hub has moved the repository; caches that were filled before have it under its old name.
     older = replace(VOCABULARY, hub=VOCABULARY.hub.rpartition("/")[2])
-    return find_weights(spec, VOCABULARY, places) or find_weights(spec, older, places)
+    return find_weights(twin, VOCABULARY, places) or find_weights(twin, older, places)

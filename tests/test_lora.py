@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import torch
@@ -59,9 +58,9 @@ class Taught:
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def taught(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Taught:
+def taught(request: pytest.FixtureRequest) -> Taught:
     name = str(request.param)
-    backbone, images = build(name, tmp_path_factory.mktemp("weights")), noise(name, images=1)
+    backbone, images = build(name), noise(name, images=1)
     for key, each in backbone.named_parameters():
         if key.endswith(".gamma") and name == "convnext":  # before training it is 1e-6, and so are gradients
             each.detach().fill_(1)
@@ -74,16 +73,16 @@ def taught(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_network_begins_as_the_pretrained_one_to_the_last_bit(name: str, tmp_path: Path) -> None:
-    plain, added = (build(name, tmp_path) for _ in range(2))
+def test_the_network_begins_as_the_pretrained_one_to_the_last_bit(name: str) -> None:
+    plain, added = (build(name) for _ in range(2))
     add_adapters(added, RANK, seed=0)
     assert torch.equal(embedded(added, noise(name)), embedded(plain, noise(name)))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_layer_of_the_blocks_learns_rank_times_inputs_and_outputs(name: str, tmp_path: Path) -> None:
-    backbone = build(name, tmp_path)
-    plain = build(name, tmp_path)
+def test_every_layer_of_the_blocks_learns_rank_times_inputs_and_outputs(name: str) -> None:
+    backbone = build(name)
+    plain = build(name)
     add_adapters(backbone, RANK, seed=0)
     learnt = additions(backbone)
     shapes = [tuple(each.shape[:2]) for each in learnt.values()]
@@ -127,12 +126,12 @@ def test_merged_into_the_layers_they_give_the_same_outputs(taught: Taught) -> No
 
 
 @pytest.mark.parametrize("name", ["imagenet_deitb16", "openclip_vitb16", "seem_focalt"])
-def test_the_same_seed_draws_the_same_whatever_was_drawn_before(name: str, tmp_path: Path) -> None:
+def test_the_same_seed_draws_the_same_whatever_was_drawn_before(name: str) -> None:
     drawn: list[dict[str, nn.Parameter]] = []
     with torch.random.fork_rng(devices=[]):
         for before, seed in ((1, 0), (2, 0), (2, 1)):
             torch.manual_seed(before)
-            backbone = build(name, tmp_path)
+            backbone = build(name)
             state = torch.get_rng_state()
             add_adapters(backbone, RANK, seed=seed)
             assert torch.equal(torch.get_rng_state(), state)
@@ -144,8 +143,8 @@ def test_the_same_seed_draws_the_same_whatever_was_drawn_before(name: str, tmp_p
 
 
 @pytest.mark.parametrize("name", ["dinov2_vitb14", "openclip_vitb16", "sam_vitb16", "seem_focalt"])
-def test_from_a_block_on_the_blocks_before_are_as_they_were(name: str, tmp_path: Path) -> None:
-    backbone, plain = build(name, tmp_path), build(name, tmp_path)
+def test_from_a_block_on_the_blocks_before_are_as_they_were(name: str) -> None:
+    backbone, plain = build(name), build(name)
     add_adapters(backbone, RANK, 1, seed=0)
     step(backbone, noise(name, images=1))
     last = len(plain.blocks) - 1
@@ -156,8 +155,8 @@ def test_from_a_block_on_the_blocks_before_are_as_they_were(name: str, tmp_path:
 
 
 @pytest.mark.parametrize("name", ["imagenet_deitb16", "seem_focalt"])
-def test_behind_stored_activations_they_learn_the_same_and_the_rest_stays_still(name: str, tmp_path: Path) -> None:
-    whole, split, images = build(name, tmp_path), build(name, tmp_path), noise(name)
+def test_behind_stored_activations_they_learn_the_same_and_the_rest_stays_still(name: str) -> None:
+    whole, split, images = build(name), build(name), noise(name)
     for backbone in (whole, split):
         add_adapters(backbone, RANK, 1, seed=0)
     prefix, suffix = split_at(split, 1)
@@ -173,9 +172,8 @@ def test_behind_stored_activations_they_learn_the_same_and_the_rest_stays_still(
         torch.testing.assert_close(found.grad, expected.grad, rtol=1e-4, atol=1e-7)
 
 
-def test_gates_of_channels_gain_nothing(tmp_path: Path) -> None:
+def test_gates_of_channels_gain_nothing() -> None:
     """EfficientNet-B0's are 4 channels narrow where its blocks are 32 wide."""
-    del tmp_path
     import timm
 
     from pytest_fmtransfer.backbones.timm import TimmBackbone
@@ -187,8 +185,8 @@ def test_gates_of_channels_gain_nothing(tmp_path: Path) -> None:
     assert len(additions(backbone)) == 2 * (1 + 15 * 2)
 
 
-def test_a_rank_that_a_layer_does_not_have_is_refused_with_the_highest(tmp_path: Path) -> None:
-    backbone = build("efficientnet_lite0.tiny", tmp_path)
+def test_a_rank_that_a_layer_does_not_have_is_refused_with_the_highest() -> None:
+    backbone = build("efficientnet_lite0.tiny")
     narrowest = min(min(sides_of(each)) for each in linear_layers(backbone, 0).values())
     with pytest.raises(
         InvalidInput, match=rf"rank 64 is above what layer \S+ has, {narrowest}; write lora{narrowest} "
@@ -205,16 +203,14 @@ def test_a_rank_that_a_layer_does_not_have_is_refused_with_the_highest(tmp_path:
         (4, -1, r"no block -1"),
     ],
 )
-def test_ranks_and_blocks_that_are_not_there_are_refused(
-    rank: int, first: int | None, message: str, tmp_path: Path
-) -> None:
+def test_ranks_and_blocks_that_are_not_there_are_refused(rank: int, first: int | None, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
-        add_adapters(build("imagenet_deitb16", tmp_path), rank, first, seed=0)
+        add_adapters(build("imagenet_deitb16"), rank, first, seed=0)
 
 
-def test_a_network_without_such_layers_is_told_what_to_write(tmp_path: Path) -> None:
+def test_a_network_without_such_layers_is_told_what_to_write() -> None:
     with pytest.raises(InvalidInput, match="write partial0_linear"):
-        add_adapters(build("function", tmp_path), RANK, seed=0)
+        add_adapters(build("function"), RANK, seed=0)
 
 
 class Torchs(nn.Module):
@@ -254,8 +250,8 @@ def test_attention_of_linear_layers_is_torchs(bias: bool) -> None:
         ours(*arguments, need_weights=False, attn_mask=torch.zeros(5, 5))
 
 
-def test_peft_says_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    backbone = build("openclip_vitb16", tmp_path)
+def test_peft_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    backbone = build("openclip_vitb16")
     add_adapters(backbone, RANK, seed=0)
     step(backbone, noise("openclip_vitb16", images=1))
     merged(backbone)

@@ -69,6 +69,33 @@ def test_the_suffix_has_the_wholes_gradients(name: str, training: bool) -> None:
             torch.testing.assert_close(mine, expected, msg=key)
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_who_wants_no_tokens_gets_the_same_embedding_and_gradients(name: str, training: bool) -> None:
+    """timm's transformers compute their class token alone; others what they compute anyway."""
+    images = noise(name, images=3)
+    for number in range(len(build(name).blocks)):
+        whole, backbone = build(name), build(name)
+        train_from(whole, number)
+        train_from(backbone, number)
+        prefix, suffix = split_at(backbone, number, tokens=False)
+        whole.train(training)
+        suffix.train(training)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            expected = whole(images).pooled_ND
+            expected.sin().mean().backward()
+            torch.manual_seed(0)
+            found, tokens = suffix(prefix(images))
+            found.sin().mean().backward()
+        assert relative(found.detach(), expected.detach()) <= EXACT
+        assert (tokens.shape[1] == 0) == (name in ("dinov2_vitb14", "imagenet_deitb16"))
+        for (key, theirs), mine in zip(whole.named_parameters(), backbone.parameters(), strict=True):
+            assert theirs.requires_grad == mine.requires_grad, key
+            assert (theirs.grad is None) == (mine.grad is None), key
+            if theirs.grad is not None and mine.grad is not None:
+                torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-5, atol=1e-7, msg=key)
+
+
 def test_training_the_suffix_trains_the_whole(name: str) -> None:
     backbone, images = build(name), noise(name)
     number = len(backbone.blocks) - 1

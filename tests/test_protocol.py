@@ -142,9 +142,9 @@ MOVING = {
 }
 
 
-def network_of(name: str, folder: Path, first_block: int | None = None) -> Headed:
+def network_of(name: str, first_block: int | None = None) -> Headed:
     """In float64: of what has no gradient but rounding, such as the biases of keys, Adam would make a step of that."""
-    backbone = build(name, folder)
+    backbone = build(name)
     if first_block is not None:
         train_from(backbone, first_block)
     with torch.no_grad():
@@ -177,7 +177,7 @@ def held_against_the_oracle(
     name: str, first_block: int | None, folder: Path, *, micro: int = SETTINGS.batch
 ) -> tuple[oracle.Trained, Headed]:
     """Both trained on the same images in the same order; AssertionError where they part."""
-    ours, theirs = network_of(name, folder, first_block), network_of(name, folder)
+    ours, theirs = network_of(name, first_block), network_of(name)
     images = noise(name, images=36).double()
     # What is learnt of noise: which half is the brighter one.
     labels_N = (images.mean(1)[..., :32].mean((1, 2)) > images.mean(1)[..., 32:].mean((1, 2))).long()
@@ -245,7 +245,7 @@ def test_losses_weights_and_the_best_epoch_are_the_oracles_at_every_step(
     expected, ours = held_against_the_oracle(name, first_block, tmp_path)
     norms = [step.norm for step in expected.steps]
     assert min(norms) < SETTINGS.clip < max(norms)
-    start = network_of(name, tmp_path).state_dict()
+    start = network_of(name).state_dict()
     last = expected.steps[-1].weights
     moved = {key for key in start if not torch.equal(start[key], last[key])}
     learns = re.compile(rf"head\..*|{MOVING[name, first_block]}")

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pytest_fmtransfer.adapt import stacked
+from pytest_fmtransfer.adapt import micro_batches, stacked
 from pytest_fmtransfer.adapt.heads import Head, build_head
 from pytest_fmtransfer.adapt.logit_losses import loss_and_gradient, terms
 from pytest_fmtransfer.adapt.order import batches
 from pytest_fmtransfer.adapt.stacked import Point, StackedLearner, groups
+from pytest_fmtransfer.adapt.stacked_heads import StackedModules
 from pytest_fmtransfer.catalog.regime_settings import Head as HeadKind
 from pytest_fmtransfer.errors import InvalidInput, OutOfMemory
 from pytest_fmtransfer.metrics import UNKNOWN
@@ -138,6 +139,22 @@ def close(actual: Tensor, expected: Tensor, tolerance: float = 1e-5) -> None:
     torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("points", [1, 2])
+@pytest.mark.parametrize("kind", ["attention", "small_random"])
+def test_all_seeds_as_one_as_on_a_gpu_are_seeds_in_turn_as_on_a_cpu(kind: HeadKind, points: int) -> None:
+    heads = heads_of(kind, [0, 1])
+    in_turn, as_one = (StackedModules(heads, points, CPU, in_turn=turns) for turns in (True, False))
+    inputs_SB = torch.from_numpy(features(kind, "training")[:12]).unflatten(0, (2, 6))
+    gradient_RBC = torch.randn(2 * points, 6, CLASSES, generator=torch.Generator().manual_seed(0))
+    for each in (in_turn, as_one):
+        for add in (False, True):
+            each.backward(inputs_SB, each.logits(inputs_SB), gradient_RBC, add=add)
+    close(as_one.logits(inputs_SB), in_turn.logits(inputs_SB))
+    close(as_one.scores(inputs_SB[0]), in_turn.scores(inputs_SB[0]))
+    for mine, theirs in zip(as_one.gradients.parts, in_turn.gradients.parts, strict=True):
+        close(mine, theirs, 1e-4)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_seeds_trained_together_score_as_each_trained_alone(kind: HeadKind) -> None:
     together = learner(kind, [1, 2])
@@ -245,6 +262,19 @@ def test_out_of_memory_halves_what_is_computed_at_once_and_says_so(monkeypatch: 
     each.micro = 1
     with pytest.raises(OutOfMemory, match="fewer seeds at once"):
         trained(each, [0, 1], epochs=range(1))
+
+
+def test_no_more_is_computed_at_once_than_memory_is_likely_to_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows_KRB = rows_of([0, 1], 1, 0)
+    found: dict[str, int | None] = {}
+    for size, free in (("ample", 2**40), ("scarce", 2**14), ("none", 0)):
+        monkeypatch.setattr(micro_batches, "_free_memory", lambda free=free: free)
+        each = learner("attention", [0, 1])
+        each.begin(0, rows_KRB)
+        found[size] = each.micro
+    assert found["ample"] == BATCH
+    assert found["none"] == 1
+    assert found["scarce"] in range(2, BATCH)
 
 
 def test_other_errors_of_torch_are_not_taken_for_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:

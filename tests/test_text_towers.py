@@ -135,6 +135,12 @@ def test_blip_reads_words_as_transformers_does(tmp_path: Path) -> None:
     assert [list(each) for each in blip_tower(tmp_path).tokens(TEXTS)] == by_library(list(TEXTS)).input_ids
 
 
+def test_a_vocabulary_with_windows_line_ends_is_the_same(tmp_path: Path) -> None:
+    tower, file = blip_tower(tmp_path), tmp_path / "vocab.txt"
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert text_towers.build(BLIP, tmp_path / "model_base.pth", file).tokens(TEXTS) == tower.tokens(TEXTS)
+
+
 @pytest.mark.parametrize(
     "tensor",
     [

@@ -320,8 +320,9 @@ def test_the_vocabulary_is_found_wherever_it_may_lie(
     here = Places(store=tmp_path / "store", weights=tmp_path / "weights", data_root=places.data_root)
     write_blip(BLIP, tmp_path / "weights")
     file = write_vocabulary((tmp_path / place).parent)
-    assert ready(Cell("blip", "stripes", "zeroshot"), catalogue(places), here) == Ready()
-    assert vocabulary_file(replace(BLIP, name="blip"), here) == file
+    for backbone in ("blip", "blip.random"):
+        assert ready(Cell(backbone, "stripes", "zeroshot"), catalogue(places), here) == Ready()
+        assert vocabulary_file(replace(BLIP, name=backbone), here) == file
 
 
 def test_the_vocabulary_is_found_beside_weights_of_ones_own(places: Places, tmp_path: Path) -> None:

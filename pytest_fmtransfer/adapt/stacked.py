@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from pytest_fmtransfer.adapt.feature_rows import Array, Batches, rows_of
 from pytest_fmtransfer.adapt.heads import Head
 from pytest_fmtransfer.adapt.logit_losses import loss_and_gradient, terms
+from pytest_fmtransfer.adapt.micro_batches import first_guess, is_out_of_memory
 from pytest_fmtransfer.adapt.stacked_adamw import StackedAdamW
 from pytest_fmtransfer.adapt.stacked_heads import stack
 from pytest_fmtransfer.backbones.precision import Dtype
@@ -53,8 +54,8 @@ class StackedLearner:
     `heads` are one for each seed, of one architecture. `training` gives an epoch's features of the training side, or
     what makes those of a batch, and `labels` are those of each seed: A class indices, or A × C of 0, 1 and `UNKNOWN`.
     Each replica's gradients are clipped to a norm of `clip`. `dtype` is that of a token head's products in training.
-    Gradients are computed on `micro` images of each replica's batch at once, all where None; on half as many from then
-    on where memory does not hold them, which `notes` tell.
+    Gradients are computed on `micro` images of each replica's batch at once; where None, on as many as memory is
+    likely to hold. Where it does not, they are computed on half as many from then on, which `notes` tell.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class StackedLearner:
                 f"a head that takes {heads[0].takes} features got an array of {validation.ndim} axes; give it "
                 "pooled embeddings, images × width, or tokens, images × tokens × width"
             )
-        self._heads = stack(heads, len(points), device, dtype)
+        self._heads, self._first = stack(heads, len(points), device, dtype), heads[0]
         self._best = self._heads.values.zeros()
         self._optimiser = StackedAdamW(
             self._heads.values,
@@ -101,8 +102,9 @@ class StackedLearner:
 
     def begin(self, epoch: int, rows_KRB: Tensor) -> None:
         """Take up the features of this epoch."""
-        del rows_KRB
         self._training = self._batches_of(epoch)
+        if self.micro is None:
+            self.micro = self._likely(rows_KRB.shape[2])
 
     def step(self, rows_RB: Tensor, epoch: int, share: float) -> Tensor:
         """One step at a share of each replica's rate; `rows_RB` are on the CPU, the same for all points of a seed.
@@ -115,7 +117,7 @@ class StackedLearner:
                 losses_R = self._gradients(rows_SB)
                 break
             except RuntimeError as error:
-                if not _out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
             self._halve(rows_SB.shape[1], epoch)  # outside the handler, whose error holds on to what is to be freed
         self._optimiser.step(share)
@@ -173,6 +175,14 @@ class StackedLearner:
         labels_SB = self._labels.index_select(0, rows).unflatten(0, rows_SB.shape)
         return labels_SB if self._heads.points == 1 else labels_SB.repeat_interleave(self._heads.points, dim=0)
 
+    def _likely(self, batch: int) -> int:
+        """How many images of each replica's batch memory is likely to hold."""
+        if self._first.takes == "pooled":
+            return batch
+        some = next(self._sides["validation"].pieces())
+        images = first_guess(self._first, lambda count: some[:count], batch * self.replicas, self._device)
+        return max(1, images // self.replicas)
+
     def _halve(self, batch: int, epoch: int) -> None:
         before = min(self.micro or batch, batch)
         if before == 1:
@@ -186,8 +196,3 @@ class StackedLearner:
         )
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    """On a GPU torch has an error for it; on a CPU it has words."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

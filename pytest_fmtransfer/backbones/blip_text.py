@@ -50,7 +50,8 @@ class BlipText(TextTower):
         return 1 / float(self.temp)
 
     def tokens(self, texts: Sequence[str]) -> Sequence[Sequence[int]]:
-        return [each.ids for each in self._tokenizer.encode_batch(list(texts))]
+        # One by one: a batch would start threads, of which the library complains when a worker is forked later.
+        return [self._tokenizer.encode(text).ids for text in texts]
 
     def encode(self, tokens: Sequence[Sequence[int]]) -> Tensor:
         shape = (len(tokens), max(map(len, tokens)))

@@ -4,14 +4,16 @@ Legend: N images, C channels, H and W pixels, D the embedding's width, T tokens,
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from itertools import product
 from typing import Any, Literal, Self, cast
 
 import torch
 from torch import Tensor, nn
 
 from pytest_fmtransfer.backbones.base import Backbone, Features
+from pytest_fmtransfer.backbones.class_token import for_class_token
 from pytest_fmtransfer.backbones.order import Skipped, evaluating, holders_of, name_of, noise
 from pytest_fmtransfer.backbones.partial import freeze_before
 from pytest_fmtransfer.errors import InvalidInput
@@ -79,11 +81,13 @@ class Suffix(nn.Module):
         return found.pooled_ND, found.tokens_NTE
 
 
-def split_at(backbone: Backbone, number: int, *, side: int | None = None) -> tuple[Prefix, Suffix]:
+def split_at(backbone: Backbone, number: int, *, side: int | None = None, tokens: bool = True) -> tuple[Prefix, Suffix]:
     """The parts before and from a block on: the suffix of what the prefix gives is what the backbone gives.
 
     What comes before the block is frozen, in place, as `freeze_before` does it: stored activations are of one set of
     weights. `side` is the images' in pixels, by default as the backbone's row says. Where the backbone lies, parts do.
+    Without `tokens` the suffix gives the same embedding, and tokens of no use: where that spares work, none
+    (`class_token.py`).
 
     Raises InvalidInput for a block that there is none of, and for a network that takes more of what came before than
     the block's input: two passes of two images tell.
@@ -95,12 +99,9 @@ def split_at(backbone: Backbone, number: int, *, side: int | None = None) -> tup
         whole, in_tuples = _watched(backbone, images)
         prefix = Prefix(_twin(backbone, {number: _Stop()}))
         activations = prefix(images)
-        for blanks in (1, None):
-            block = _Given(backbone.blocks[number])
-            earlier = {at: Skipped(in_tuple=in_tuples[at]) for at in range(number)}
-            twin = _twin(backbone, {**earlier, number: block})
-            suffix = Suffix(twin, block, activations.shape[1:], side, blanks=blanks)
-            if _is_rest(suffix, activations, whole):
+        for alone, blanks in product((False,) if tokens else (True, False), (1, None)):
+            suffix = _suffix(backbone, number, in_tuples, activations.shape[1:], side, alone=alone, blanks=blanks)
+            if suffix and _is_rest(suffix, activations, whole, tokens=tokens):
                 break
         else:
             raise InvalidInput(
@@ -111,12 +112,33 @@ def split_at(backbone: Backbone, number: int, *, side: int | None = None) -> tup
     return prefix, suffix
 
 
-def _is_rest(suffix: Suffix, activations: Tensor, whole: Features) -> bool:
+def _suffix(
+    backbone: Backbone,
+    number: int,
+    in_tuples: Sequence[bool],
+    shape: torch.Size,
+    side: int,
+    *,
+    alone: bool,
+    blanks: Literal[1] | None,
+) -> Suffix | None:
+    """`alone`: the last block for its class token, None where it is not known how."""
+    last = len(backbone.blocks) - 1
+    ending = for_class_token(backbone.blocks[last]) if alone else backbone.blocks[last]
+    if ending is None:
+        return None
+    block = _Given(ending if number == last else backbone.blocks[number])
+    earlier = {at: Skipped(in_tuple=in_tuples[at]) for at in range(number)}
+    later = {last: ending} if alone and number < last else {}
+    return Suffix(_twin(backbone, {**earlier, number: block, **later}), block, shape, side, blanks=blanks)
+
+
+def _is_rest(suffix: Suffix, activations: Tensor, whole: Features, *, tokens: bool) -> bool:
     try:
         pooled_ND, tokens_NTE = suffix(activations)
     except Exception:  # whatever a library raises when its blocks are not as it left them
         return False
-    return _same(pooled_ND, whole.pooled_ND) and _same(tokens_NTE, whole.tokens_NTE)
+    return _same(pooled_ND, whole.pooled_ND) and (not tokens or _same(tokens_NTE, whole.tokens_NTE))
 
 
 class _Reached(Exception):

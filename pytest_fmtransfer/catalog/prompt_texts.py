@@ -6,7 +6,6 @@ another. Nobody has tuned it on these images: it is not the best that a model ca
 
 from collections.abc import Mapping
 
-from pytest_fmtransfer.catalog.medmnist_sets import COLLECTIONS
 from pytest_fmtransfer.catalog.prompts import Prompts
 
 OURS = "our own wording, written before any score was seen"
@@ -150,7 +149,7 @@ _ORGANS = {
 }
 _GRADES = {str(grade): phrases for grade, phrases in enumerate(APTOS2019.phrases.values())}
 
-_MEDMNIST = {
+MEDMNIST = {
     "pathmnist": Prompts(
         templates=_HISTOLOGY,
         phrases={
@@ -249,5 +248,4 @@ _MEDMNIST = {
         for name in ("organamnist", "organcmnist", "organsmnist")
     },
 }
-MEDMNIST: Mapping[str, Prompts] = {collection.name: _MEDMNIST[collection.name] for collection in COLLECTIONS}
 """By the name of the collection, at every size."""
