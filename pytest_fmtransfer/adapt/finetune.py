@@ -119,7 +119,7 @@ def _parts(job: Job, settings: TrainingSettings, seed: int, recipe: Recipe, devi
     if settings.recipe == "none" and settings.first_block:
         from pytest_fmtransfer.backbones.prefix import split_at
 
-        prefix, suffix = split_at(backbone, settings.first_block, side=recipe.crop)
+        prefix, suffix = split_at(backbone, settings.first_block, side=recipe.crop, tokens=head.takes == "tokens")
         stored_N = store_activations(prefix, inputs, len(job.dataset.table.ids_N), job, device)
         return Parts(backbone=backbone, learning=Headed(suffix, head), inputs=StoredInputs(stored_N))
     return Parts(backbone=backbone, learning=Headed(backbone, head), inputs=inputs)
