@@ -21,7 +21,7 @@ def stored_views(settings: TrainingSettings) -> tuple[int | None, ...]:
         return ()
     if settings.recipe == NONE.name:
         return (None, 0)
-    return (None, *range(0 if settings.views == "every" else settings.views))
+    return (None, *range(0 if settings.views == "every" else min(settings.views, settings.epochs)))
 
 
 def rows_of_view(dataset: Dataset, view: int | None) -> int:

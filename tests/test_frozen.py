@@ -124,6 +124,33 @@ def test_killed_half_way_it_ends_with_the_same_scores(
     assert [each.chosen for each in resumed.adapted] == [each.chosen for each in never.adapted]
 
 
+def test_heads_that_a_killed_run_has_finished_are_not_trained_again(
+    small: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor are their weights and moments kept."""
+    settings = dataclasses.replace(FEW, rates=(1e-3, 1e-2))
+    first = frozen.run(job(small, tmp_path), settings, [0, 1])
+    assert [file.name for file in tmp_path.iterdir()] == ["heads0.npz"]
+
+    def untouched(self: StackedLearner, rows_RB: torch.Tensor, epoch: int, share: float) -> torch.Tensor:
+        raise AssertionError
+
+    monkeypatch.setattr(StackedLearner, "step", untouched)
+    again = frozen.run(job(small, tmp_path), settings, [0, 1])
+    assert scores_of(again).tobytes() == scores_of(first).tobytes()
+    assert again.training == first.training
+    (tmp_path / "heads0.npz").write_bytes(b"cut short")
+    with pytest.raises(AssertionError):
+        frozen.run(job(small, tmp_path), settings, [0, 1])
+
+
+def test_no_more_views_are_stored_than_there_are_epochs(small: Places, tmp_path: Path) -> None:
+    own = dataclasses.replace(small, store=tmp_path / "store")
+    ran = frozen.run(job(own, tmp_path / "one"), dataclasses.replace(FEW, epochs=2, views=9), [0])
+    table = job(own, tmp_path).dataset.table
+    assert ran.forward_passes == 2 * len(table.side(TRAIN)) + len(table.side(VALIDATION, TEST))
+
+
 def test_how_many_threads_load_changes_nothing(small: Places, tmp_path: Path) -> None:
     settings = dataclasses.replace(FEW, views="every")
     found = [

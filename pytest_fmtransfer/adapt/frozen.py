@@ -18,9 +18,10 @@ import numpy as np
 
 from pytest_fmtransfer.adapt.checkpoints import Checkpoints
 from pytest_fmtransfer.adapt.feature_rows import Array, Batches
+from pytest_fmtransfer.adapt.finished import finish, finished
 from pytest_fmtransfer.adapt.heads import Head, build_head
 from pytest_fmtransfer.adapt.job import Job, Ran
-from pytest_fmtransfer.adapt.loop import Course, train
+from pytest_fmtransfer.adapt.loop import Course, Trained, train
 from pytest_fmtransfer.adapt.passed_rows import PassedRows
 from pytest_fmtransfer.adapt.sides import Adapted
 from pytest_fmtransfer.adapt.stacked import Point, StackedLearner, groups
@@ -80,31 +81,16 @@ def _trained(
     job: Job, settings: TrainingSettings, seeds: Sequence[int], points: Sequence[Point], inputs: Inputs
 ) -> dict[int, list[Outcome]]:
     """Outcomes of each seed, in the order of the points."""
-    device = torch_device(job.places.device)
     outcomes: dict[int, list[Outcome]] = {seed: [] for seed in seeds}
-    template = _head(job, settings, inputs, seeds[0])
-    for number, (some_seeds, some_points) in enumerate(groups(template, seeds, points)):
-        learner = StackedLearner(
-            heads=[_head(job, settings, inputs, seed) for seed in some_seeds],
-            points=some_points,
-            training=lambda epoch, together=some_seeds: inputs.training(together, epoch),
-            labels=[job.labels_of(TRAIN, seed) for seed in some_seeds],
-            validation=inputs.validation,
-            test=inputs.test,
-            clip=settings.clip,
-            device=device,
-            dtype=job.training_dtype,
-        )
-        course = Course(
-            settings=settings,
-            metric=job.dataset.spec.metric,
-            seeds=tuple(seed for seed in some_seeds for _ in some_points),
-            rates=tuple(point.rate for _ in some_seeds for point in some_points),
-            ids=tuple(job.dataset.table.ids_N[job.rows[TRAIN]].tolist()),
-            validation_labels={seed: job.labels_of(VALIDATION, seed) for seed in some_seeds},
-            what=f"{job.cell} seed{'s'[: len(some_seeds) - 1]} {first_few([str(seed) for seed in some_seeds])}",
-        )
-        found = train(learner, course, Checkpoints(job.workspace / f"heads{number}.pt"))
+    together = groups(_head(job, settings, inputs, seeds[0]), seeds, points)
+    for number, (some_seeds, some_points) in enumerate(together):
+        kept = job.workspace / f"heads{number}.npz"
+        found = finished(kept)
+        if found is None:
+            checkpoint = job.workspace / f"heads{number}.pt"
+            found = _train(job, settings, some_seeds, some_points, inputs, Checkpoints(checkpoint))
+            finish(kept, found)
+            checkpoint.unlink(missing_ok=True)
         for replica, (seed, point) in enumerate(product(some_seeds, some_points)):
             outcomes[seed].append(
                 Outcome(
@@ -116,6 +102,38 @@ def _trained(
                 )
             )
     return outcomes
+
+
+def _train(
+    job: Job,
+    settings: TrainingSettings,
+    seeds: Sequence[int],
+    points: Sequence[Point],
+    inputs: Inputs,
+    checkpoints: Checkpoints,
+) -> Trained:
+    """Seeds and points that are trained together."""
+    learner = StackedLearner(
+        heads=[_head(job, settings, inputs, seed) for seed in seeds],
+        points=points,
+        training=lambda epoch: inputs.training(seeds, epoch),
+        labels=[job.labels_of(TRAIN, seed) for seed in seeds],
+        validation=inputs.validation,
+        test=inputs.test,
+        clip=settings.clip,
+        device=torch_device(job.places.device),
+        dtype=job.training_dtype,
+    )
+    course = Course(
+        settings=settings,
+        metric=job.dataset.spec.metric,
+        seeds=tuple(seed for seed in seeds for _ in points),
+        rates=tuple(point.rate for _ in seeds for point in points),
+        ids=tuple(job.dataset.table.ids_N[job.rows[TRAIN]].tolist()),
+        validation_labels={seed: job.labels_of(VALIDATION, seed) for seed in seeds},
+        what=f"{job.cell} seed{'s'[: len(seeds) - 1]} {first_few([str(seed) for seed in seeds])}",
+    )
+    return train(learner, course, checkpoints)
 
 
 def _inputs(job: Job, settings: TrainingSettings) -> Inputs:
@@ -140,7 +158,9 @@ def _inputs(job: Job, settings: TrainingSettings) -> Inputs:
 
         training, stored = passed, ()
     else:
-        stored = views.training(1 if settings.views == "every" or recipe == NONE else settings.views)
+        stored = views.training(
+            1 if settings.views == "every" or recipe == NONE else min(settings.views, settings.epochs)
+        )
 
         def cycled(seeds: Sequence[int], epoch: int) -> np.ndarray:
             return _features(stored[epoch % len(stored)])

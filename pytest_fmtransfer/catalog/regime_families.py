@@ -17,7 +17,7 @@ from pytest_fmtransfer.catalog.regime_settings import FewShotSettings, TrainingS
 from pytest_fmtransfer.catalog.specs import RegimeSpec
 
 # How many augmented views of an image are stored where a backbone does not learn: docs/regimes.md says why.
-VIEWS = 4
+VIEWS = 16
 # Each rate with each decay: the paper's 1e-4 and 1e-5, and what lies around them.
 RATES, DECAYS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2), (1e-5, 1e-3, 1e-1)
 DRAWS = 10  # of a few-shot regime
