@@ -46,7 +46,7 @@ def run(job: Job, settings: TrainingSettings, seeds: Sequence[int]) -> Ran:
     recipe = recipe_named(settings.recipe).at(job.spec.image_size)
     device, places = torch_device(job.places.device), job.places
     job.workspace.mkdir(parents=True, exist_ok=True)
-    with training_context(job.training_dtype, places.device, places.deterministic), torch.random.fork_rng():
+    with training_context("float32", places.device, places.deterministic), torch.random.fork_rng():
         done = [_finished(job, settings, seed) or _trained(job, settings, seed, recipe, device) for seed in seeds]
     return Ran(
         adapted=tuple(Adapted(scores_TC=each.scores_TC, chosen={"epoch": each.epoch}) for each in done),
