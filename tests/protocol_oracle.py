@@ -156,7 +156,8 @@ def train(
         network.eval()
         with torch.no_grad():
             shares_NC = network(validation.images).softmax(1)
-            validation_E.append(float(roc_auc_score(validation.labels_N, shares_NC[:, 1])))
+            # Rounded, because areas that are equal may differ in the last bit.
+            validation_E.append(round(float(roc_auc_score(validation.labels_N, shares_NC[:, 1])), 9))
             if validation_E[-1] > max(validation_E[:-1], default=-1.0):
                 best, scores_NC = epoch + 1, network(test.images).numpy()
     return Trained(steps=steps, validation_E=validation_E, best=best, scores_NC=scores_NC)

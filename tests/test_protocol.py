@@ -17,20 +17,21 @@ from torch import Tensor, nn
 
 from pytest_fmtransfer.adapt import loop, networks, optimiser
 from pytest_fmtransfer.adapt.checkpoints import Checkpoints
-from pytest_fmtransfer.adapt.heads import build_head
+from pytest_fmtransfer.adapt.heads import Head, build_head
 from pytest_fmtransfer.adapt.inputs import Feed, StoredInputs
 from pytest_fmtransfer.adapt.loop import Course
 from pytest_fmtransfer.adapt.losses import summed_loss, terms_of
 from pytest_fmtransfer.adapt.networks import Headed, NetworkLearner
 from pytest_fmtransfer.adapt.order import batches, steps_of
 from pytest_fmtransfer.adapt.schedule import share_of_rate, warm_up_of
+from pytest_fmtransfer.adapt.stacked import Point, StackedLearner
 from pytest_fmtransfer.backbones.partial import train_from
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.resolving import seeds_on, settings_on
 from pytest_fmtransfer.data.augmentations import recipe_named
 from tests import protocol_oracle as oracle
-from tests.trained import build, noise
+from tests.trained import PYRAMIDS, build, noise
 
 PAPER = (
     "frozen_linear",
@@ -156,11 +157,11 @@ def network_of(name: str, first_block: int | None = None) -> Headed:
 class Watched:
     """A learner, and what it did."""
 
-    learner: NetworkLearner
+    learner: NetworkLearner | StackedLearner
     network: nn.Module
     rates: list[float]
     weights: list[dict[str, Tensor]]
-    losses: list[float]
+    losses: list[list[float]]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.learner, name)
@@ -168,9 +169,15 @@ class Watched:
     def step(self, rows_RB: Tensor, epoch: int, share: float) -> Tensor:
         losses_R = self.learner.step(rows_RB, epoch, share)
         self.rates.append(share * SETTINGS.learning_rate)
-        self.losses.append(float(losses_R[0]))
+        self.losses.append(losses_R.tolist())
         self.weights.append({name: each.clone() for name, each in self.network.state_dict().items()})
         return losses_R
+
+
+def labels_of(images: Tensor) -> Tensor:
+    """What is learnt of noise: which half is the brighter one."""
+    left, right = images.mean(1).chunk(2, dim=-1)
+    return (left.mean((1, 2)) > right.mean((1, 2))).long()
 
 
 def held_against_the_oracle(
@@ -178,9 +185,9 @@ def held_against_the_oracle(
 ) -> tuple[oracle.Trained, Headed]:
     """Both trained on the same images in the same order; AssertionError where they part."""
     ours, theirs = network_of(name, first_block), network_of(name)
-    images = noise(name, images=36).double()
-    # What is learnt of noise: which half is the brighter one.
-    labels_N = (images.mean(1)[..., :32].mean((1, 2)) > images.mean(1)[..., 32:].mean((1, 2))).long()
+    side = 32 if name in PYRAMIDS else 64
+    images = noise(name, images=36)[..., :side, :side].double()
+    labels_N = labels_of(images)
     rows = {side: np.arange(36)[each] for side, each in SIDES.items()}
     feed = Feed(StoredInputs(images.numpy()), loaders=1, pinned=False)
     learner = NetworkLearner(
@@ -210,7 +217,7 @@ def held_against_the_oracle(
         expected = oracle.train(
             theirs,
             rf"head\..*|{MOVING[name, first_block]}",
-            np.stack([batches(23, 5, seed=SEED, epoch=epoch) for epoch in range(SETTINGS.epochs)]),
+            order_of(SEED),
             **sides,
             rate=SETTINGS.learning_rate,
             decay=SETTINGS.weight_decay,
@@ -220,14 +227,21 @@ def held_against_the_oracle(
         )
     assert len(watched.rates) == len(expected.steps) == 12
     np.testing.assert_allclose(watched.rates, [step.rate for step in expected.steps], rtol=1e-12)
-    np.testing.assert_allclose(watched.losses, [step.loss for step in expected.steps], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(watched.losses, [[step.loss] for step in expected.steps], rtol=1e-5, atol=1e-7)
     for number, (weights, step) in enumerate(zip(watched.weights, expected.steps, strict=True)):
         for key, tensor in step.weights.items():
             torch.testing.assert_close(weights[key], tensor, atol=1e-5, rtol=1e-5, msg=f"{key} after step {number + 1}")
-    np.testing.assert_allclose([each["validation"] for each in found.training[0]["history"]], expected.validation_E)
+    np.testing.assert_allclose(
+        [each["validation"] for each in found.training[0]["history"]], expected.validation_E, atol=1e-8
+    )
     assert found.epoch_R.tolist() == [expected.best]
     np.testing.assert_allclose(found.scores_RTC[0], expected.scores_NC, rtol=1e-4, atol=1e-5)
     return expected, ours
+
+
+def order_of(seed: int) -> np.ndarray:
+    """Of the images in every epoch: what the oracle is fed."""
+    return np.stack([batches(23, SETTINGS.batch, seed=seed, epoch=epoch) for epoch in range(SETTINGS.epochs)])
 
 
 def chance_of(seed: int) -> Callable[[int], None]:
@@ -257,6 +271,56 @@ def test_losses_weights_and_the_best_epoch_are_the_oracles_at_every_step(
 
 def test_a_batch_in_parts_trains_as_the_oracle_does_with_it_whole(tmp_path: Path) -> None:
     held_against_the_oracle("imagenet_deitb16", None, tmp_path, micro=2)
+
+
+def test_heads_of_several_seeds_trained_at_once_on_stored_features_are_the_oracles_one_by_one(tmp_path: Path) -> None:
+    images = noise("imagenet_deitb16", images=36)
+    with torch.no_grad():
+        features_ND = build("imagenet_deitb16")(images).pooled_ND
+    labels_N, seeds = labels_of(images), (3, 8)
+    sides = {side: oracle.Given(images=features_ND[each], labels_N=labels_N[each]) for side, each in SIDES.items()}
+
+    def head(seed: int) -> Head:
+        return build_head("linear", width=features_ND.shape[1], tokens=0, classes=2, seed=seed)
+
+    learner = StackedLearner(
+        heads=[head(seed) for seed in seeds],
+        points=[Point(rate=SETTINGS.learning_rate, decay=SETTINGS.weight_decay)],
+        training=lambda _epoch: sides["train"].images.numpy(),
+        labels=[sides["train"].labels_N.numpy()] * len(seeds),
+        validation=sides["validation"].images.numpy(),
+        test=sides["test"].images.numpy(),
+        clip=SETTINGS.clip,
+        device=torch.device("cpu"),
+    )
+    watched = Watched(learner, nn.Module(), [], [], [])
+    course = Course(
+        settings=SETTINGS,
+        metric="roc_auc",
+        seeds=seeds,
+        ids=tuple(map(str, range(23))),
+        validation_labels=dict.fromkeys(seeds, sides["validation"].labels_N.numpy()),
+        what="protocol",
+    )
+    found = loop.train(watched, course, Checkpoints(tmp_path / "training.pt"))
+    for replica, seed in enumerate(seeds):
+        expected = oracle.train(
+            head(seed),
+            ".*",
+            order_of(seed),
+            **sides,
+            rate=SETTINGS.learning_rate,
+            decay=SETTINGS.weight_decay,
+            most=SETTINGS.clip,
+            warm_up=2 * 4,
+            chance=void,
+        )
+        losses_K = [losses_R[replica] for losses_R in watched.losses]
+        np.testing.assert_allclose(losses_K, [step.loss for step in expected.steps], rtol=1e-5)
+        history = found.training[replica]["history"]
+        np.testing.assert_allclose([each["validation"] for each in history], expected.validation_E, atol=1e-8)
+        assert found.epoch_R[replica] == expected.best
+        np.testing.assert_allclose(found.scores_RTC[replica], expected.scores_NC, rtol=1e-4, atol=1e-6)
 
 
 def _decays_biases(patch: pytest.MonkeyPatch) -> None:
@@ -357,12 +421,12 @@ def test_the_oracle_notices_a_training_that(
 
 
 class Told:
-    """A learner that learns nothing and whose validation is told beforehand: which image of two ranks first."""
+    """A learner that learns nothing and whose validation is told beforehand: the ranks of its images, by epoch."""
 
     replicas, notes = 1, ()
 
-    def __init__(self, right_E: Sequence[bool]) -> None:
-        self._right_E, self._epoch, self.kept = right_E, -1, list[int]()
+    def __init__(self, ranks_EN: Sequence[Sequence[int]]) -> None:
+        self._ranks_EN, self._epoch, self.kept = ranks_EN, -1, list[int]()
 
     def begin(self, epoch: int, rows_KRB: Tensor) -> None:
         del rows_KRB
@@ -373,8 +437,9 @@ class Told:
         return torch.zeros(1)
 
     def scores(self, side: str) -> Tensor:
-        first = self._right_E[self._epoch] if side == "validation" else bool(self._epoch)
-        return torch.tensor([[[0.0, float(not first)], [0.0, float(first)]]])
+        ranks_N = torch.tensor(self._ranks_EN[self._epoch], dtype=torch.float32)
+        columns_NC = torch.stack([torch.zeros(len(ranks_N)), ranks_N], dim=1)
+        return columns_NC.unsqueeze(0) + (1000 * (self._epoch + 1) if side == "test" else 0)
 
     def keep_best(self, better_R: Tensor) -> None:
         if bool(better_R[0]):
@@ -390,23 +455,35 @@ class Told:
         raise AssertionError(state)
 
 
+# Two rankings of eight images whose area is 3/5, as floats .6 and .6000000000000001; a worse one and a better one.
+LABELS = (0, 0, 1, 0, 1, 0, 0, 1)
+FIRST, SECOND = (0, 1, 2, 3, 4, 5, 7, 6), (0, 1, 2, 3, 6, 5, 7, 4)
+WORSE, BETTER = (7, 6, 0, 5, 1, 4, 3, 2), (0, 1, 5, 2, 6, 3, 4, 7)
+
+
 @pytest.mark.parametrize(
-    ("right_E", "kept"),
-    [((True, True, True), [1]), ((False, False, True, True), [1, 3]), ((False, True, False, True), [1, 2])],
+    ("ranks_EN", "kept"),
+    [
+        ((FIRST, FIRST, FIRST), [1]),
+        ((FIRST, SECOND), [1]),
+        ((SECOND, FIRST), [1]),
+        ((WORSE, FIRST, SECOND, WORSE), [1, 2]),
+        ((WORSE, SECOND, BETTER, FIRST, BETTER), [1, 2, 3]),
+    ],
 )
 def test_of_epochs_that_are_equally_good_the_first_is_tested(
-    right_E: tuple[bool, ...], kept: list[int], tmp_path: Path
+    ranks_EN: tuple[tuple[int, ...], ...], kept: list[int], tmp_path: Path
 ) -> None:
-    learner = Told(right_E)
+    learner = Told(ranks_EN)
     course = Course(
-        settings=replace(SETTINGS, epochs=len(right_E)),
+        settings=replace(SETTINGS, epochs=len(ranks_EN)),
         metric="roc_auc",
         seeds=(0,),
         ids=tuple("abcdefgh"),
-        validation_labels={0: np.array([0, 1])},
+        validation_labels={0: np.array(LABELS)},
         what="told",
     )
     found = loop.train(learner, course, Checkpoints(tmp_path / "told.pt"))
     assert learner.kept == kept
     assert found.epoch_R.tolist() == [kept[-1]]
-    assert found.best_R.tolist() == [max(right_E)]
+    assert found.scores_RTC[0, 0, 0] == 1000 * kept[-1]

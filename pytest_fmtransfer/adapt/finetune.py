@@ -46,7 +46,7 @@ def run(job: Job, settings: TrainingSettings, seeds: Sequence[int]) -> Ran:
     recipe = recipe_named(settings.recipe).at(job.spec.image_size)
     device, places = torch_device(job.places.device), job.places
     job.workspace.mkdir(parents=True, exist_ok=True)
-    with training_context(job.training_dtype, places.device, places.deterministic), torch.random.fork_rng():
+    with training_context("float32", places.device, places.deterministic), torch.random.fork_rng():
         done = [_finished(job, settings, seed) or _trained(job, settings, seed, recipe, device) for seed in seeds]
     return Ran(
         adapted=tuple(Adapted(scores_TC=each.scores_TC, chosen={"epoch": each.epoch}) for each in done),
@@ -119,7 +119,7 @@ def _parts(job: Job, settings: TrainingSettings, seed: int, recipe: Recipe, devi
     if settings.recipe == "none" and settings.first_block:
         from pytest_fmtransfer.backbones.prefix import split_at
 
-        prefix, suffix = split_at(backbone, settings.first_block, side=recipe.crop)
+        prefix, suffix = split_at(backbone, settings.first_block, side=recipe.crop, tokens=head.takes == "tokens")
         stored_N = store_activations(prefix, inputs, len(job.dataset.table.ids_N), job, device)
         return Parts(backbone=backbone, learning=Headed(suffix, head), inputs=StoredInputs(stored_N))
     return Parts(backbone=backbone, learning=Headed(backbone, head), inputs=inputs)

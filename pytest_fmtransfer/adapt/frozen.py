@@ -63,7 +63,7 @@ def run(job: Job, settings: TrainingSettings, seeds: Sequence[int]) -> Ran:
     """
     job.workspace.mkdir(parents=True, exist_ok=True)
     inputs, points = _inputs(job, settings), _grid(settings)
-    with training_context(job.training_dtype, job.places.device, job.places.deterministic):
+    with training_context("float32", job.places.device, job.places.deterministic):
         outcomes = _trained(job, settings, seeds, points, inputs)
     chosen = [max(outcomes[seed], key=lambda each: each.best) for seed in seeds]  # the first of equals
     return Ran(

@@ -25,6 +25,8 @@ from pytest_fmtransfer.errors import DatasetError, InvalidInput, TrainingDiverge
 from pytest_fmtransfer.metrics import evaluate, metric_named
 from pytest_fmtransfer.progress import progress
 
+ROUNDING = 1e-9  # of a metric: the same ranking of images may give .6 and .6000000000000001
+
 
 class Learner(Protocol):
     """What is trained. Row numbers are positions on the training side."""
@@ -133,7 +135,7 @@ def train(learner: Learner, course: Course, checkpoints: Checkpoints) -> Trained
             _check(losses_KR, rows_KRB.numpy(), course, epoch=epoch, warm_up=warm_up)
             validation_R = _validated(learner, course)
             signed_R = validation_R if metric_named(course.metric).higher_is_better else -validation_R
-            better_R = signed_R > best_R
+            better_R = signed_R > best_R + ROUNDING
             learner.keep_best(torch.from_numpy(better_R))
             best_R, epoch_R = np.where(better_R, signed_R, best_R), np.where(better_R, epoch + 1, epoch_R)
             history.append(
