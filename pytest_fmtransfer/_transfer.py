@@ -212,6 +212,7 @@ def ask(
         | skipped
         | used
         | ({"training_dtype": training_dtype} | computed_on(places) if trained else {})
+        | ({"compiled": True} if trained and settings.trained != "head" and places.compiled else {})
         | ({"head_weights": subject_of(head, dtype, places)["weights"]} if head else {})
         | (_vocabulary(spec, places) if reads else {})
     )

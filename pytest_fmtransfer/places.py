@@ -28,7 +28,8 @@ class Places:
 
     `download`: published weights that are nowhere may be fetched; only what the user says turns it on. So with
     `skip_bad_images`: images that cannot be decoded are left out of their dataset, and counted. `device` is by default
-    the best that is here; `deterministic`: it computes the same bits in every run, if more slowly.
+    the best that is here; `deterministic`: it computes the same bits in every run, if more slowly. `compiled`: a
+    network that learns goes through torch.compile.
     """
 
     store: Path
@@ -38,6 +39,7 @@ class Places:
     skip_bad_images: bool = False
     device: Device = field(default_factory=best_device)
     deterministic: bool = False
+    compiled: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Places":

@@ -8,12 +8,14 @@ Legend: N images, A of the training side, B of a batch, S pixels of a side.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._dynamo.exc import TorchDynamoException
 
 from pytest_fmtransfer.adapt import micro_batches
 from pytest_fmtransfer.adapt.heads import build_head
@@ -28,7 +30,7 @@ from pytest_fmtransfer.backbones.prefix import split_at
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.data.augmentations import NONE, PAPER, Recipe
-from pytest_fmtransfer.errors import OutOfMemory
+from pytest_fmtransfer.errors import OutOfMemory, Unavailable
 
 SIZE, IMAGES, BATCH = 32, 24, 8
 ROWS = {"train": np.arange(16), "validation": np.arange(16, 20), "test": np.arange(20, 24)}
@@ -222,6 +224,25 @@ def test_augmentation_is_another_in_every_epoch_and_none_in_a_test() -> None:
     assert not torch.equal(first, inputs.training(rows_B, epoch=0, seed=1))
     plain = images_of(UNTOUCHED, backbone_of())
     assert torch.equal(inputs.evaluation(rows_B), plain.training(rows_B, epoch=3, seed=7))
+
+
+def test_a_network_that_dynamo_has_taken_apart_learns_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without the code generator, which takes two minutes: it is torch's, and so are its tests.
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    plain, compiled = course_of(), course_of(compiled=True)
+    assert np.allclose(plain[0], compiled[0], atol=1e-4)
+
+
+def test_what_cannot_be_compiled_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(module: nn.Module) -> Callable[[Tensor], Tensor]:
+        def forward(inputs: Tensor) -> Tensor:
+            raise TorchDynamoException("no compiler found\nand a long story")
+
+        return forward
+
+    monkeypatch.setattr(torch, "compile", fails)
+    with pytest.raises(Unavailable, match=r"cannot take this network \(no compiler found\); leave out --fm-compile"):
+        course_of(compiled=True)
 
 
 def test_a_state_goes_on_to_the_same_end() -> None:

@@ -92,6 +92,7 @@ def _trained(job: Job, settings: TrainingSettings, seed: int, recipe: Recipe, de
             micro=micro,
             dtype=job.training_dtype,
             device=device,
+            compiled=job.places.compiled,
         )
         course = Course(
             settings=settings,

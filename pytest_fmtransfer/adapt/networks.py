@@ -20,7 +20,7 @@ from pytest_fmtransfer.backbones.base import Backbone
 from pytest_fmtransfer.backbones.precision import Dtype
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
 from pytest_fmtransfer.data.table import TEST, VALIDATION
-from pytest_fmtransfer.errors import OutOfMemory
+from pytest_fmtransfer.errors import OutOfMemory, Unavailable
 
 EVALUATED = 32  # images passed at once where no gradient is kept
 
@@ -42,7 +42,8 @@ class NetworkLearner:
     """Steps of one network. `rows` are the dataset's row numbers by side, `labels_A` those of the training side.
 
     `micro` images of a batch are passed at once; where memory does not hold them, half as many from then on, which
-    `notes` tell. A network with batch normalisation sees the statistics of such a part.
+    `notes` tell. A network with batch normalisation sees the statistics of such a part. `compiled`: what is learnt from
+    goes through torch.compile; what is tested does not.
     """
 
     replicas = 1
@@ -59,6 +60,7 @@ class NetworkLearner:
         micro: int,
         dtype: Dtype,
         device: torch.device,
+        compiled: bool = False,
     ) -> None:
         self._module, self._feed, self._rows, self._settings, self._seed = module, feed, rows, settings, seed
         self._labels_A = torch.from_numpy(labels_A)
@@ -66,6 +68,7 @@ class NetworkLearner:
         self._optimiser = adamw(module, settings)
         self._best = {name: tensor.clone() for name, tensor in self._learnt().items()}
         self._batches: Iterator[Tensor] = iter(())
+        self._in_training = torch.compile(module) if compiled else module
         self.micro, self.notes = micro, list[str]()
 
     def begin(self, epoch: int, rows_KRB: Tensor) -> None:
@@ -134,11 +137,24 @@ class NetworkLearner:
         for start in range(0, len(inputs), self.micro):
             part = slice(start, start + self.micro)
             with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._dtype == "bfloat16"):
-                logits_BC = self._module(inputs[part])
+                logits_BC = self._logits(inputs[part])
             loss = summed_loss(logits_BC, labels_on_device[part]) / terms
             loss.backward()
             losses.append(loss.detach())
         return torch.stack(losses).sum()
+
+    def _logits(self, inputs: Tensor) -> Tensor:
+        if self._in_training is self._module:
+            return self._module(inputs)
+        from torch._dynamo.exc import TorchDynamoException
+
+        try:
+            return self._in_training(inputs)
+        except TorchDynamoException as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise Unavailable(
+                f"torch.compile cannot take this network ({reason}); leave out --fm-compile, or install a C++ compiler"
+            ) from error
 
     def _halve(self, batch: int, epoch: int) -> None:
         self._optimiser.zero_grad(set_to_none=True)

@@ -131,10 +131,16 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         help="compute the same bits in every run, if more slowly; an operation that cannot is an error",
     )
+    group.addoption(
+        "--fm-compile",
+        action="store_true",
+        help="train networks through torch.compile, which takes a compiler and, at first, half a minute a network",
+    )
     parser.addini("fm_profile", "default of --fm-profile", default=DEFAULT_PROFILE)
     parser.addini("fm_baselines", "folder of baselines (default: the nearest folder 'baselines' above a test)")
     parser.addini("fm_store", "default of --fm-store")
     parser.addini("fm_weights", "default of --fm-weights")
     parser.addini("fm_data_root", "default of --fm-data-root")
     parser.addini("fm_device", "default of --fm-device")
+    parser.addini("fm_compile", "as if --fm-compile were given", type="bool", default=False)
     parser.addini("fm_deterministic", "as if --fm-deterministic were given", type="bool", default=False)

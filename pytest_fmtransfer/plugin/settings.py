@@ -208,6 +208,7 @@ def _places(config: pytest.Config) -> Places:
         skip_bad_images=config.getoption("--fm-on-bad-image") == "skip",
         device=_device(config) or ours.device,
         deterministic=cast(bool, config.getoption("--fm-deterministic") or config.getini("fm_deterministic")),
+        compiled=cast(bool, config.getoption("--fm-compile") or config.getini("fm_compile")),
     )
 
 
