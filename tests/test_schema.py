@@ -64,12 +64,23 @@ def objects_of(rules: dict[str, Any], record: Any) -> Generator[tuple[str, dict[
             yield from objects_of(inner, record[name])
 
 
+COURSE = {"history": [{"epoch": 1, "loss": 0.7, "validation": 0.8, "rate": 1e-4, "seconds": 0.5}], "batch": 16}
+
+
 def test_it_names_exactly_what_is_written() -> None:
-    objects = list(objects_of(RULES, a_baseline().record()))
+    trained = replace(a_baseline(), training=(COURSE,)).record()
+    VALIDATOR.validate(json.loads(json.dumps(trained)))
+    objects = list(objects_of(RULES, trained))
     assert len(objects) == 5  # the record, its question, its metric, its cost, and when it was recorded
     for name, rules, written in objects:
         assert set(rules["properties"]) == set(written), name
-        assert set(rules["required"]) == set(written), name
+        assert set(rules["required"]) == set(written) - {"training"}, name
+
+
+def test_the_course_of_training_is_told_only_where_something_was_trained() -> None:
+    record = a_baseline().record()
+    assert "training" not in record
+    VALIDATOR.validate(json.loads(json.dumps(record)))
 
 
 def test_every_field_is_described() -> None:
@@ -92,6 +103,8 @@ EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
     "checksum cut": lambda record: record.update(checksum=record["checksum"][:-1]),
     "date in words": lambda record: record["recorded"].update(date="in March"),
     "subject without its weights": lambda record: record["subject"].pop("weights"),
+    "training without a history": lambda record: record.update(training=[{"batch": 16}]),
+    "training of no seed": lambda record: record.update(training=[]),
 }
 
 
