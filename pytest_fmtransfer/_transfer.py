@@ -99,7 +99,7 @@ def transfer(
         cost = Cost(
             forward_passes=ran.forward_passes,
             forward_seconds=ran.forward_seconds,
-            adapt_seconds=time.perf_counter() - started - ran.forward_seconds,
+            adapt_seconds=time.perf_counter() - started - ran.loading_seconds,
             feature_bytes=ran.feature_bytes,
         )
         test = dataset.table.side(TEST)
@@ -243,20 +243,23 @@ def head_of(settings: RegimeSettings, registry: Registry) -> BackboneSpec | None
 
 def on_pooled_features(adapt: Callable[..., Adapted], job: Job, settings: RegimeSettings, seeds: Sequence[int]) -> Ran:
     """A method that reads pooled features and labels alone, at each seed."""
+    started = time.perf_counter()
     features = load_features(job.dataset, job.spec, job.dtype, job.places)
+    loading = time.perf_counter() - started
     sides, shuffled = sides_of(job.dataset, features.pooled_ND), job.dataset.spec.shuffled
     return Ran(
         adapted=tuple(adapt(shuffle_labels(sides, seed) if shuffled else sides, settings, seed) for seed in seeds),
         forward_passes=features.forward_passes,
         forward_seconds=features.seconds,
         feature_bytes=features.pooled_ND.nbytes,
+        loading_seconds=loading,
     )
 
 
 def _code(method: str, settings: RegimeSettings) -> str:
     """Of what computes scores from features, or from images."""
     package = Path(__file__).parent
-    folders = ("adapt", "metrics") if isinstance(settings, TrainingSettings) else ("metrics",)
+    folders = ("adapt", "backbones", "metrics") if isinstance(settings, TrainingSettings) else ("metrics",)
     files = [f"{folder}/{file.name}" for folder in folders for file in sorted((package / folder).glob("*.py"))]
     images = ("data/augmentations.py", "data/transforms.py") if isinstance(settings, TrainingSettings) else ()
     words = TEXT if isinstance(settings, ZeroShotSettings) else ()

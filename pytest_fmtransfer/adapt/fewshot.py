@@ -12,6 +12,7 @@ says what that was worth.
 Legend: N images of a dataset.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -33,12 +34,15 @@ def run(job: Job, settings: FewShotSettings, seeds: Sequence[int]) -> Ran:
     training images than `shots`, and as `load_features` does.
     """
     rows_of = {seed: training_rows(job, settings.shots, seed) for seed in seeds}  # before features, which take longer
+    started = time.perf_counter()
     features = load_features(job.dataset, job.spec, job.dtype, job.places)
+    loading = time.perf_counter() - started
     return Ran(
         adapted=tuple(_adapted(job, features.pooled_ND, settings, seed, rows) for seed, rows in rows_of.items()),
         forward_passes=features.forward_passes,
         forward_seconds=features.seconds,
         feature_bytes=features.pooled_ND.nbytes,
+        loading_seconds=loading,
     )
 
 

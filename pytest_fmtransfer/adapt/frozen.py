@@ -9,6 +9,7 @@ Legend: S seeds, G points of a grid, R replicas, A, V, T images of the training,
 labels.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -62,7 +63,9 @@ def run(job: Job, settings: TrainingSettings, seeds: Sequence[int]) -> Ran:
     weights, images, `Views` and `train` do, and InvalidInput for a block to cut after that the backbone does not have.
     """
     job.workspace.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
     inputs, points = _inputs(job, settings), _grid(settings)
+    loading = time.perf_counter() - started
     with training_context("float32", job.places.device, job.places.deterministic):
         outcomes = _trained(job, settings, seeds, points, inputs)
     chosen = [max(outcomes[seed], key=lambda each: each.best) for seed in seeds]  # the first of equals
@@ -74,6 +77,7 @@ def run(job: Job, settings: TrainingSettings, seeds: Sequence[int]) -> Ran:
         forward_passes=sum(each.forward_passes for each in inputs.seen),
         forward_seconds=sum(each.seconds for each in inputs.seen),
         feature_bytes=sum(each.bytes for each in inputs.seen),
+        loading_seconds=loading,
     )
 
 

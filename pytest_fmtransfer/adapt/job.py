@@ -68,7 +68,8 @@ class Job:
 class Ran:
     """Scores of each seed, and what they cost. `training` is the course of training of each seed; () without any.
 
-    Forward passes are those whose features are kept, and `forward_seconds` what they took.
+    Forward passes are those whose features are kept, and `forward_seconds` what they took when they were made;
+    `loading_seconds` is how long features took to get this time, made or from the store: no part of the regime's own.
     """
 
     adapted: tuple[Adapted, ...]
@@ -76,3 +77,4 @@ class Ran:
     forward_passes: int = 0
     forward_seconds: float = 0.0
     feature_bytes: int = 0
+    loading_seconds: float = 0.0

@@ -9,6 +9,7 @@ Legend: T images of the test side, C classes or labels, M texts, D the width of 
 """
 
 import random
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,7 +31,9 @@ def run(job: Job, settings: ZeroShotSettings, seeds: Sequence[int]) -> Ran:
     No seed changes anything, except on shuffled labels. There is no label to learn from, so it is the descriptions
     that are shuffled: each seed gives the classes those of one another.
     """
+    started = time.perf_counter()
     features = load_features(job.dataset, job.spec, job.dtype, job.places)
+    loading = time.perf_counter() - started
     pooled_TE = features.pooled_ND[job.dataset.table.side(TEST)]
     scores_TC = scores(text_tower(job.spec, job.places), settings, pooled_TE, of=job.spec.name)
     chosen = {
@@ -45,6 +48,7 @@ def run(job: Job, settings: ZeroShotSettings, seeds: Sequence[int]) -> Ran:
         forward_passes=features.forward_passes,
         forward_seconds=features.seconds,
         feature_bytes=features.pooled_ND.nbytes,
+        loading_seconds=loading,
     )
 
 
