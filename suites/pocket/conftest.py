@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_fmtransfer_register(registry: "Registry") -> None:
-    # A quarter of the pixels: fine-tuning at 224 would take longer than everything else in this suite together.
-    registry.register(replace(registry.backbone("efficientnet_lite0"), name="pocket.lite0_at_112", image_size=112))
+    # A fifth of the pixels: fine-tuning at 224 would take longer than everything else in this suite together.
+    registry.register(replace(registry.backbone("efficientnet_lite0"), name="pocket.lite0_at_96", image_size=96))

@@ -10,7 +10,7 @@ SOURCE = "pytest-fmtransfer"
 
 
 @pytest.mark.fm_cells(
-    backbones=["pocket.lite0_at_112"],
+    backbones=["pocket.lite0_at_96"],
     datasets=["br35h"],
     regimes=["finetune_linear"],
     reference="{backbone}-{dataset}-linear_probe",
@@ -22,7 +22,7 @@ def test_finetuning_is_not_worse_than_the_probe(candidate, reference):
 
 
 @pytest.mark.fm_cells(
-    backbones=["pocket.lite0_at_112"],
+    backbones=["pocket.lite0_at_96"],
     datasets=["br35h"],
     regimes=["frozen_deitb", "frozen_deitb.small_random"],
     reference="{backbone}-{dataset}-frozen_linear",
