@@ -114,9 +114,10 @@ def test_a_folder_below_the_data_root_is_ready(places: Places, tmp_path: Path) -
 
 
 def test_everything_that_is_missing_is_listed_at_once(places: Places) -> None:
-    found = missing(ready(Cell("dinov2_vitb14", "aptos2019", "finetune_linear"), Registry(), places))
-    assert all(name in found.reason for name in ("dinov2_vitb14", "aptos2019", "finetune_linear"))
+    found = missing(ready(Cell("dinov2_vitb14", "aptos2019", "finetune_deitb"), Registry(), places))
+    assert found.reason == "no weights of dinov2_vitb14; no weights of imagenet_deitb16; no images of aptos2019"
     assert "put dinov2_vitb14_pretrain.pth into" in found.remedy
+    assert "put deit_base_patch16_224-b5f2ef4d.pth into" in found.remedy
 
 
 def test_one_remedy_for_two_lacks_is_said_once(places: Places) -> None:

@@ -66,7 +66,8 @@ def test_every_regime_trains_and_keeps_its_history(
         history = course["history"]
         assert [row["epoch"] for row in history] == [1, 2, 3]
         validations = [row["validation"] for row in history]
-        assert choice["epoch"] == 1 + validations.index(max(validations))
+        best = next(n for n, each in enumerate(validations) if each > max(validations) - 1e-9)
+        assert choice["epoch"] == 1 + best
         assert (course["batch"], course["micro_batch"]) == (16, 16)
     assert result.question.settings["epochs"] == 3
     assert result.subject["training_dtype"] == "float32"

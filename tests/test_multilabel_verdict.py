@@ -123,6 +123,7 @@ STRIPES = replace(
     name="stripes.labels",
     classes=LABELS,
     metric="mean_roc_auc",
+    prompts=None,
 )
 
 

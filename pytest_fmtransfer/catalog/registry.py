@@ -178,7 +178,7 @@ class Registry:
     def names(self, kind: type[Spec]) -> tuple[str, ...]:
         """Every valid name of a kind, sorted; controls, tiny versions and the forms of regimes with numbers too."""
         names = set(self._rows[kind])
-        if kind is RegimeSpec:
+        if kind is RegimeSpec and names:
             names.update(FORMS)
         for spec in self._rows[kind].values():
             if isinstance(spec, BackboneSpec) and not spec.is_control:
