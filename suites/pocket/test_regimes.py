@@ -22,7 +22,7 @@ SOURCE = "pytest-fmtransfer"
     expected={
         "pocket.lite0_at_96-br35h-finetune_linear": (
             "inconclusive",
-            "found -.047 over three seeds that differ by .12, which with 128 images can show .114",
+            "found -.047 over three seeds that differ by .11, which with 128 images can show .114",
         ),
     },
 )
