@@ -6,24 +6,20 @@ training then passes images through the rest alone.
 Legend: N images of a dataset, C classes or labels.
 """
 
-import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from pytest_fmtransfer.adapt.activations import store_activations
 from pytest_fmtransfer.adapt.checkpoints import Checkpoints
+from pytest_fmtransfer.adapt.finished import finish, finished
 from pytest_fmtransfer.adapt.heads import Head, build_head
 from pytest_fmtransfer.adapt.inputs import Feed, ImageInputs, Inputs, StoredInputs
 from pytest_fmtransfer.adapt.job import Job, Ran
-from pytest_fmtransfer.adapt.loop import Course, train
+from pytest_fmtransfer.adapt.loop import Course, Trained, train
 from pytest_fmtransfer.adapt.micro_batches import first_guess
 from pytest_fmtransfer.adapt.networks import Headed, NetworkLearner
 from pytest_fmtransfer.adapt.sides import Adapted
@@ -35,7 +31,6 @@ from pytest_fmtransfer.catalog.specs import RandomWeights
 from pytest_fmtransfer.data.augmentations import Recipe, recipe_named
 from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.data.table import TRAIN, VALIDATION
-from pytest_fmtransfer.store import write_atomically
 
 
 def run(job: Job, settings: TrainingSettings, seeds: Sequence[int]) -> Ran:
@@ -47,32 +42,35 @@ def run(job: Job, settings: TrainingSettings, seeds: Sequence[int]) -> Ran:
     device, places = torch_device(job.places.device), job.places
     job.workspace.mkdir(parents=True, exist_ok=True)
     with training_context("float32", places.device, places.deterministic), torch.random.fork_rng():
-        done = [_finished(job, settings, seed) or _trained(job, settings, seed, recipe, device) for seed in seeds]
+        done = [_trained(job, settings, seed, recipe, device) for seed in seeds]
     return Ran(
-        adapted=tuple(Adapted(scores_TC=each.scores_TC, chosen={"epoch": each.epoch}) for each in done),
-        training=tuple(each.training for each in done),
+        adapted=tuple(Adapted(scores_TC=each.scores_RTC[0], chosen={"epoch": int(each.epoch_R[0])}) for each in done),
+        training=tuple(each.training[0] for each in done),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Done:
-    """What a seed came to: scores of the test side, T × C, at the best epoch, and the course of training."""
-
-    scores_TC: np.ndarray
-    epoch: int
-    training: Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Parts:
-    """A backbone with a head, what learns of it as one module, and what that is given."""
+    """What learns of a backbone and its head, as one module, and what that is given."""
 
-    backbone: Backbone
     learning: Headed
     inputs: Inputs
 
 
-def _trained(job: Job, settings: TrainingSettings, seed: int, recipe: Recipe, device: torch.device) -> Done:
+def _trained(job: Job, settings: TrainingSettings, seed: int, recipe: Recipe, device: torch.device) -> Trained:
+    """One seed, unless a killed run has finished it."""
+    kept = job.workspace / f"seed{seed}.npz"
+    if (found := finished(kept)) is None:
+        checkpoint = job.workspace / f"seed{seed}.pt"
+        found = _train(job, settings, seed, recipe, device, Checkpoints(checkpoint))
+        finish(kept, found)
+        checkpoint.unlink(missing_ok=True)
+    return found
+
+
+def _train(
+    job: Job, settings: TrainingSettings, seed: int, recipe: Recipe, device: torch.device, checkpoints: Checkpoints
+) -> Trained:
     parts = _parts(job, settings, seed, recipe, device)
     batch = min(settings.batch, len(job.rows[TRAIN]))
 
@@ -102,17 +100,14 @@ def _trained(job: Job, settings: TrainingSettings, seed: int, recipe: Recipe, de
             validation_labels={seed: job.labels_of(VALIDATION, seed)},
             what=f"{job.cell} seed {seed}",
         )
-        found = train(learner, course, Checkpoints(job.workspace / f"seed{seed}.pt"))
+        found = train(learner, course, checkpoints)
     finally:
         feed.close()
-    training = found.training[0] | {"batch": batch, "micro_batch": learner.micro}
-    done = Done(scores_TC=found.scores_RTC[0], epoch=int(found.epoch_R[0]), training=training)
-    _finish(job, seed, done)
-    return done
+    return replace(found, training=({**found.training[0], "batch": batch, "micro_batch": learner.micro},))
 
 
 def _parts(job: Job, settings: TrainingSettings, seed: int, recipe: Recipe, device: torch.device) -> Parts:
-    """Raises as `_trained` does."""
+    """Raises as `run` does."""
     backbone = _backbone(job, settings, seed).to(device)
     pixels = load_images(job.dataset, recipe.resize, job.places)
     inputs: Inputs = ImageInputs(pixels, tuple(job.dataset.table.ids_N.tolist()), recipe, backbone)
@@ -122,8 +117,8 @@ def _parts(job: Job, settings: TrainingSettings, seed: int, recipe: Recipe, devi
 
         prefix, suffix = split_at(backbone, settings.first_block, side=recipe.crop, tokens=head.takes == "tokens")
         stored_N = store_activations(prefix, inputs, len(job.dataset.table.ids_N), job, device)
-        return Parts(backbone=backbone, learning=Headed(suffix, head), inputs=StoredInputs(stored_N))
-    return Parts(backbone=backbone, learning=Headed(backbone, head), inputs=inputs)
+        return Parts(learning=Headed(suffix, head), inputs=StoredInputs(stored_N))
+    return Parts(learning=Headed(backbone, head), inputs=inputs)
 
 
 def _backbone(job: Job, settings: TrainingSettings, seed: int) -> Backbone:
@@ -161,27 +156,3 @@ def _head(job: Job, settings: TrainingSettings, seed: int, backbone: Backbone, r
         seed=seed,
         weights=weights_file(job.head_spec, job.places) if job.head_spec else None,
     )
-
-
-def _file(job: Job, seed: int) -> Path:
-    return job.workspace / f"seed{seed}.npz"
-
-
-def _finish(job: Job, seed: int, done: Done) -> None:
-    stream = io.BytesIO()
-    np.savez(stream, scores_TC=done.scores_TC, epoch=done.epoch, training=json.dumps(dict(done.training)))
-    write_atomically(_file(job, seed), stream.getvalue())
-    (job.workspace / f"seed{seed}.pt").unlink(missing_ok=True)
-
-
-def _finished(job: Job, settings: TrainingSettings, seed: int) -> Done | None:
-    """What a killed run has left of a seed."""
-    try:
-        with np.load(_file(job, seed), allow_pickle=False) as archive:
-            return Done(
-                scores_TC=archive["scores_TC"],
-                epoch=int(archive["epoch"]),
-                training=json.loads(str(archive["training"])),
-            )
-    except (OSError, ValueError, KeyError, EOFError):
-        return None

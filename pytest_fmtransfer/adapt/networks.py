@@ -90,7 +90,7 @@ class NetworkLearner:
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
-                self._halve(len(inputs), epoch)
+            self._halve(len(inputs), epoch)  # outside the handler, whose error holds on to what is to be freed
         clip((each for group in self._optimiser.param_groups for each in group["params"]), self._settings.clip)
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
