@@ -1,6 +1,6 @@
 """Fine-tuning: images a second of ours, of a plain PyTorch loop and of Hugging Face's Trainer, on synthetic images.
 
-    python benchmarks/finetuning.py [cpu|cuda] [float32|bfloat16] [ROUNDS]
+    python benchmarks/finetuning.py [--device=cpu] [--dtype=float32] [--size=112] [--batch=16] [--steps=5] [--rounds=9]
 
 The same network with the same head and random weights, batch, precision, AdamW (fused), clipping and memory format for
 all three; images are noise, already normalised and in memory, and nothing is augmented. They are run in turn in one
@@ -9,16 +9,16 @@ over rounds. Of ours it is told, too, which share of a step is not the forward p
 clipping included.
 """
 
+import argparse
 import copy
 import statistics
-import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, cast, get_args
 from unittest.mock import patch
 
 import numpy as np
@@ -41,9 +41,8 @@ from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.devices import Device, device_named
 
 NETWORKS = ("vit_tiny_patch16_224", "efficientnet_lite0")
-SIZE, BATCH, CLASSES = 112, 16, 2
-STEPS, ROUNDS = 5, 9  # of a run, the one before the first not counted
-SETTINGS = TrainingSettings(recipe="none", batch=BATCH, epochs=1)
+CLASSES = 2
+SETTINGS = TrainingSettings(recipe="none", epochs=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +54,8 @@ class Bench:
     labels_N: np.ndarray
     device: Device
     dtype: Dtype
+    batch: int
+    steps: int  # of a run, the one before the first not counted
 
     def copy(self) -> Headed:
         return copy.deepcopy(self.network).train()
@@ -64,18 +65,26 @@ class Bench:
             torch.get_device_module(self.device).synchronize()
 
 
-def bench_of(architecture: str, device: Device, dtype: Dtype) -> Bench:
+def bench_of(architecture: str, device: Device, dtype: Dtype, size: int, batch: int, steps: int) -> Bench:
     row = Registry().backbone("efficientnet_lite0")
-    spec = replace(row, name=architecture, architecture=architecture, weights=RandomWeights(), image_size=SIZE)
+    spec = replace(row, name=architecture, architecture=architecture, weights=RandomWeights(), image_size=size)
     backbone = build(spec, None, trainable=True).to(torch_device(device))
     if sum(isinstance(each, nn.Conv2d) for each in backbone.modules()) > 1:
         backbone.lay_out(torch.channels_last)
-    images_NCSS = np.random.default_rng(0).normal(size=((STEPS + 1) * BATCH, 3, SIZE, SIZE)).astype(np.float32)
+    images_NCSS = np.random.default_rng(0).normal(size=((steps + 1) * batch, 3, size, size)).astype(np.float32)
     with torch.no_grad():
         width = backbone(torch.from_numpy(images_NCSS[:1]).to(device)).pooled_ND.shape[1]
     head = build_head("linear", width=width, tokens=0, classes=CLASSES, seed=0).to(torch_device(device))
     labels_N = np.random.default_rng(1).integers(0, CLASSES, len(images_NCSS))
-    return Bench(network=Headed(backbone, head), images_NCSS=images_NCSS, labels_N=labels_N, device=device, dtype=dtype)
+    return Bench(
+        network=Headed(backbone, head),
+        images_NCSS=images_NCSS,
+        labels_N=labels_N,
+        device=device,
+        dtype=dtype,
+        batch=batch,
+        steps=steps,
+    )
 
 
 def ours(bench: Bench, watch: Callable[[NetworkLearner], Any] | None = None) -> float:
@@ -87,13 +96,13 @@ def ours(bench: Bench, watch: Callable[[NetworkLearner], Any] | None = None) -> 
         feed,
         rows={"train": np.arange(images)},
         labels_A=bench.labels_N,
-        settings=SETTINGS,
+        settings=replace(SETTINGS, batch=bench.batch),
         seed=0,
-        micro=BATCH,
+        micro=bench.batch,
         dtype=bench.dtype,
         device=torch_device(bench.device),
     )
-    rows_KRB = torch.randperm(images).view(STEPS + 1, 1, BATCH)
+    rows_KRB = torch.randperm(images).view(bench.steps + 1, 1, bench.batch)
     learner.begin(0, rows_KRB)
     learner.step(rows_KRB[0], 0, 1.0)
     bench.finish()
@@ -104,7 +113,7 @@ def ours(bench: Bench, watch: Callable[[NetworkLearner], Any] | None = None) -> 
         bench.finish()
         seconds = time.perf_counter() - started
     feed.close()
-    return seconds / STEPS
+    return seconds / bench.steps
 
 
 def plain(bench: Bench) -> float:
@@ -116,7 +125,7 @@ def plain(bench: Bench) -> float:
     optimiser = torch.optim.AdamW(groups, lr=SETTINGS.learning_rate, weight_decay=SETTINGS.weight_decay, fused=True)
     images_NCSS, labels_N = torch.from_numpy(bench.images_NCSS), torch.from_numpy(bench.labels_N)
     started = 0.0
-    for number, rows_B in enumerate(torch.randperm(len(images_NCSS)).view(STEPS + 1, BATCH)):
+    for number, rows_B in enumerate(torch.randperm(len(images_NCSS)).view(bench.steps + 1, bench.batch)):
         if number == 1:
             bench.finish()
             started = time.perf_counter()
@@ -129,7 +138,7 @@ def plain(bench: Bench) -> float:
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
     bench.finish()
-    return (time.perf_counter() - started) / STEPS
+    return (time.perf_counter() - started) / bench.steps
 
 
 class WithLoss(nn.Module):
@@ -154,7 +163,7 @@ class Clock(transformers.TrainerCallback):
         if state.global_step == 1:
             self.bench.finish()
             self.started = time.perf_counter()
-        if state.global_step == STEPS + 1:
+        if state.global_step == self.bench.steps + 1:
             self.bench.finish()
             self.seconds = time.perf_counter() - self.started
 
@@ -167,8 +176,8 @@ def trainer(bench: Bench) -> float:
     with tempfile.TemporaryDirectory() as folder:
         arguments = transformers.TrainingArguments(
             output_dir=folder,
-            max_steps=STEPS + 1,
-            per_device_train_batch_size=BATCH,
+            max_steps=bench.steps + 1,
+            per_device_train_batch_size=bench.batch,
             learning_rate=SETTINGS.learning_rate,
             weight_decay=SETTINGS.weight_decay,
             max_grad_norm=SETTINGS.clip,
@@ -189,7 +198,7 @@ def trainer(bench: Bench) -> float:
         )
         training.remove_callback(transformers.PrinterCallback)
         training.train()
-    return clock.seconds / STEPS
+    return clock.seconds / bench.steps
 
 
 @contextmanager
@@ -222,18 +231,21 @@ def watching(bench: Bench, spent: dict[str, float], learner: NetworkLearner) -> 
 def rest_of(bench: Bench) -> tuple[dict[str, float], float]:
     """Shares of a step by part, and of what is none of them."""
     spent: dict[str, float] = defaultdict(float)
-    whole = STEPS * ours(bench, lambda learner: watching(bench, spent, learner))
+    whole = bench.steps * ours(bench, lambda learner: watching(bench, spent, learner))
     return {part: seconds / whole for part, seconds in spent.items()}, 1 - sum(spent.values()) / whole
 
 
-def main(device: Device, dtype: Dtype, rounds: int) -> None:
+def main(device: Device, dtype: Dtype, size: int, batch: int, steps: int, rounds: int) -> None:
     transformers.logging.set_verbosity_error()
     print(f"{model_of(device)}, {cores()} threads; torch {torch.__version__}, transformers {transformers.__version__}")
-    print(f"synthetic images of {SIZE} px, batches of {BATCH}, {dtype}; {rounds} rounds of {STEPS} steps\n")
+    print(f"synthetic images of {size} px, batches of {batch}, {dtype}; {rounds} rounds of {steps} steps\n")
     ways = {"ours": ours, "plain loop": plain, "Trainer": trainer}
     with training_context(dtype, device):
         for architecture in NETWORKS:
-            bench, seconds = bench_of(architecture, device, dtype), defaultdict[str, list[float]](list)
+            bench, seconds = (
+                bench_of(architecture, device, dtype, size, batch, steps),
+                defaultdict[str, list[float]](list),
+            )
             rests: list[tuple[dict[str, float], float]] = []
             for number in range(rounds + 1):
                 order = list(ways)[number % 3 :] + list(ways)[: number % 3]
@@ -243,7 +255,7 @@ def main(device: Device, dtype: Dtype, rounds: int) -> None:
                     rests.append(rest)
                     for name, each in taken.items():
                         seconds[name].append(each)
-            rates = {name: BATCH / statistics.median(each) for name, each in seconds.items()}
+            rates = {name: batch / statistics.median(each) for name, each in seconds.items()}
             print(f"{architecture}: " + ", ".join(f"{name} {rate:.1f} images/s" for name, rate in rates.items()))
             for name in list(ways)[1:]:
                 ratios = [theirs / mine for theirs, mine in zip(seconds[name], seconds["ours"], strict=True)]
@@ -255,8 +267,9 @@ def main(device: Device, dtype: Dtype, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(
-        device_named(sys.argv[1] if len(sys.argv) > 1 else "cpu"),
-        "bfloat16" if "bfloat16" in sys.argv[2:3] else "float32",
-        int(sys.argv[3]) if len(sys.argv) > 3 else ROUNDS,
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", type=device_named, default="cpu")
+    parser.add_argument("--dtype", choices=get_args(Dtype), default="float32")
+    for name, default in (("size", 112), ("batch", 16), ("steps", 5), ("rounds", 9)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    main(**vars(parser.parse_args()))

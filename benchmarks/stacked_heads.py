@@ -1,6 +1,6 @@
-"""Five seeds of a head trained together, beside the same five one by one, on the same core.
+"""Five seeds of a head trained together, beside the same five one by one, on the same core or card.
 
-    python benchmarks/stacked_heads.py
+    python benchmarks/stacked_heads.py [--device=cpu]
 
 One by one is told twice: our own learner with one seed, and a loop as torch's tutorials write it, with `nn.Module`,
 `torch.optim.AdamW` (fused), `clip_grad_norm_` and batches by index. Rounds alternate; ratios are of the same round and
@@ -8,6 +8,7 @@ told as median and range. The three ways must find the same losses. Then grids o
 points share their batches. Features and labels are random numbers: speed does not depend on them.
 """
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -20,13 +21,14 @@ from torch import Tensor, nn
 from pytest_fmtransfer.adapt.heads import Head, build_head
 from pytest_fmtransfer.adapt.order import batches
 from pytest_fmtransfer.adapt.stacked import Point, StackedLearner
-from pytest_fmtransfer.backbones.precision import processor
+from pytest_fmtransfer.backbones.computing import torch_device
+from pytest_fmtransfer.backbones.precision import model_of
 from pytest_fmtransfer.catalog.regime_settings import Head as HeadKind
+from pytest_fmtransfer.devices import Device, device_named
 
 SEEDS, BATCH = range(5), 64
 GRID = [Point(rate=rate, decay=decay) for rate in np.logspace(-5, -2, 7).tolist() for decay in (1e-5, 1e-3, 1e-1)]
 POINT = Point(rate=1e-4, decay=1e-5)
-CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,23 +79,24 @@ SETTINGS = [
 ]
 
 
-def main() -> None:
+def main(named: Device) -> None:
+    device = torch_device(named)
     torch.set_num_threads(1)  # products this small gain nothing from a second
-    print(f"torch {torch.__version__}, one thread, {processor()}; synthetic data: features are random numbers")
+    print(f"torch {torch.__version__}, one thread, {model_of(named)}; synthetic data: features are random numbers")
     for setting in SETTINGS:
-        held(setting, list(SEEDS), [POINT])
-    held(SETTINGS[2], [0], GRID)
-    held(SETTINGS[3], [0], GRID[::4])
+        held(setting, list(SEEDS), [POINT], device)
+    held(SETTINGS[2], [0], GRID, device)
+    held(SETTINGS[3], [0], GRID[::4], device)
 
 
-def held(setting: Setting, seeds: list[int], points: list[Point]) -> None:
+def held(setting: Setting, seeds: list[int], points: list[Point], device: torch.device) -> None:
     """Time the three ways in turn and print how they compare."""
     features, labels_N = setting.features, setting.labels
     runs = [(seed, point) for seed in seeds for point in points]
     ways: dict[str, Callable[[], Tensor]] = {
-        "together": lambda: ours(setting, features, labels_N, seeds, points),
-        "ours alone": lambda: torch.cat([ours(setting, features, labels_N, [s], [p]) for s, p in runs], dim=1),
-        "plain loop": lambda: torch.stack([plain(setting, features, labels_N, s, p) for s, p in runs], dim=1),
+        "together": lambda: ours(setting, features, labels_N, seeds, points, device),
+        "ours alone": lambda: torch.cat([ours(setting, features, labels_N, [s], [p], device) for s, p in runs], dim=1),
+        "plain loop": lambda: torch.stack([plain(setting, features, labels_N, s, p, device) for s, p in runs], dim=1),
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(setting.rounds):
@@ -121,7 +124,14 @@ def held(setting: Setting, seeds: list[int], points: list[Point]) -> None:
 _spent: list[float] = []  # seconds in steps alone, of one way and round: building a head is no part of a step
 
 
-def ours(setting: Setting, features: np.ndarray, labels_N: np.ndarray, seeds: list[int], points: list[Point]) -> Tensor:
+def ours(
+    setting: Setting,
+    features: np.ndarray,
+    labels_N: np.ndarray,
+    seeds: list[int],
+    points: list[Point],
+    device: torch.device,
+) -> Tensor:
     """Losses, K × R."""
     side = features[:2]
     learner = StackedLearner(
@@ -132,18 +142,21 @@ def ours(setting: Setting, features: np.ndarray, labels_N: np.ndarray, seeds: li
         validation=side,
         test=side,
         clip=1.0,
-        device=CPU,
+        device=device,
     )
     rows_KRB = setting.rows(seeds, len(points))
-    started = time.perf_counter()
+    started = now(device)
     losses_KR = torch.stack([learner.step(rows_RB, 0, 1.0) for rows_RB in rows_KRB])
-    _spent.append(time.perf_counter() - started)
+    _spent.append(now(device) - started)
     return losses_KR
 
 
-def plain(setting: Setting, features: np.ndarray, labels_N: np.ndarray, seed: int, point: Point) -> Tensor:
+def plain(
+    setting: Setting, features: np.ndarray, labels_N: np.ndarray, seed: int, point: Point, device: torch.device
+) -> Tensor:
     """Losses, K."""
     (head,) = setting.heads([seed])
+    head.to(device)
     decaying = [each for each in head.parameters() if each.ndim > 1]
     others = [each for each in head.parameters() if each.ndim <= 1]
     optimiser = torch.optim.AdamW(
@@ -151,10 +164,10 @@ def plain(setting: Setting, features: np.ndarray, labels_N: np.ndarray, seed: in
         lr=point.rate,
         fused=True,
     )
-    inputs_N, truth_N = torch.from_numpy(features), torch.from_numpy(labels_N)
-    rows_KB = setting.rows([seed])[:, 0]
+    inputs_N, truth_N = torch.from_numpy(features).to(device), torch.from_numpy(labels_N).to(device)
+    rows_KB = setting.rows([seed])[:, 0].to(device)
     losses: list[Tensor] = []
-    started = time.perf_counter()
+    started = now(device)
     for rows_B in rows_KB:
         loss = nn.functional.cross_entropy(head(inputs_N[rows_B]), truth_N[rows_B])
         optimiser.zero_grad()
@@ -162,8 +175,15 @@ def plain(setting: Setting, features: np.ndarray, labels_N: np.ndarray, seed: in
         nn.utils.clip_grad_norm_(head.parameters(), 1.0)
         optimiser.step()
         losses.append(loss.detach())
-    _spent.append(time.perf_counter() - started)
+    _spent.append(now(device) - started)
     return torch.stack(losses)
+
+
+def now(device: torch.device) -> float:
+    """The clock, once the device has done all that it was given."""
+    if device.type != "cpu":
+        torch.get_device_module(device).synchronize()
+    return time.perf_counter()
 
 
 def _ratio(theirs: Sequence[float], ours: Sequence[float]) -> str:
@@ -172,4 +192,6 @@ def _ratio(theirs: Sequence[float], ours: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", type=device_named, default="cpu")
+    main(parser.parse_args().device)

@@ -179,11 +179,13 @@ def test_the_doctor_tells_folders_versions_and_the_device(
     assert "--torch asks torch" in line(text, "device")
 
 
-def test_the_doctor_says_that_cuda_is_untested(
+def test_the_doctor_says_that_a_device_without_a_run_on_record_is_untested(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
 
+    monkeypatch.setenv("FMTRANSFER_DEVICE", "cpu")
+    monkeypatch.setattr("pytest_fmtransfer.device_runs.device_runs", lambda: ())
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert line(told(capsys, "doctor", "--torch"), "device").endswith("torch sees no CUDA")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -199,7 +201,9 @@ def test_the_doctor_says_which_device_computes(
 ) -> None:
     import torch
 
+    monkeypatch.setattr("pytest_fmtransfer.device_runs.device_runs", lambda: ())
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("FMTRANSFER_DEVICE", "cpu")
     assert " the CPU" in line(told(capsys, "doctor", *arguments), "device")
     assert "untested" not in line(told(capsys, "doctor", *arguments), "device")
     monkeypatch.setenv("FMTRANSFER_DEVICE", "cuda")

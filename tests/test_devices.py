@@ -3,9 +3,11 @@
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,9 +16,11 @@ from pytest_fmtransfer.backbones import precision
 from pytest_fmtransfer.backbones.computing import WORKSPACE, computing, torch_device, training_context
 from pytest_fmtransfer.backbones.precision import Dtype, dtype_of, processor
 from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.catalog.specs import Profile
+from pytest_fmtransfer.data.dataset import open_dataset
 from pytest_fmtransfer.devices import DEVICES, Device, best_device
 from pytest_fmtransfer.errors import InvalidInput, Unavailable
-from pytest_fmtransfer.features import subject_of
+from pytest_fmtransfer.features import load_features, subject_of
 from tests.small import catalogue
 
 CELL = Cell("tiny", "stripes", "knn")
@@ -215,6 +219,7 @@ def test_on_a_card_convolutions_are_as_exact_as_products(
     dtype: Dtype, rounded: bool, deterministic: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.delenv(WORKSPACE, raising=False)
     before = flags()
     with training_context(dtype, "cuda", deterministic):
         cudnn = torch.backends.cudnn
@@ -262,6 +267,25 @@ def test_a_deterministic_run_says_so_and_scores_as_another_does(small: Places) -
     assert "deterministic" not in plain.subject
     assert exact.subject == {**plain.subject, "deterministic": True}
     assert exact.mean == pytest.approx(plain.mean, abs=1e-6)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA card that torch can use")
+@pytest.mark.parametrize("backbone", ["tiny", "imagenet_deitb16.tiny", "efficientnet_lite0.tiny"])
+def test_a_card_sees_and_trains_as_the_processor_does(backbone: str, small: Places) -> None:
+    """In float32 no product and no convolution is rounded to TF32, which would move features by a thousandth."""
+    registry, features, scores = catalogue(), [], []
+    registry.register(
+        Profile(name="least", forward_dtype="float32", epochs=3, head_epochs=3, batch=16, size=32, seeds=2)
+    )
+    for device in ("cpu", "cuda"):
+        places = replace(small, device=device, deterministic=device == "cuda")
+        dataset = open_dataset(registry.dataset("stripes"), places)
+        features.append(load_features(dataset, registry.backbone(backbone), "float32", places).pooled_ND)
+        cell = Cell(backbone, "stripes", "finetune_linear.unaugmented")
+        scores.append(transfer(cell, profile="least", registry=registry, places=places).scores_SNC)
+    largest = np.abs(features[0]).max()
+    np.testing.assert_allclose(features[1] / largest, features[0] / largest, rtol=0, atol=2e-5)
+    np.testing.assert_allclose(scores[1], scores[0], rtol=0, atol=2e-3)
 
 
 CONFTEST = """

@@ -34,7 +34,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> "Counter[bytes]":
     normalise = TimmBackbone.normalise
 
     def counted(self: TimmBackbone, pixels_NSS: torch.Tensor) -> torch.Tensor:
-        passes.update(image.numpy().tobytes() for image in pixels_NSS if image.any())
+        passes.update(image.numpy().tobytes() for image in pixels_NSS.cpu() if image.any())
         return normalise(self, pixels_NSS)
 
     monkeypatch.setattr(TimmBackbone, "normalise", counted)

@@ -101,11 +101,11 @@ def killed_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 @pytest.mark.parametrize("regime", ["finetune_linear", "lora2.from1.unaugmented"])
 @pytest.mark.parametrize("number", [2, 5])
 def test_a_killed_run_ends_with_the_scores_of_one_that_was_not(
-    regime: str, number: int, small: Places, registry: Registry, tmp_path: Path, killed_in: Any
+    regime: str, number: int, exact: Places, registry: Registry, tmp_path: Path, killed_in: Any
 ) -> None:
     cell = f"{VIT}-stripes-{regime}"
-    whole = run(cell, small, registry)
-    places = replace(small, store=tmp_path)
+    whole = run(cell, exact, registry)
+    places = replace(exact, store=tmp_path)
     killed_in(number)
     with pytest.raises(Killed):
         run(cell, places, registry)
@@ -117,9 +117,9 @@ def test_a_killed_run_ends_with_the_scores_of_one_that_was_not(
     assert not list(tmp_path.glob("training/*/*"))
 
 
-def test_a_seed_is_the_same_alone_and_among_others(small: Places, registry: Registry) -> None:
+def test_a_seed_is_the_same_alone_and_among_others(exact: Places, registry: Registry) -> None:
     cell = f"{VIT}-stripes-finetune_linear"
-    both, second = run(cell, small, registry), run(cell, small, registry, seeds=(1,))
+    both, second = run(cell, exact, registry), run(cell, exact, registry, seeds=(1,))
     assert second.scores_SNC[0].tobytes() == both.scores_SNC[1].tobytes()
 
 

@@ -102,7 +102,7 @@ def test_a_machine_with_nothing_on_it_can_judge(suite: pytest.Pytester, exported
         return subprocess.run(
             [sys.executable, "-c", BARE, "-p", "no:cacheprovider", *options, "test_suite.py"],
             cwd=suite.path,
-            env=os.environ | {"FMTRANSFER_STORE": str(suite.path / "store")},
+            env=os.environ | {"FMTRANSFER_STORE": str(suite.path / "store"), "FMTRANSFER_DEVICE": "cpu"},
             capture_output=True,
             text=True,
             check=False,

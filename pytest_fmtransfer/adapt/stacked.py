@@ -18,6 +18,7 @@ from pytest_fmtransfer.adapt.logit_losses import loss_and_gradient, terms
 from pytest_fmtransfer.adapt.micro_batches import first_guess, is_out_of_memory
 from pytest_fmtransfer.adapt.stacked_adamw import StackedAdamW
 from pytest_fmtransfer.adapt.stacked_heads import stack
+from pytest_fmtransfer.backbones.computing import begin_gradients
 from pytest_fmtransfer.backbones.precision import Dtype
 from pytest_fmtransfer.errors import InvalidInput, OutOfMemory
 
@@ -79,6 +80,7 @@ class StackedLearner:
                 f"a head that takes {heads[0].takes} features got an array of {validation.ndim} axes; give it "
                 "pooled embeddings, images × width, or tokens, images × tokens × width"
             )
+        begin_gradients(device)
         self._heads, self._first = stack(heads, len(points), device, dtype), heads[0]
         self._best = self._heads.values.zeros()
         self._optimiser = StackedAdamW(

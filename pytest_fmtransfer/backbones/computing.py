@@ -71,6 +71,13 @@ def training_context(dtype: Dtype, device: Device = "cpu", deterministic: bool =
         torch.set_float32_matmul_precision(matmul)
 
 
+def begin_gradients(device: torch.device) -> None:
+    """Let torch's own thread, which computes gradients on a card, take the card up: where its first work is a product
+    of matrices, cuBLAS warns that there is no context yet."""
+    if device.type == "cuda":
+        torch.ones((), device=device, requires_grad=True).exp().backward()
+
+
 @contextmanager
 def _cudnn(dtype: Dtype, device: Device, deterministic: bool) -> Generator[None]:
     """Of convolutions on a card: their precision, and whether the fastest kernel is looked for; it may be another one
