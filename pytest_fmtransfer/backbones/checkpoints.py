@@ -1,6 +1,6 @@
 """Read a file of weights and meet it with an architecture, strictly."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, cast
 
@@ -55,6 +55,26 @@ def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], theirs: Mappi
                 f"the architecture's {name!r} has {tuple(expected[name].shape)}{_OTHER}"
             )
     module.load_state_dict(dict(tensors), strict=True)
+
+
+def check_tensors(stored: Mapping[str, Tensor], expected: Mapping[str, Sequence[int]], path: Path) -> None:
+    """Hold a file against the names and shapes that its publisher's have, before they are turned into others.
+
+    Raises CheckpointMismatch for the first tensor that is missing, left over or of another shape.
+    """
+    for name in expected:
+        if name not in stored:
+            raise CheckpointMismatch(
+                f"{path}: tensor {name!r} of the architecture is not in the file{_remedy(name, stored)}"
+            )
+    for name, tensor in stored.items():
+        if name not in expected:
+            raise CheckpointMismatch(f"{path}: tensor {name!r} of the file is not in the architecture{_OTHER}")
+        if tuple(tensor.shape) != tuple(expected[name]):
+            raise CheckpointMismatch(
+                f"{path}: tensor {name!r} has shape {tuple(tensor.shape)}, its publisher's has "
+                f"{tuple(expected[name])}{_OTHER}"
+            )
 
 
 _OTHER = "; give the architecture's own file, or name the architecture that this file is of"

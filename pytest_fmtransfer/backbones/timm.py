@@ -10,16 +10,18 @@ from typing import Any, cast
 
 import timm
 import torch
+from timm.models.vgg import VGG
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from pytest_fmtransfer.backbones import layouts
+from pytest_fmtransfer.backbones import layouts, vgg
 from pytest_fmtransfer.backbones.base import Backbone, seeded
 from pytest_fmtransfer.backbones.checkpoints import read_tensors
 from pytest_fmtransfer.backbones.folding import faster
+from pytest_fmtransfer.backbones.grids import grid_of, resized_map
 from pytest_fmtransfer.backbones.positions import resized
 from pytest_fmtransfer.backbones.stem import take_one_channel
-from pytest_fmtransfer.backbones.timm_parts import TINY_ARGUMENTS, cut_depth, parts, tokens_of
+from pytest_fmtransfer.backbones.timm_parts import cut_depth, parts, tiny_arguments, tokens_of
 from pytest_fmtransfer.catalog.specs import (
     BackboneSpec,
     FileWeights,
@@ -32,6 +34,11 @@ from pytest_fmtransfer.errors import InvalidInput, nearest
 # Architectures whose reference resizes position embeddings otherwise than timm, and its offset (`positions.resized`).
 OFFSETS = {"deit_base_patch16_224.fb_in1k": 0.0, "vit_base_patch16_224.dino": 0.1}
 DINOV2 = re.compile(r"vit_\w+_patch14_dinov2(\..*)?")
+DINOV2_WITH_REGISTERS = re.compile(r"vit_\w+_patch14_reg4_dinov2(\..*)?")
+# timm's default pools by the mean; the publisher's embedding is the class token.
+DINOV3 = re.compile(r"vit_\w+_patch16_dinov3\w*(\..*)?")
+# Families of timm's modules that take images of other sizes than they were trained at when they are asked to.
+RESIZABLE = ("vision_transformer", "deit", "eva")
 
 
 class TimmBackbone(Backbone):
@@ -98,11 +105,32 @@ class ReferenceVit(TimmBackbone):
         return normed_NTE[:, 0], (normed_NTE if self.normed else last_NTE)[:, 1:]
 
 
+class RegisterVit(TimmBackbone):
+    """DINOv2 with registers, at any multiple of its patch. Embedding and tokens are those of DINOv2 without.
+
+    Its released code resizes positions otherwise than that of the models without registers does: to the grid's size,
+    with antialiasing (`dinov2/hub/backbones.py`).
+    """
+
+    def embed(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+        network = cast(Any, self.network)
+        grid = grid_of(images_NCHW, network.patch_embed.patch_size[0], self.spec.name)
+        positions_1hwE = network.pos_embed.unflatten(1, network.patch_embed.grid_size)
+        patches_NTE = (network.patch_embed(images_NCHW) + resized_map(positions_1hwE, grid)).flatten(1, 2)
+        first = [each.expand(len(images_NCHW), -1, -1) for each in (network.cls_token, network.reg_token)]
+        last_NTE = network.blocks(network.norm_pre(torch.cat([*first, patches_NTE], dim=1)))
+        return network.norm(last_NTE)[:, 0], self.block_tokens(last_NTE)
+
+
 def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3, trainable: bool = False) -> TimmBackbone:
     """The backbone with its weights. Raises CheckpointMismatch when the file does not fit."""
     network = build_network(spec, weights)
+    if isinstance(network, VGG):
+        network = vgg.in_stages(network)
     if channels == 1:
         take_one_channel(network)
+    if DINOV2_WITH_REGISTERS.fullmatch(spec.architecture):
+        return RegisterVit(spec, network, channels=channels, trainable=trainable)
     dinov2 = DINOV2.fullmatch(spec.architecture) is not None
     offset = 0.1 if dinov2 else OFFSETS.get(spec.architecture)
     if offset is not None and isinstance(network, VisionTransformer):
@@ -143,8 +171,12 @@ def _classes_of(spec: BackboneSpec, weights: Path) -> int:
 
 def _create(spec: BackboneSpec, num_classes: int) -> nn.Module:
     family = timm.model_entrypoint(spec.architecture.partition(".")[0]).__module__.rpartition(".")[2]
-    arguments: dict[str, Any] = {"dynamic_img_size": True} if family in ("vision_transformer", "deit") else {}
-    narrow = TINY_ARGUMENTS.get(family) if spec.tiny else None
+    if family == "vgg" and spec.tiny:
+        return vgg.tiny(spec.architecture, num_classes)
+    arguments: dict[str, Any] = {"dynamic_img_size": True} if family in RESIZABLE else {}
+    if DINOV3.fullmatch(spec.architecture):
+        arguments["global_pool"] = "token"
+    narrow = tiny_arguments(spec.architecture, family) if spec.tiny else None
     network = timm.create_model(spec.architecture, num_classes=num_classes, **arguments, **(narrow or {}))
     if spec.tiny:
         cut_depth(network)

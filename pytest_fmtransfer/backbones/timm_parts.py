@@ -6,23 +6,38 @@ Legend: N images, T tokens, E a token's width, H and W places of a map.
 from collections.abc import Sequence
 from typing import Any, cast
 
+from timm.models.densenet import DenseBlock
 from torch import Tensor, nn
+
+from pytest_fmtransfer.backbones.vgg import Stage
 
 # Of timm's modules that let width be asked for; every other architecture is cut in depth alone.
 TINY_ARGUMENTS: dict[str, dict[str, Any]] = {
     "vision_transformer": {"embed_dim": 48, "num_heads": 3, "depth": 2},
     "deit": {"embed_dim": 48, "num_heads": 3, "depth": 2},
+    "eva": {"embed_dim": 48, "num_heads": 3, "depth": 2},
     "resnet": {"layers": (1, 1, 1, 1), "channels": (16, 32, 64, 128)},
+    "densenet": {"growth_rate": 8, "block_config": (2, 2, 2, 2), "num_init_features": 16},
 }
 TINY_DEPTH = 2  # blocks of a network without stages
+
+
+def tiny_arguments(architecture: str, family: str) -> dict[str, Any]:
+    """What timm is asked for to get a narrow network; nothing where the architecture counts its blocks itself."""
+    return {} if "sapiens2" in architecture else TINY_ARGUMENTS.get(family, {})
 
 
 def parts(network: nn.Module) -> list[nn.Module]:
     """A transformer's blocks, or a pyramid's stages, from the input on; where timm names neither, its layers.
 
-    The stages of a ResNet and an EfficientNet are counted, not their residual blocks, as Palés Huix et al. 2024 count
-    SEEM's.
+    The stages of a ResNet, an EfficientNet, a DenseNet and a VGG are counted, not their residual blocks or layers, as
+    Palés Huix et al. 2024 count SEEM's.
     """
+    layers = getattr(network, "features", None)
+    if isinstance(layers, nn.Sequential):
+        stages = [each for each in layers.children() if isinstance(each, DenseBlock | Stage)]
+        if stages:
+            return [*stages]
     for name in ("blocks", "stages", "layers"):
         found = getattr(network, name, None)
         if isinstance(found, nn.Sequential | nn.ModuleList) and len(found) > 1:
