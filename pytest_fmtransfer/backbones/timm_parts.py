@@ -17,7 +17,7 @@ TINY_ARGUMENTS: dict[str, dict[str, Any]] = {
     "deit": {"embed_dim": 48, "num_heads": 3, "depth": 2},
     "eva": {"embed_dim": 48, "num_heads": 3, "depth": 2},
     "resnet": {"layers": (1, 1, 1, 1), "channels": (16, 32, 64, 128)},
-    "densenet": {"growth_rate": 8, "block_config": (2, 2, 2, 2), "num_init_features": 16},
+    "densenet": {"growth_rate": 8, "block_config": (2, 2, 2, 2)},
 }
 TINY_DEPTH = 2  # blocks of a network without stages
 
