@@ -140,6 +140,7 @@ def feature_key(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Plac
         "backbones/positions.py",
         "backbones/shards.py",
         "backbones/siglip.py",
+        "backbones/stages.py",
         "backbones/stem.py",
         "backbones/tensor_files.py",
         *(["backbones/timm.py"] if spec.library == "perception_encoder" else []),

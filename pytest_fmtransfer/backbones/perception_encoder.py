@@ -109,15 +109,15 @@ def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3, traina
 
 
 def _create(spec: BackboneSpec) -> Eva:
-    """Rotary positions count patches whatever the grid, as the publisher's do; timm would stretch them to the first."""
     network = timm.create_model(
         spec.architecture,
         num_classes=0,
         dynamic_img_size=True,
-        ref_feat_shape=None,
         **(tiny_arguments(spec.architecture, "eva") if spec.tiny else {}),
     )
     assert isinstance(network, Eva), "timm's module of it has no other"
+    # Rotary positions count patches whatever the grid, as the publisher's do; timm would stretch them to the first.
+    cast(Any, network.rope).ref_feat_shape = None
     network.head = nn.Linear(network.embed_dim, ARCHITECTURES[spec.architecture], bias=False)
     nn.init.normal_(network.head.weight, std=network.embed_dim**-0.5)  # as the publisher begins
     return network

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import timm
 import torch
-from timm.models.vgg import VGG
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
@@ -20,6 +19,7 @@ from pytest_fmtransfer.backbones.checkpoints import read_tensors
 from pytest_fmtransfer.backbones.folding import faster
 from pytest_fmtransfer.backbones.grids import grid_of, resized_map
 from pytest_fmtransfer.backbones.positions import resized
+from pytest_fmtransfer.backbones.stages import in_stages
 from pytest_fmtransfer.backbones.stem import take_one_channel
 from pytest_fmtransfer.backbones.timm_parts import cut_depth, parts, tiny_arguments, tokens_of
 from pytest_fmtransfer.catalog.specs import (
@@ -125,8 +125,7 @@ class RegisterVit(TimmBackbone):
 def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3, trainable: bool = False) -> TimmBackbone:
     """The backbone with its weights. Raises CheckpointMismatch when the file does not fit."""
     network = build_network(spec, weights)
-    if isinstance(network, VGG):
-        network = vgg.in_stages(network)
+    network = in_stages(network)
     if channels == 1:
         take_one_channel(network)
     if DINOV2_WITH_REGISTERS.fullmatch(spec.architecture):

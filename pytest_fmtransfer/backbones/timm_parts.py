@@ -6,10 +6,9 @@ Legend: N images, T tokens, E a token's width, H and W places of a map.
 from collections.abc import Sequence
 from typing import Any, cast
 
-from timm.models.densenet import DenseBlock
 from torch import Tensor, nn
 
-from pytest_fmtransfer.backbones.vgg import Stage
+from pytest_fmtransfer.backbones.stages import Stage
 
 # Of timm's modules that let width be asked for; every other architecture is cut in depth alone.
 TINY_ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -35,9 +34,9 @@ def parts(network: nn.Module) -> list[nn.Module]:
     """
     layers = getattr(network, "features", None)
     if isinstance(layers, nn.Sequential):
-        stages = [each for each in layers.children() if isinstance(each, DenseBlock | Stage)]
+        stages: list[nn.Module] = [each for each in layers.children() if isinstance(each, Stage)]
         if stages:
-            return [*stages]
+            return stages
     for name in ("blocks", "stages", "layers"):
         found = getattr(network, name, None)
         if isinstance(found, nn.Sequential | nn.ModuleList) and len(found) > 1:

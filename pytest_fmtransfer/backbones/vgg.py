@@ -1,14 +1,8 @@
-"""VGG in stages, as a pyramid: timm's is one row of layers, of which none can be trained from or cut after.
-
-A stage is what works at one resolution, the pooling that ends it included; there are five. torchvision, whose weights
-they are, pools the last map to 7 × 7 before its classifier's first layer, and so does what is built here: timm slides
-that layer over a larger map.
-"""
+"""VGG: torchvision's file into timm's network, and a narrow one of the same layers."""
 
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
-from typing import Any, cast
 
 from timm.models.vgg import VGG, cfgs
 from torch import Tensor, nn
@@ -17,12 +11,7 @@ from pytest_fmtransfer.backbones.checkpoints import check_tensors
 
 # Of timm's and torchvision's layers behind the map, the last of them the classifier.
 _LAYERS = {"pre_logits.fc1": "classifier.0", "pre_logits.fc2": "classifier.3", "head.fc": "classifier.6"}
-_SIDE = 7  # places of the map that the first of them sees
 _NARROW, _TINY_RATIO = 16, 1 / 64
-
-
-class Stage(nn.Sequential):
-    """The layers of one resolution, and the pooling behind them."""
 
 
 def load(network: VGG, tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -32,25 +21,8 @@ def load(network: VGG, tensors: Mapping[str, Tensor], path: Path) -> None:
     """
     own = network.state_dict()
     theirs = {name: _published(name) for name in own}
-    # Of the classifier itself timm has a linear layer too, and a vector or a matrix stays what it is.
-    shapes = {
-        name: (len(tensor), prod(tensor.shape[1:])) if _is_layer(name) else tensor.shape for name, tensor in own.items()
-    }
-    check_tensors(tensors, {theirs[name]: shape for name, shape in shapes.items()}, path)
+    check_tensors(tensors, {theirs[name]: _shape(name, tensor) for name, tensor in own.items()}, path)
     network.load_state_dict({name: tensors[theirs[name]].reshape(tensor.shape) for name, tensor in own.items()})
-
-
-def in_stages(network: VGG) -> VGG:
-    """The network, in place, with its layers in stages and its last map pooled; its weights are loaded before."""
-    stages, stage = list[Stage](), list[nn.Module]()
-    for layer in network.features:
-        stage.append(layer)
-        if isinstance(layer, nn.MaxPool2d):
-            stages.append(Stage(*stage))
-            stage = []
-    network.features = nn.Sequential(*stages)
-    network.pre_logits = cast(Any, nn.Sequential(nn.AdaptiveAvgPool2d(_SIDE), network.pre_logits))
-    return network
 
 
 def tiny(architecture: str, num_classes: int) -> VGG:
@@ -68,5 +40,7 @@ def _published(name: str) -> str:
     return name
 
 
-def _is_layer(name: str) -> bool:
-    return name.startswith(tuple(_LAYERS)) and name.endswith("weight")
+def _shape(name: str, own: Tensor) -> tuple[int, ...]:
+    """Of torchvision's tensor, from timm's."""
+    is_matrix = name.startswith(tuple(_LAYERS)) and name.endswith("weight")
+    return (len(own), prod(own.shape[1:])) if is_matrix else tuple(own.shape)
