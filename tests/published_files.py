@@ -6,9 +6,13 @@ usual value (`benchmarks/parity/published.py`).
 Legend: E a token's width, D the width of a space shared with text.
 """
 
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import safetensors.torch
 import torch
@@ -18,8 +22,10 @@ from torchvision.models.resnet import BasicBlock, ResNet
 from torchvision.models.vgg import VGG, make_layers
 
 from benchmarks.parity.published import TINY, Tensors, drawn, random_like, row, vit
+from pytest_fmtransfer.backbones.base import Backbone
 from pytest_fmtransfer.backbones.open_clip import build_model
 from pytest_fmtransfer.backbones.timm import build_network
+from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import BackboneSpec, PublishedWeights, RandomWeights
 
 SIZE = TINY["timm"]
@@ -35,7 +41,40 @@ def spec_of(name: str) -> BackboneSpec:
 
 
 def tensors_of(name: str) -> Tensors:
-    """What the publisher's file of a row's tiny version holds, without its nesting."""
+    """What the publisher's file of a row's tiny version holds, without its nesting. The mapping is the caller's."""
+    return dict(_tensors_of(name))
+
+
+def loaded(name: str, *, channels: int = 3, trainable: bool = False) -> Backbone:
+    """A row's tiny version with the weights of that file, in evaluation mode; each call's is its own."""
+    return copy.deepcopy(_loaded(name, channels, trainable))
+
+
+def drawn_at_random(name: str, side: int) -> Backbone:
+    """A row's `.tiny`, to be trained, for pictures of that size; each call's is its own."""
+    return copy.deepcopy(_drawn_at_random(name, side))
+
+
+def build(spec: BackboneSpec, path: Path | None, *, channels: int = 3, trainable: bool = False) -> Backbone:
+    module = import_module(f"pytest_fmtransfer.backbones.{spec.library}")
+    return module.build(spec, path, channels=channels, trainable=trainable)
+
+
+@cache
+def _loaded(name: str, channels: int, trainable: bool) -> Backbone:
+    with TemporaryDirectory() as folder:
+        path = write(name, _tensors_of(name), Path(folder))
+        return build(spec_of(name), path, channels=channels, trainable=trainable).eval()
+
+
+@cache
+def _drawn_at_random(name: str, side: int) -> Backbone:
+    spec = replace(Registry().backbone(f"{name}.tiny"), image_size=side)
+    return build(spec, None, trainable=True).eval()
+
+
+@cache
+def _tensors_of(name: str) -> Tensors:
     match name:
         case "imagenet_vitb16":
             return vit(SIZE, 16, 14, classes=CLASSES)

@@ -145,7 +145,8 @@ def clip_of_open_clips_names(stored: Stored, images_NCHW: Tensor) -> tuple[Tenso
         [table[:1], smoothly(table[None, 1:], 14, grid_of(images_NCHW, 16))[0]]
     )
     tensors["visual_projection.weight"] = tensors["visual_projection.weight"].T
-    size = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 2}  # of open_clip's tiny version
+    # Of open_clip's tiny version.
+    size: dict[str, Any] = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 2}
     config = CLIPVisionConfig(
         patch_size=16,
         intermediate_size=256,
@@ -186,7 +187,7 @@ def dinov2_with_registers(stored: Stored, images_NCHW: Tensor) -> tuple[Tensor, 
         mlp_ratio=4,
         num_register_tokens=REGISTERS,
         use_swiglu_ffn=swiglu,
-        **(common(images_NCHW) | {"image_size": 518}),
+        **{**common(images_NCHW), "image_size": 518},
     )
     model: Any = Dinov2WithRegistersModel(config).eval()
     tensors = split(renamed(stored, rules), "qkv", ("q_proj", "k_proj", "v_proj"))

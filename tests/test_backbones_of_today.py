@@ -1,6 +1,5 @@
 """DINOv2 with registers, DINOv3, SigLIP 2, Perception Encoder: features equal those of a second implementation."""
 
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,9 @@ from torch import Tensor
 from benchmarks.parity.references import colour
 from pytest_fmtransfer.backbones.base import Backbone
 from pytest_fmtransfer.errors import CheckpointMismatch, InvalidInput
+from tests import published_files
 from tests import second_implementations as second
-from tests.published_files import spec_of, tensors_of, write
+from tests.published_files import loaded, spec_of, tensors_of, write
 
 EXACT = 2e-5
 SECOND = {
@@ -24,9 +24,8 @@ SECOND = {
 }
 
 
-def build(name: str, path: Path, channels: int = 3) -> Backbone:
-    spec = spec_of(name)
-    return import_module(f"pytest_fmtransfer.backbones.{spec.library}").build(spec, path, channels=channels)
+def build(name: str, path: Path) -> Backbone:
+    return published_files.build(spec_of(name), path)
 
 
 def images(height: int, width: int, channels: int = 3) -> Tensor:
@@ -35,11 +34,10 @@ def images(height: int, width: int, channels: int = 3) -> Tensor:
 
 @pytest.mark.parametrize(("height", "width", "channels"), [(224, 224, 3), (224, 224, 1), (112, 224, 3), (336, 336, 3)])
 @pytest.mark.parametrize("name", SECOND)
-def test_it_equals_its_second_implementation(name: str, height: int, width: int, channels: int, tmp_path: Path) -> None:
+def test_it_equals_its_second_implementation(name: str, height: int, width: int, channels: int) -> None:
     stored, pixels = tensors_of(name), images(height, width, channels)
-    backbone = build(name, write(name, stored, tmp_path), channels)
     with torch.inference_mode():
-        found = backbone(pixels, blocks=[-1])
+        found = loaded(name, channels=channels)(pixels, blocks=[-1])
         pooled, tokens = SECOND[name](stored, colour(pixels))
     assert found.pooled_ND.shape == pooled.shape
     assert found.tokens_NTE.shape == tokens.shape
@@ -48,11 +46,10 @@ def test_it_equals_its_second_implementation(name: str, height: int, width: int,
     assert found.blocks[-1].shape == found.tokens_NTE.shape
 
 
-def test_dinov2_with_registers_at_its_trained_size_equals_transformers(tmp_path: Path) -> None:
-    name, stored = "dinov2_vits14_reg", tensors_of("dinov2_vits14_reg")
+def test_dinov2_with_registers_at_its_trained_size_equals_transformers() -> None:
+    name, pixels = "dinov2_vits14_reg", images(518, 518)[:1]
     with torch.inference_mode():
-        found = build(name, write(name, stored, tmp_path))(images(518, 518)[:1])
-        pooled, tokens = second.dinov2_with_registers(stored, images(518, 518)[:1])
+        found, (pooled, tokens) = loaded(name)(pixels), second.dinov2_with_registers(tensors_of(name), pixels)
     assert float((found.pooled_ND - pooled).abs().max()) <= EXACT
     assert float((found.tokens_NTE - tokens).abs().max()) <= EXACT
 
@@ -101,7 +98,6 @@ def test_a_file_of_no_tensors_is_not_perception_encoders(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["dinov2_vitb14_reg", "siglip2_vitb16", "pecore_vitb16"])
-def test_an_image_that_no_patch_divides_is_refused(name: str, tmp_path: Path) -> None:
-    backbone = build(name, write(name, tensors_of(name), tmp_path))
+def test_an_image_that_no_patch_divides_is_refused(name: str) -> None:
     with pytest.raises(InvalidInput, match="takes images whose sides are multiples of 1"):
-        backbone(images(100, 224))
+        loaded(name)(images(100, 224))

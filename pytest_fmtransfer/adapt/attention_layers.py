@@ -2,13 +2,14 @@
 
 `nn.MultiheadAttention`, which OpenCLIP is built of, keeps its first product as a bare parameter and reads the second
 one's weights past their layer. peft's own answer adds the second's additions twice and leaves its rounding in frozen
-weights (https://github.com/huggingface/peft/pull/3774; so in 0.21.2).
+weights (https://github.com/huggingface/peft/pull/3774; so in 0.21.2). timm's EVA and BEiT read the weights of a layer
+past it too, to add biases that are kept apart, unless they are told to add them behind it.
 
 Legend: N images, T tokens, E a token's width, H heads, W a head's width.
 """
 
 from collections.abc import Collection
-from typing import cast
+from typing import Any, cast
 
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
@@ -47,7 +48,8 @@ class SelfAttention(nn.Module):
 
 
 def as_linear_layers(network: nn.Module, within: Collection[nn.Module]) -> None:
-    """Replace torch's attention, in place, by the same of linear layers with the same weights, where it is `within`.
+    """Replace torch's attention, in place, by the same of linear layers with the same weights, where it is `within`, and
+    have timm's call its own.
 
     Raises InvalidInput for attention that this cannot stand for, and for a `nn.TransformerEncoderLayer`, which in
     evaluation reads weights past all of its layers.
@@ -62,6 +64,8 @@ def as_linear_layers(network: nn.Module, within: Collection[nn.Module]) -> None:
             )
         if isinstance(module, nn.MultiheadAttention):
             network.set_submodule(name, SelfAttention(module).train(module.training))
+        elif hasattr(module, "qkv_bias_separate"):
+            cast(Any, module).qkv_bias_separate = True
 
 
 def _fits(module: nn.Module) -> bool:
