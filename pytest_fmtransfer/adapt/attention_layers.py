@@ -48,11 +48,10 @@ class SelfAttention(nn.Module):
 
 
 def as_linear_layers(network: nn.Module, within: Collection[nn.Module]) -> None:
-    """Replace torch's attention, in place, by the same of linear layers with the same weights, where it is `within`, and
-    have timm's call its own.
+    """Replace torch's attention, in place, by the same of linear layers with the same weights, where it is `within`.
 
-    Raises InvalidInput for attention that this cannot stand for, and for a `nn.TransformerEncoderLayer`, which in
-    evaluation reads weights past all of its layers.
+    timm's attention is told to call its own layers. Raises InvalidInput for attention that this cannot stand for, and
+    for a `nn.TransformerEncoderLayer`, which in evaluation reads weights past all of its layers.
     """
     for name, module in list(network.named_modules()):
         if module not in within:
