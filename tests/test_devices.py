@@ -278,7 +278,7 @@ def test_a_card_sees_and_trains_as_the_processor_does(backbone: str, small: Plac
         Profile(name="least", forward_dtype="float32", epochs=3, head_epochs=3, batch=16, size=32, seeds=2)
     )
     for device in ("cpu", "cuda"):
-        places = replace(small, device=device, deterministic=device == "cuda")
+        places = replace(small, device=device)
         dataset = open_dataset(registry.dataset("stripes"), places)
         features.append(load_features(dataset, registry.backbone(backbone), "float32", places).pooled_ND)
         cell = Cell(backbone, "stripes", "finetune_linear.unaugmented")
