@@ -7,9 +7,9 @@ Profile `smoke`, on br35h. A line for each cell: the metric, that of the shuffle
 regimes of blocks, has random weights, and so has the head `.small_random`: their figures say that a regime learns, and
 nothing about transfer.
 
-126 images are too few to learn from, and 128 too few to show it, for a network that begins with random weights. Such
-are run on br35h.naive, of which the profile takes 256 and 256, and whose test images have copies among the others:
-there is something to learn, which is all that is asked here.
+126 images are too few to learn from, and 128 too few to show it, for so small a network with random weights. It is run
+on br35h.naive, of which the profile takes 256 and 256, and whose test images have copies among the others: there is
+something to learn, which is all that is asked here.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def main() -> int:
     for backbone in arguments.backbone or (*POCKET, VIT):
         regimes = OF_BLOCKS["vit"] if backbone == VIT else (*ANY, *OF_BLOCKS["efficientnet"])
         for regime in arguments.regime or regimes:
-            dataset = "br35h.naive" if backbone == VIT or regime == "scratch" else "br35h"
+            dataset = "br35h.naive" if backbone == VIT else "br35h"
             cell, started = Cell(backbone, dataset, regime), time.perf_counter()
             control = Cell(backbone, f"{dataset}.shuffled", regime)
             try:
