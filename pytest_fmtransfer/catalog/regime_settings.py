@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Head = Literal["linear", "attention", "deitb", "small_random"]
+HeadKind = Literal["linear", "attention", "deitb", "small_random"]
 """What is put on a backbone. `linear`: one layer on the pooled embedding. `attention`: one learnt query over tokens.
 `deitb`: a whole ImageNet-supervised DeiT-B over tokens (Palés Huix et al. 2024). `small_random`: the same construction
 in small, from random weights."""
@@ -85,7 +85,7 @@ class TrainingSettings:
     `rates` and `decays` make a sweep: every pair is trained, on the same batches, and validation chooses.
     """
 
-    head: Head = "linear"
+    head: HeadKind = "linear"
     trained: Trained = "all"
     first_block: int | None = None
     cut_after: int | None = None
