@@ -155,6 +155,8 @@ class Asked:
     key: str
 
 
+# What says which features are learnt from, and what is done to images.
+IMAGES = ("catalog/regime_settings.py", "data/augmentations.py", "data/transforms.py")
 # What turns prompts into vectors.
 TEXT = (
     "catalog/prompts.py",
@@ -261,7 +263,7 @@ def _code(method: str, settings: RegimeSettings) -> str:
     package = Path(__file__).parent
     folders = ("adapt", "backbones", "metrics") if isinstance(settings, TrainingSettings) else ("metrics",)
     files = [f"{folder}/{file.name}" for folder in folders for file in sorted((package / folder).glob("*.py"))]
-    images = ("data/augmentations.py", "data/transforms.py") if isinstance(settings, TrainingSettings) else ()
+    images = IMAGES if isinstance(settings, TrainingSettings) else ()
     words = TEXT if isinstance(settings, ZeroShotSettings) else ()
     shots = ("adapt/linear_probe.py", "data/subsets.py") if isinstance(settings, FewShotSettings) else ()
     own = ("adapt/sides.py", "adapt/label_odds.py", "adapt/job.py", f"adapt/{method}.py")

@@ -178,8 +178,7 @@ class Walk:
 
     def _is_new_view(self, asked: Asked, settings: TrainingSettings, dataset: Dataset, view: int | None) -> bool:
         """Whether no entry serves, neither in the store nor of an earlier cell; from now on one does."""
-        kept: Kept = "pooled" if settings.head == "linear" else "tokens"
-        recipe = recipe_named(settings.recipe)
+        kept, recipe = settings.head_takes, recipe_named(settings.recipe)
 
         def key(kind: Kept) -> str:
             return view_key(

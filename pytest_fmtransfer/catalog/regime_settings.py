@@ -103,6 +103,23 @@ class TrainingSettings:
     rates: tuple[float, ...] = ()
     decays: tuple[float, ...] = ()
 
+    @property
+    def head_takes(self) -> Literal["pooled", "tokens"]:
+        """Which of a backbone's features its head is given."""
+        return "pooled" if self.head == "linear" else "tokens"
+
+    @property
+    def sees_anew(self) -> bool:
+        """Whether a backbone that does not learn is passed in every epoch, because no view of an image comes again."""
+        return self.views == "every" and self.recipe != "none"
+
+    @property
+    def stored_views(self) -> int:
+        """How many views of the training side a backbone that does not learn is passed for, and its features kept."""
+        if self.recipe == "none":  # one is like another
+            return 1
+        return 0 if self.views == "every" else min(self.views, self.epochs)
+
 
 RegimeSettings = (
     KnnSettings | LinearProbeSettings | RidgeSettings | FewShotSettings | ZeroShotSettings | TrainingSettings
