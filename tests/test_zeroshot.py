@@ -215,7 +215,7 @@ def test_a_tower_that_knows_the_classes_is_right_and_shuffled_words_are_at_chanc
 def test_neither_training_nor_validation_side_is_used(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     registry = catalogue(places)
     first = transfer(Cell("clip", "stripes", "zeroshot"), registry=registry, places=places)
-    import pytest_fmtransfer.adapt.zeroshot as zeroshot
+    import pytest_fmtransfer.adapt.pooled as pooled
 
     def only_tested(dataset, *more):
         found = load_features(dataset, *more)
@@ -224,7 +224,7 @@ def test_neither_training_nor_validation_side_is_used(places: Places, monkeypatc
         blank_ND[test] = found.pooled_ND[test]
         return replace(found, pooled_ND=blank_ND)
 
-    monkeypatch.setattr(zeroshot, "load_features", only_tested)
+    monkeypatch.setattr(pooled, "load_features", only_tested)
     second = transfer(Cell("clip", "stripes", "zeroshot"), seeds=(3,), registry=registry, places=places)
     np.testing.assert_array_equal(first.scores_SNC, second.scores_SNC)
 
