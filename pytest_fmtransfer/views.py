@@ -31,6 +31,7 @@ from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.data.images import check_room
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import DatasetError
+from pytest_fmtransfer.features import FeatureKey, feature_key
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.progress import progress
 from pytest_fmtransfer.store import CorruptEntry, Store
@@ -92,15 +93,12 @@ class Views:
     def key(self, view: int | None, kept: Kept) -> str:
         """What an entry of the feature store is found under; `view` None is that of validation and test side."""
         return view_key(
-            self.dataset,
-            self.spec,
-            self.dtype,
-            self.places,
-            self.recipe,
-            cut_after=self.cut_after,
-            kept=kept,
-            view=view,
+            self._features, self.recipe, size=self.spec.image_size, cut_after=self.cut_after, kept=kept, view=view
         )
+
+    @cached_property
+    def _features(self) -> FeatureKey:
+        return feature_key(self.dataset, self.spec, self.dtype, self.places)
 
     @property
     def _by_chance(self) -> bool:
