@@ -22,7 +22,7 @@ import numpy as np
 from pytest_fmtransfer.adapt.job import Job, Ran
 from pytest_fmtransfer.adapt.pooled import on_pooled
 from pytest_fmtransfer.adapt.sides import Adapted, Sides, shuffle_labels
-from pytest_fmtransfer.availability import DEIT_B, Missing, adapted_from, ready, vocabulary_file
+from pytest_fmtransfer.availability import DEIT_B, adapted_from, ready
 from pytest_fmtransfer.backbones.precision import Dtype, dtype_of
 from pytest_fmtransfer.catalog.regime_settings import (
     FewShotSettings,
@@ -31,9 +31,10 @@ from pytest_fmtransfer.catalog.regime_settings import (
     ZeroShotSettings,
     plain,
 )
+from pytest_fmtransfer.catalog.regime_specs import Profile
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.resolving import backbone_under, seeds_on, settings_on
-from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, Profile
+from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.cell_result import CellResult, tolerance_of
 from pytest_fmtransfer.data.capped import capped
@@ -41,10 +42,11 @@ from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import InvalidInput, Unavailable
 from pytest_fmtransfer.features import FeatureKey, computed_on, feature_key, met_by, subject_of
+from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.results import Cost, Question, Result
 from pytest_fmtransfer.store import Store, code_digest, fingerprint, remembered_digest
-from pytest_fmtransfer.text_places import tower_of
+from pytest_fmtransfer.text_places import tower_of, vocabulary_file
 
 
 def transfer(

@@ -18,7 +18,7 @@ from benchmarks.parity.published import tensors_of, write
 from pytest_fmtransfer import Cell, Places, Prompts, Registry, own_table, transfer
 from pytest_fmtransfer._transfer import Asked, ask, open_under
 from pytest_fmtransfer.adapt.zeroshot import class_vectors, described, scores
-from pytest_fmtransfer.availability import Missing, Ready, ready, vocabulary_file, weights_file
+from pytest_fmtransfer.availability import ready, weights_file
 from pytest_fmtransfer.backbones import open_clip as clip
 from pytest_fmtransfer.backbones import text_towers
 from pytest_fmtransfer.catalog.prompts import fill
@@ -27,6 +27,8 @@ from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, FileWeigh
 from pytest_fmtransfer.data.table import TEST, TRAIN
 from pytest_fmtransfer.errors import Unavailable
 from pytest_fmtransfer.features import load_features
+from pytest_fmtransfer.missing import Missing, Ready
+from pytest_fmtransfer.text_places import vocabulary_file
 from tests.small import DATASET, EACH, write_images
 from tests.text_sides import VISION, write_blip, write_vocabulary
 
