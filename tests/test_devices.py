@@ -16,8 +16,8 @@ from pytest_fmtransfer.adapt.feature_rows import rows_of
 from pytest_fmtransfer.backbones import precision
 from pytest_fmtransfer.backbones.computing import WORKSPACE, computing, torch_device, training_context
 from pytest_fmtransfer.backbones.precision import Dtype, dtype_of, processor
+from pytest_fmtransfer.catalog.regime_specs import Profile
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import Profile
 from pytest_fmtransfer.data.dataset import open_dataset
 from pytest_fmtransfer.devices import DEVICES, Device, best_device
 from pytest_fmtransfer.errors import InvalidInput, Unavailable

@@ -15,8 +15,8 @@ import pytest
 from pytest_fmtransfer._transfer import transfer
 from pytest_fmtransfer.adapt import finetune, loop
 from pytest_fmtransfer.adapt.checkpoints import Checkpoints
+from pytest_fmtransfer.catalog.regime_specs import Profile
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import Profile
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.cell_result import CellResult
 from pytest_fmtransfer.errors import InvalidInput, Unavailable

@@ -17,7 +17,7 @@ FLOORS = (
     {"errors"},
     {"devices"},
     {"device_runs"},
-    {"cell", "places", "progress", "work"},
+    {"cell", "missing", "places", "progress", "work"},
     {"metrics", "catalog"},
     {"weights_places", "functions"},
     {"download", "text_places"},

@@ -13,8 +13,9 @@ import pytest
 
 from pytest_fmtransfer._transfer import open_under, transfer
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
+from pytest_fmtransfer.catalog.regime_specs import RegimeSpec
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import FINDING_KINDS, DataRoot, RegimeSpec
+from pytest_fmtransfer.catalog.specs import FINDING_KINDS, DataRoot
 from pytest_fmtransfer.catalog.user_backbone import UserBackbone
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.costs import CellPlan, Plan
