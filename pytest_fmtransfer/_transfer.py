@@ -159,7 +159,14 @@ class Asked:
 
 
 # What says which features are learnt from, and what is done to images.
-IMAGES = ("catalog/regime_settings.py", "data/augmentations.py", "data/transforms.py")
+IMAGES = (
+    "catalog/regime_settings.py",
+    "data/augmentations.py",
+    "data/chunks.py",
+    "data/transforms.py",
+    "viewing.py",
+    "views.py",
+)
 # What turns prompts into vectors.
 TEXT = (
     "catalog/prompts.py",
