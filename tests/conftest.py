@@ -36,8 +36,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
-    """A store of this run's own: nothing of the user's cache is read or written."""
-    return Places(store=tmp_path_factory.mktemp("store"))
+    """A store of this run's own: nothing of the user's cache is read or written.
+
+    Workers of one run share it, so that real images are hashed, audited and passed once in all: a test must not mind
+    that another has computed already what it asks for.
+    """
+    base = tmp_path_factory.getbasetemp()
+    store = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "store"
+    store.mkdir(exist_ok=True)
+    return Places(store=store)
 
 
 @pytest.fixture(scope="session")
