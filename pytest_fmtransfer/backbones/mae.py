@@ -38,7 +38,9 @@ def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3, traina
     """
     network = new_network(spec)
     if not isinstance(network, VisionTransformer):
-        raise InvalidInput(f"{spec.architecture} of {spec.name} is no vision transformer; write vit_base_patch16_224.mae")
+        raise InvalidInput(
+            f"{spec.architecture} of {spec.name} is no vision transformer; write vit_base_patch16_224.mae"
+        )
     if not isinstance(spec.weights, RandomWeights):
         if weights is None or not isinstance(spec.weights, PublishedWeights):
             raise InvalidInput(f"backbone {spec.name} names no file of weights; give it PublishedWeights")

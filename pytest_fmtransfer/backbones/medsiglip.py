@@ -30,8 +30,7 @@ def build_network(spec: BackboneSpec, weights: Path | None) -> SiglipVisionModel
         network = SiglipVisionModel(config).eval()
     if weights is not None:
         theirs = {ours: PREFIX + ours for ours in network.state_dict()}
-        stored = {
-            name.removeprefix(PREFIX): each for name, each in read_tensors(weights).items() if name.startswith(PREFIX)
-        }
+        own = {name: ours for ours, name in theirs.items()}
+        stored = {own.get(name, name): each for name, each in read_tensors(weights).items() if name.startswith(PREFIX)}
         load_tensors(network, stored, theirs, weights)
     return network

@@ -1,5 +1,5 @@
-"""Vision models of the library transformers: the image encoders of BLIP and MedSigLIP from their authors' files, and any
-folder that the library has saved.
+"""Vision models of the library transformers: the image encoders of BLIP and MedSigLIP from their authors' files, and
+any folder that the library has saved.
 
 Legend: N images, C channels, H and W pixels, T tokens, E a token's width, D the embedding's width.
 """
