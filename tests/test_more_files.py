@@ -70,7 +70,7 @@ def test_what_learnt_with_a_decoder_and_what_was_saved_without_it_are_loaded_ali
 def test_a_file_with_the_settings_of_its_training_is_converted_first(tmp_path: Path) -> None:
     """RETFound was saved as MAE's training does it: beside the tensors stand settings, which only code restores."""
     spec = row("retfound_cfp_vitl16", tiny=True)
-    path, tensors = tmp_path / spec.weights.file, retfound(spec)
+    path, tensors = tmp_path / "RETFound_mae_natureCFP.pth", retfound(spec)
     torch.save({"model": tensors, "epoch": 799, "args": Namespace(model="mae_vit_large_patch16")}, path)
     with pytest.raises(LegacyPickle, match="fmtransfer convert"):
         mae.build(spec, path)

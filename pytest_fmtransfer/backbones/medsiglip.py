@@ -6,6 +6,7 @@ is met, to the last tensor, is `vision_model.`.
 """
 
 from pathlib import Path
+from typing import Any
 
 from transformers import SiglipVisionConfig, SiglipVisionModel
 
@@ -16,8 +17,13 @@ from pytest_fmtransfer.catalog.specs import BackboneSpec
 ARCHITECTURE = "medsiglip_so400m"
 PREFIX = "vision_model."
 # config.json beside the publisher's file: Zhai et al. 2023's So400m/14, at 448 px.
-_SHAPE = {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27, "num_attention_heads": 16}
-_TINY = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4}
+_SHAPE: dict[str, Any] = {
+    "hidden_size": 1152,
+    "intermediate_size": 4304,
+    "num_hidden_layers": 27,
+    "num_attention_heads": 16,
+}
+_TINY: dict[str, Any] = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4}
 
 
 def build_network(spec: BackboneSpec, weights: Path | None) -> SiglipVisionModel:
