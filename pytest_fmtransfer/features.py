@@ -139,6 +139,7 @@ def feature_key(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Plac
         "backbones/medsiglip.py",
         "backbones/pace.py",
         "backbones/positions.py",
+        "backbones/selective_scan.py",
         "backbones/shards.py",
         "backbones/stem.py",
         "backbones/tensor_files.py",

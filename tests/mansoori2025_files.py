@@ -1,4 +1,5 @@
 """SAM 2.1, MAE, CoCa and AIMv2 at tiny width: files as their authors publish them, and second implementations.
+VMamba's stand in `vmamba_files.py`.
 
 Names and shapes are the publishers', written down from their code or, for CoCa, told by the library that trained it;
 the numbers are random, and none has its usual value.
@@ -21,6 +22,7 @@ from benchmarks.parity.published import TINY, Tensors, drawn, random_like, vit
 from benchmarks.parity.references import vit_by_transformers
 from pytest_fmtransfer.backbones.open_clip import build_model
 from pytest_fmtransfer.catalog.specs import BackboneSpec, RandomWeights
+from tests.vmamba_files import vmamba, vmamba_by_algebra
 
 Outcome = tuple[Tensor, Tensor]
 Second = Callable[[BackboneSpec, Mapping[str, Tensor], Tensor], Outcome]
@@ -276,4 +278,6 @@ FILES: dict[str, tuple[Callable[[BackboneSpec], Tensors], Second]] = {
     "coca_vitl14": (coca, coca_by_transformers),
     "aimv2_vitl14": (aimv2, aimv2_by_transformers),
     "aimv2_vith14": (aimv2, aimv2_by_transformers),
+    "vmamba_s": (vmamba, vmamba_by_algebra),
+    "vmamba_b": (vmamba, vmamba_by_algebra),
 }

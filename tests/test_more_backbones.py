@@ -1,5 +1,5 @@
-"""Rows of SAM 2.1, MAE, CoCa and AIMv2, and those trained on medical images: publishers' files load strictly, features
-equal a second implementation's, and any block may be trained from or cut after.
+"""Rows of SAM 2.1, MAE, CoCa, AIMv2 and VMamba, and those trained on medical images: publishers' files load strictly,
+features equal a second implementation's, and any block may be trained from or cut after.
 
 Every checkpoint is of random weights at tiny width, in its publisher's names and nesting.
 """
@@ -32,11 +32,16 @@ from tests.trained import relative
 FILES = mansoori2025_files.FILES | medical_files.FILES
 ROWS = [row.name for row in (*MANSOORI2025_BACKBONES, *MEDICAL_BACKBONES)]
 # One of each kind, where rows differ in size alone.
-KINDS = [name for name in ROWS if name not in ("mae_vitl16", "coca_vitl14", "aimv2_vith14", "retfound_oct_vitl16")]
+KINDS = [
+    name
+    for name in ROWS
+    if name not in ("mae_vitl16", "coca_vitl14", "aimv2_vith14", "vmamba_b", "retfound_oct_vitl16")
+]
 EXACT = 2e-5
 # Pixels of a side: as the row says, where attention over so many tokens takes no time, and another.
 SIZES = {name: (224, 96 if name.startswith(("mae_vitb", "biomed", "sam2")) else 112) for name in ROWS}
 SIZES |= {"medsiglip_so400m14": (448, 224), "coca_vitb32": (224, 96), "retfound_cfp_vitl16": (224, 96)}
+SIZES |= {"vmamba_s": (64, 48), "vmamba_b": (64, 48)}
 
 
 @pytest.fixture(params=ROWS)
@@ -199,9 +204,9 @@ def test_every_parameter_that_the_embedding_depends_on_is_reached(kind: str) -> 
     assert still == set()
 
 
-@pytest.mark.parametrize("name", [each for each in KINDS if not each.startswith("aimv2")])
+@pytest.mark.parametrize("name", [each for each in KINDS if not each.startswith(("aimv2", "vmamba"))])
 def test_pictures_that_its_patches_do_not_fill_are_refused(name: str) -> None:
-    """timm refuses AIMv2's with an error of its own."""
+    """timm refuses AIMv2's with an error of its own; VMamba rounds up."""
     with pytest.raises(InvalidInput, match="multiples"):
         fresh(name)(noise(100))
 
@@ -216,7 +221,10 @@ def test_full_size_is_the_publishers(name: str, millions: float) -> None:
     assert sum(each.numel() for each in network.parameters()) / 1e6 == pytest.approx(millions, abs=0.1)
 
 
-def test_a_row_of_another_architecture_is_refused() -> None:
-    for name, wrong in (("mae_vitb16", "resnet18"), ("sam2_hieral", "sam2_hiera_larg"), ("medsiglip_so400m14", "x")):
-        with pytest.raises(InvalidInput):
-            build(replace(Registry().backbone(f"{name}.tiny"), architecture=wrong), None)
+ANOTHER = {"mae_vitb16": "resnet18", "sam2_hieral": "sam2_hiera_larg", "vmamba_s": "vmamba", "medsiglip_so400m14": "x"}
+
+
+@pytest.mark.parametrize(("name", "wrong"), ANOTHER.items(), ids=ANOTHER)
+def test_a_row_of_another_architecture_is_refused(name: str, wrong: str) -> None:
+    with pytest.raises(InvalidInput, match=wrong):
+        build(replace(Registry().backbone(f"{name}.tiny"), architecture=wrong), None)

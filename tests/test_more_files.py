@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.parity.published import Tensors, row
-from pytest_fmtransfer.backbones import biomedclip, mae, sam2, text_towers
+from pytest_fmtransfer.backbones import biomedclip, mae, sam2, text_towers, vmamba
 from pytest_fmtransfer.backbones.open_clip import build_model, hushed, open_clip
 from pytest_fmtransfer.backbones.timm import build as build_by_timm
 from pytest_fmtransfer.catalog.registry import Registry
@@ -24,7 +24,8 @@ from tests.mansoori2025_files import aimv2, aimv2_of_transformers, coca
 from tests.mansoori2025_files import mae as mae_file
 from tests.mansoori2025_files import sam2 as sam2_file
 from tests.medical_files import retfound
-from tests.test_more_backbones import noise, write
+from tests.test_more_backbones import fresh, noise, write
+from tests.vmamba_files import vmamba as vmamba_file
 
 
 def pooled(tensors: Tensors, name: str, folder: Path) -> Tensor:
@@ -78,6 +79,32 @@ def test_a_file_with_the_settings_of_its_training_is_converted_first(tmp_path: P
     with torch.no_grad():
         found = mae.build(spec, path.with_suffix(".safetensors"))(noise(224))
     assert torch.equal(found.pooled_ND, pooled(tensors, spec.name, tmp_path / "plain"))
+
+
+def test_vmambas_linear_layers_are_read_as_convolutions_too(tmp_path: Path) -> None:
+    """Its authors' code reads either from files, and they have written both."""
+    spec = row("vmamba_s", tiny=True)
+    flat = vmamba_file(spec)
+    linear = ("in_proj.weight", "out_proj.weight", "fc1.weight", "fc2.weight")
+    square = {name: each[..., None, None] if name.endswith(linear) else each for name, each in flat.items()}
+    found: list[Tensor] = []
+    for tensors in (flat, square):
+        path = write(spec.name, tensors, tmp_path)
+        with torch.no_grad():
+            found.append(vmamba.build(spec, path)(noise(64)).pooled_ND)
+    assert torch.equal(*found)
+
+
+@pytest.mark.parametrize("name", ["sam2_hierabplus", "vmamba_s"])
+def test_laid_out_channels_last_it_embeds_the_same(name: str) -> None:
+    """As networks with several convolutions are before they learn."""
+    backbone = fresh(name)
+    with torch.no_grad():
+        expected = backbone(noise(64))
+        backbone.lay_out(torch.channels_last)
+        found = backbone(noise(64))
+    torch.testing.assert_close(found.pooled_ND, expected.pooled_ND, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found.tokens_NTE, expected.tokens_NTE, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["mae_vitb16", "sam2_hierabplus"])

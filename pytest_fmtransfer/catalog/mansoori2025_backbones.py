@@ -1,7 +1,8 @@
-"""The backbones of Mansoori et al. 2025 that Palés Huix et al. 2024 have not: SAM 2, MAE, CoCa and AIMv2.
+"""The backbones of Mansoori et al. 2025 that Palés Huix et al. 2024 have not: SAM 2, MAE, CoCa, AIMv2 and VMamba.
 
 Which file of each the paper took is what its released code loads (github.com/sajjad-sh33/Medical-Transfer-Learning);
-so is the size, 224 px, and what is pooled.
+so is the size, 224 px, and what is pooled. VMamba is not in that code: its files are those of the sizes that the paper
+gives, 50 and 89 million parameters.
 """
 
 from pytest_fmtransfer.catalog.normalisation import CLIP_MEAN, CLIP_STD, IMAGENET_MEAN, IMAGENET_STD
@@ -81,6 +82,26 @@ def _aimv2(name: str, size: str) -> BackboneSpec:
     )
 
 
+def _vmamba(letter: str, size: str, epoch: int) -> BackboneSpec:
+    file = f"vssm_{size}_0229_ckpt_epoch_{epoch}.pth"
+    return BackboneSpec(
+        name=f"vmamba_{letter}",
+        library="vmamba",
+        architecture=f"vmamba_{size}_s2l15",
+        weights=PublishedWeights(
+            file=file,
+            url=f"https://github.com/MzeroMiko/VMamba/releases/download/%23v2cls/{file}",
+            inside="model",
+            num_classes=1000,
+        ),
+        image_size=224,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        licence="MIT",
+        source="Liu et al., VMamba, NeurIPS 2024, arXiv:2401.10166; version 2, ImageNet-1k supervised",
+    )
+
+
 MANSOORI2025_BACKBONES = (
     _sam2("sam2_hierabplus", "base_plus"),
     _sam2("sam2_hieral", "large"),
@@ -91,4 +112,6 @@ MANSOORI2025_BACKBONES = (
     _coca("coca_vitl14", "ViT-L-14"),
     _aimv2("aimv2_vitl14", "large"),
     _aimv2("aimv2_vith14", "huge"),
+    _vmamba("s", "small", 222),
+    _vmamba("b", "base", 237),
 )

@@ -88,6 +88,7 @@ Library = Literal[
     "mae",
     "sam2",
     "biomedclip",
+    "vmamba",
     "python",
     "metadata",
 ]
