@@ -1,5 +1,5 @@
-"""SAM 2.1, MAE, CoCa and AIMv2 at tiny width: files as their authors publish them, and second implementations.
-VMamba's stand in `vmamba_files.py`.
+"""SAM 2.1, MAE and CoCa at tiny width: files as their authors publish them, and second implementations. AIMv2's and
+VMamba's stand in files of their own.
 
 Names and shapes are the publishers', written down from their code or, for CoCa, told by the library that trained it;
 the numbers are random, and none has its usual value.
@@ -13,8 +13,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional
-from transformers import Aimv2VisionConfig, Aimv2VisionModel, CLIPVisionConfig, CLIPVisionModel
+from transformers import CLIPVisionConfig, CLIPVisionModel
 from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig, Sam2VisionConfig
 from transformers.models.sam2.modeling_sam2 import Sam2VisionModel
 
@@ -22,6 +21,7 @@ from benchmarks.parity.published import TINY, Tensors, drawn, random_like, vit
 from benchmarks.parity.references import vit_by_transformers
 from pytest_fmtransfer.backbones.open_clip import build_model
 from pytest_fmtransfer.catalog.specs import BackboneSpec, RandomWeights
+from tests.aimv2_files import aimv2, aimv2_by_transformers, bicubic
 from tests.vmamba_files import vmamba, vmamba_by_algebra
 
 Outcome = tuple[Tensor, Tensor]
@@ -186,85 +186,6 @@ def pooled_by_queries(visual: Mapping[str, Tensor], tokens_NTE: Tensor, *, heads
     found = torch.einsum("nht,nthe->nhe", share, value).flatten(1)
     out = found @ visual["attn_pool.attn.out_proj.weight"].T + visual["attn_pool.attn.out_proj.bias"]
     return norm(out, "ln_post")
-
-
-# mlp_ratio of L and H, times the tiny width: apple/ml-aim, aim-v2/aim/v2/torch/models.py.
-HIDDEN = {"aimv2_vitl14": 132, "aimv2_vith14": 128}
-
-
-def aimv2(spec: BackboneSpec) -> Tensors:
-    """In the names of apple/ml-aim: aim-v2/aim/v2/torch, and aim-v1/aim/v1/torch, which it builds on."""
-    width, hidden = TINY["timm"].width, HIDDEN[spec.name]
-    shapes: dict[str, tuple[int, ...]] = {
-        "preprocessor.pos_embed": (1, 256, width),
-        "preprocessor.patchifier.proj.weight": (width, 3, 14, 14),
-        "preprocessor.patchifier.proj.bias": (width,),
-        "preprocessor.patchifier.norm.weight": (width,),
-    }
-    for block in (f"trunk.blocks.{number}" for number in range(TINY["timm"].depth)):
-        shapes |= {
-            f"{block}.norm_1.weight": (width,),
-            f"{block}.attn.qkv.weight": (3 * width, width),
-            f"{block}.attn.proj.weight": (width, width),
-            f"{block}.norm_2.weight": (width,),
-            f"{block}.mlp.fc1.weight": (hidden, width),
-            f"{block}.mlp.fc2.weight": (width, hidden),
-            f"{block}.mlp.fc3.weight": (hidden, width),
-        }
-    return drawn(shapes | {"trunk.post_trunk_norm.weight": (width,)})
-
-
-def aimv2_of_transformers(stored: Mapping[str, Tensor]) -> Tensors:
-    """The same tensors in the names in which Apple has published them since 2025."""
-    renamed: Tensors = {
-        "embeddings.position_embedding.weight": stored["preprocessor.pos_embed"][0],
-        "embeddings.patch_embed.weight": stored["preprocessor.patchifier.proj.weight"],
-        "embeddings.patch_embed.bias": stored["preprocessor.patchifier.proj.bias"],
-        "embeddings.rms_norm.weight": stored["preprocessor.patchifier.norm.weight"],
-        "rms_norm.weight": stored["trunk.post_trunk_norm.weight"],
-    }
-    for number in range(TINY["timm"].depth):
-        theirs, ours = f"trunk.blocks.{number}", f"encoder.layers.{number}"
-        parts = stored[f"{theirs}.attn.qkv.weight"].chunk(3)
-        renamed |= {f"{ours}.attention.{each}_proj.weight": part for each, part in zip("qkv", parts, strict=True)}
-        for own, other in (
-            ("attention.out_proj", "attn.proj"),
-            ("rms_norm1", "norm_1"),
-            ("rms_norm2", "norm_2"),
-            ("ffn.gate_proj", "mlp.fc1"),
-            ("ffn.up_proj", "mlp.fc3"),
-            ("ffn.down_proj", "mlp.fc2"),
-        ):
-            renamed[f"{ours}.{own}.weight"] = stored[f"{theirs}.{other}.weight"]
-    return renamed
-
-
-def aimv2_by_transformers(spec: BackboneSpec, stored: Mapping[str, Tensor], images_NCHW: Tensor) -> Outcome:
-    size, pixels = TINY["timm"], images_NCHW.shape[-1]
-    config = Aimv2VisionConfig(
-        hidden_size=size.width,
-        intermediate_size=HIDDEN[spec.name],
-        num_hidden_layers=size.depth,
-        num_attention_heads=size.heads,
-        image_size=pixels,
-        patch_size=14,
-        use_head=False,
-    )
-    given, table = aimv2_of_transformers(stored), "embeddings.position_embedding.weight"
-    if (side := pixels // 14) ** 2 != len(given[table]):
-        given[table] = bicubic(given[table], side)
-    model = Aimv2VisionModel(config).eval()
-    model.load_state_dict(given, strict=True)
-    tokens_NTE = model(images_NCHW).last_hidden_state
-    return tokens_NTE.mean(dim=1), tokens_NTE
-
-
-def bicubic(table_TE: Tensor, side: int) -> Tensor:
-    """A square table of places on another square: with antialiasing."""
-    grid = round(len(table_TE) ** 0.5)
-    map_1Ehw = table_TE.unflatten(0, (grid, grid)).permute(2, 0, 1).unsqueeze(0)
-    resized = functional.interpolate(map_1Ehw, size=(side, side), mode="bicubic", antialias=True)
-    return resized[0].flatten(1).T
 
 
 # Of each row: what its file holds, and who implements it a second time.

@@ -20,7 +20,8 @@ from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.cli import main
 from pytest_fmtransfer.errors import CheckpointMismatch, LegacyPickle
 from pytest_fmtransfer.text_places import tower_of
-from tests.mansoori2025_files import aimv2, aimv2_of_transformers, coca
+from tests.aimv2_files import aimv2, aimv2_of_transformers
+from tests.mansoori2025_files import coca
 from tests.mansoori2025_files import mae as mae_file
 from tests.mansoori2025_files import sam2 as sam2_file
 from tests.medical_files import retfound

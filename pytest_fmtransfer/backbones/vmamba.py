@@ -5,7 +5,7 @@ github.com/MzeroMiko/VMamba, classification/models/vmamba.py. Its kernels are co
 recurrence is run by rows (`selective_scan.py`).
 
 Legend: N images, C channels of a map, H and W its sides, L = H · W places, K = 4 ways, I inner channels, R the rank of
-the step sizes, T tokens, E a token's width.
+the step sizes, E the last map's width.
 """
 
 import math
@@ -67,31 +67,34 @@ class SelectiveScan2d(nn.Module):
 
     def forward(self, map_NCHW: Tensor) -> Tensor:
         inner_NIHW = functional.silu(self.conv2d(self.in_proj(map_NCHW)))
-        height, width = inner_NIHW.shape[-2:]
-        read_NKIL = along_four_ways(inner_NIHW)
-        told = torch.einsum("nkil,kji->nkjl", read_NKIL, self.x_proj_weight)
-        rank = self.dt_projs_weight.shape[-1]
-        steps, into_NK1L, out_NK1L = told.split([rank, 1, 1], dim=2)
-        steps_NKIL = torch.einsum("nkrl,kir->nkil", steps, self.dt_projs_weight).float()
-        steps_NKIL = functional.softplus(steps_NKIL + self.dt_projs_bias.unsqueeze(-1))
-        rates_NKIL = steps_NKIL * -self.A_logs.float().exp().view(WAYS, -1, 1)
-        entering_NKIL = steps_NKIL * into_NK1L * read_NKIL
-        # Rows of the map or any other parts of one length: what is scanned is one sequence.
-        states = selective_scan(*(each.unflatten(-1, (height, width)) for each in (rates_NKIL, entering_NKIL)))
-        given_NKIL = states.flatten(-2) * out_NK1L + self.Ds.view(WAYS, -1, 1) * read_NKIL
-        return self.out_proj(self.out_norm(summed(given_NKIL, height, width).to(inner_NIHW.dtype)))
+        # One way after the other: all at once would hold four times the memory.
+        sides = (inner_NIHW.shape[-2], inner_NIHW.shape[-1])
+        found = [placed(self.along(read(inner_NIHW, way), way, sides), way, sides) for way in range(WAYS)]
+        return self.out_proj(self.out_norm(torch.stack(found).sum(dim=0).to(inner_NIHW.dtype)))
+
+    def along(self, read_NIL: Tensor, way: int, sides: tuple[int, int]) -> Tensor:
+        """What the places of one way give, in its order."""
+        part = slice(way * read_NIL.shape[1], (way + 1) * read_NIL.shape[1])
+        told = torch.einsum("nil,ji->njl", read_NIL, self.x_proj_weight[way])
+        steps_NRL, into_N1L, out_N1L = told.split([self.dt_projs_weight.shape[-1], 1, 1], dim=1)
+        steps_NIL = torch.einsum("nrl,ir->nil", steps_NRL, self.dt_projs_weight[way]).float()
+        steps_NIL = functional.softplus(steps_NIL + self.dt_projs_bias[way].unsqueeze(-1))
+        rates_NIL = steps_NIL * -self.A_logs[part].float().exp()
+        # Cut into as many parts as the map has rows, whichever way it is read.
+        parts = (each.unflatten(-1, sides) for each in (rates_NIL, steps_NIL * into_N1L * read_NIL))
+        return selective_scan(*parts).flatten(-2) * out_N1L + self.Ds[part].unsqueeze(-1) * read_NIL
 
 
-def along_four_ways(map_NIHW: Tensor) -> Tensor:
-    """N × K × I × L: row by row, column by column, and both from the end."""
-    forwards_N2IL = torch.stack([map_NIHW.flatten(2), map_NIHW.transpose(2, 3).flatten(2)], dim=1)
-    return torch.cat([forwards_N2IL, forwards_N2IL.flip(-1)], dim=1)
+def read(map_NIHW: Tensor, way: int) -> Tensor:
+    """N × I × L: row by row, column by column, and, as ways 2 and 3, both from the end."""
+    read_NIL = (map_NIHW.transpose(2, 3) if way % 2 else map_NIHW).flatten(2)
+    return read_NIL.flip(-1) if way >= 2 else read_NIL
 
 
-def summed(given_NKIL: Tensor, height: int, width: int) -> Tensor:
-    """Back in their places, N × I × H × W."""
-    by_row, by_column = (given_NKIL[:, :2] + given_NKIL[:, 2:].flip(-1)).unbind(1)
-    return by_row.unflatten(-1, (height, width)) + by_column.unflatten(-1, (width, height)).transpose(2, 3)
+def placed(given_NIL: Tensor, way: int, sides: tuple[int, int]) -> Tensor:
+    """What `read` has read, back in its places, N × I × H × W."""
+    forwards_NIL = given_NIL.flip(-1) if way >= 2 else given_NIL
+    return forwards_NIL.unflatten(-1, sides[::-1]).transpose(2, 3) if way % 2 else forwards_NIL.unflatten(-1, sides)
 
 
 class Block(nn.Module):
