@@ -1,8 +1,8 @@
 """AIMv2's names of tensors, and timm's.
 
-Apple has published the same tensors twice under one file name: at first in the names of its own code
-(github.com/apple/ml-aim, aim-v2), since 2025 in those of the library transformers, where queries, keys and values are
-apart. A file is met in whichever names it is in.
+Apple has published this family under one file name in the names of its own code (github.com/apple/ml-aim, aim-v2) and,
+since 2025, in those of the library transformers, where queries, keys and values are apart. A file is met in whichever
+names it is in.
 """
 
 import re
