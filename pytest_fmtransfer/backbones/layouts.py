@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from pytest_fmtransfer.backbones import aimv2
 from pytest_fmtransfer.backbones.checkpoints import load_strictly, load_tensors, read_tensors
 from pytest_fmtransfer.catalog.specs import FileWeights, PackagedWeights, PublishedWeights
 from pytest_fmtransfer.errors import CheckpointMismatch
@@ -31,6 +32,8 @@ def load(network: nn.Module, path: Path, weights: PackagedWeights | PublishedWei
     tensors = read_tensors(path, inside)
     if weights.layout == "dinov2":
         _load_dinov2(network, tensors, path)
+    elif weights.layout == "aimv2":
+        aimv2.load(network, tensors, path)
     elif weights.layout == "torchvision":
         load_tensors(network, _with_counters(network, tensors), {}, path)
     else:

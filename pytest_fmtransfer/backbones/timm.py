@@ -115,12 +115,9 @@ def build_network(spec: BackboneSpec, weights: Path | None) -> nn.Module:
 
     Raises CheckpointMismatch when the file does not fit, InvalidInput for a row that names no file or no model.
     """
-    if not timm.is_model(spec.architecture):
-        near = nearest(spec.architecture, timm.list_models())
-        raise InvalidInput(f"timm {timm.__version__} has no model {spec.architecture!r} for {spec.name}; {near}")
+    _check(spec)
     if isinstance(spec.weights, RandomWeights):
-        with seeded(spec):
-            return _create(spec, num_classes=0).eval()
+        return new_network(spec)
     if weights is None or not isinstance(spec.weights, PackagedWeights | PublishedWeights | FileWeights):
         raise InvalidInput(
             f"backbone {spec.name} names no file of weights; give it PackagedWeights, PublishedWeights or FileWeights"
@@ -131,6 +128,19 @@ def build_network(spec: BackboneSpec, weights: Path | None) -> nn.Module:
     network = _create(spec, num_classes=classes)
     layouts.load(network, weights, spec.weights)
     return network.eval()
+
+
+def new_network(spec: BackboneSpec) -> nn.Module:
+    """The network without weights and classifier, in evaluation mode. Raises InvalidInput for a model of no name."""
+    _check(spec)
+    with seeded(spec):
+        return _create(spec, num_classes=0).eval()
+
+
+def _check(spec: BackboneSpec) -> None:
+    if not timm.is_model(spec.architecture):
+        near = nearest(spec.architecture, timm.list_models())
+        raise InvalidInput(f"timm {timm.__version__} has no model {spec.architecture!r} for {spec.name}; {near}")
 
 
 def _classes_of(spec: BackboneSpec, weights: Path) -> int:

@@ -1,5 +1,5 @@
-"""Vision models of the library transformers: BLIP's image encoder from its authors' file, and any folder that the
-library has saved.
+"""Vision models of the library transformers: the image encoders of BLIP and MedSigLIP from their authors' files, and
+any folder that the library has saved.
 
 Legend: N images, C channels, H and W pixels, T tokens, E a token's width, D the embedding's width.
 """
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, BlipVisionConfig, BlipVisionModel
 from transformers.utils import logging
 
-from pytest_fmtransfer.backbones import blip
+from pytest_fmtransfer.backbones import blip, medsiglip
 from pytest_fmtransfer.backbones.base import Backbone, seeded
 from pytest_fmtransfer.backbones.grids import grid_of
 from pytest_fmtransfer.backbones.stem import take_one_channel
@@ -90,6 +90,8 @@ def build(
         raise InvalidInput(f"backbone {spec.name} names no file of weights; give it PublishedWeights or FileWeights")
     if spec.architecture.startswith(FOLDER):
         network, pools = _of_folder(spec, weights)
+    elif spec.architecture == medsiglip.ARCHITECTURE:
+        network, pools = medsiglip.build_network(spec, weights), True
     else:
         network, pools = _blip(spec, weights), False  # the library's own pooling would apply BLIP's last norm twice
     backbone = TransformersBackbone(spec, network, pools=pools, channels=channels, trainable=trainable)
@@ -108,7 +110,7 @@ def blip_width(spec: BackboneSpec) -> int:
 
 def _blip_size(spec: BackboneSpec) -> tuple[int, int, int]:
     if spec.architecture not in _BLIP:
-        near = nearest(spec.architecture, _BLIP)
+        near = nearest(spec.architecture, (*_BLIP, medsiglip.ARCHITECTURE))
         raise InvalidInput(f"architecture {spec.architecture!r} of {spec.name}; {near}, or write {FOLDER}FOLDER")
     return _TINY if spec.tiny else _BLIP[spec.architecture]
 

@@ -1,12 +1,9 @@
 """One row per backbone: library, architecture, checkpoint, licence, paper."""
 
+from pytest_fmtransfer.catalog.mansoori2025_backbones import MANSOORI2025_BACKBONES
+from pytest_fmtransfer.catalog.medical_backbones import MEDICAL_BACKBONES
+from pytest_fmtransfer.catalog.normalisation import CLIP_MEAN, CLIP_STD, HALF, IMAGENET_MEAN, IMAGENET_STD
 from pytest_fmtransfer.catalog.specs import BackboneSpec, NoWeights, PackagedWeights, PublishedWeights
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-HALF = (0.5, 0.5, 0.5)
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 def _efficientnet_lite(variant: int, size: int, digest: str) -> BackboneSpec:
@@ -197,4 +194,6 @@ BACKBONES = (
     _openclip("openclip_vith14", "ViT-H-14", "laion/CLIP-ViT-H-14-laion2B-s32B-b79K", CLIP_MEAN, CLIP_STD),
     _blip("blip_vitb16", "base"),
     _blip("blip_vitl16", "large"),
+    *MANSOORI2025_BACKBONES,
+    *MEDICAL_BACKBONES,
 )

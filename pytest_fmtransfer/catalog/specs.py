@@ -13,7 +13,7 @@ SHUFFLED = "shuffled"  # suffix of a dataset's control, `<name>.shuffled`
 SHUFFLES = 20  # how often its labels are shuffled, one shuffle a seed
 
 
-Layout = Literal["same_order", "same_keys", "dinov2", "torchvision"]
+Layout = Literal["same_order", "same_keys", "dinov2", "torchvision", "aimv2"]
 """How a file's tensors meet the architecture's (`pytest_fmtransfer.backbones.layouts`): in the same order under other
 names, by name, or by a publisher's own names."""
 
@@ -78,7 +78,19 @@ class NoWeights:
 Weights = PackagedWeights | PublishedWeights | FileWeights | OwnWeights | RandomWeights | NoWeights
 
 
-Library = Literal["timm", "segment_anything", "open_clip", "transformers", "focalnet", "python", "metadata"]
+Library = Literal[
+    "timm",
+    "segment_anything",
+    "open_clip",
+    "transformers",
+    "focalnet",
+    "mae",
+    "sam2",
+    "biomedclip",
+    "vmamba",
+    "python",
+    "metadata",
+]
 LIBRARIES: tuple[str, ...] = get_args(Library)
 
 
