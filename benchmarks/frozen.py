@@ -33,8 +33,9 @@ from pytest_fmtransfer.backbones.computing import training_context
 from pytest_fmtransfer.backbones.timm import build
 from pytest_fmtransfer.catalog.regime_families import regime_of
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
+from pytest_fmtransfer.catalog.regime_specs import Caps, Profile
 from pytest_fmtransfer.catalog.resolving import backbone_under, settings_on
-from pytest_fmtransfer.catalog.specs import BackboneSpec, Caps, Profile
+from pytest_fmtransfer.catalog.specs import BackboneSpec
 from pytest_fmtransfer.data.augmentations import NONE
 from pytest_fmtransfer.data.capped import capped
 from pytest_fmtransfer.data.dataset import open_dataset

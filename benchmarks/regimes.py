@@ -3,9 +3,13 @@
     python benchmarks/regimes.py [--backbone NAME ...] [--regime NAME ...] [--store DIR]
 
 Profile `smoke`, on br35h. A line for each cell: the metric, that of the shuffled labels, the verdict of
-`beats` and the seconds it took; exit code 1 where one is not supported. The tiny ViT (`imagenet_deitb16.tiny`) has
-random weights, and so has the head `.small_random`: their figures say that a regime learns, and nothing about
-transfer.
+`beats` and the seconds it took; exit code 1 where one is not supported. The tiny ViT (`openclip_vitb16.tiny`), for
+regimes of blocks, has random weights, and so has the head `.small_random`: their figures say that a regime learns, and
+nothing about transfer.
+
+126 images are too few to learn from, and 128 too few to show it, for so small a network with random weights. It is run
+on br35h.naive, of which the profile takes 256 and 256, and whose test images have copies among the others: there is
+something to learn, which is all that is asked here.
 """
 
 import argparse
@@ -20,7 +24,7 @@ from pytest_fmtransfer.errors import FmTransferError
 from pytest_fmtransfer.places import Places
 
 POCKET = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "mobilenetv2")
-VIT = "imagenet_deitb16.tiny"
+VIT = "openclip_vitb16.tiny"
 ANY = (
     "knn",
     "linear_probe",
@@ -34,13 +38,13 @@ ANY = (
     "attention_probe",
     "finetune_linear",
     "finetune_deitb.small_random",
-    "scratch",
     "lora8",
+    "scratch",
 )
 # Blocks are counted from 0; a pyramid's are its stages.
 OF_BLOCKS = {
     "efficientnet": ("partial5_linear", "partial5_linear.unaugmented", "drop4_linear"),
-    "vit": ("partial1_linear", "partial1_linear.unaugmented", "drop0_linear"),
+    "vit": ("lora8", "partial1_linear", "partial1_linear.unaugmented", "drop0_linear"),
 }
 
 
@@ -55,10 +59,11 @@ def main() -> int:
         places = replace(places, store=arguments.store)
     print(f"{'cell':58} {'metric':>7} {'shuffled':>8} {'seconds':>8}  verdict", flush=True)
     for backbone in arguments.backbone or (*POCKET, VIT):
-        of_blocks = OF_BLOCKS["vit" if backbone == VIT else "efficientnet"]
-        for regime in arguments.regime or (*ANY, *of_blocks):
-            cell, started = Cell(backbone, "br35h", regime), time.perf_counter()
-            control = Cell(backbone, "br35h.shuffled", regime)
+        regimes = OF_BLOCKS["vit"] if backbone == VIT else (*ANY, *OF_BLOCKS["efficientnet"])
+        for regime in arguments.regime or regimes:
+            dataset = "br35h.naive" if backbone == VIT else "br35h"
+            cell, started = Cell(backbone, dataset, regime), time.perf_counter()
+            control = Cell(backbone, f"{dataset}.shuffled", regime)
             try:
                 found, chance = (
                     transfer(each, profile="smoke", registry=registry, places=places) for each in (cell, control)

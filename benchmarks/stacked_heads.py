@@ -23,7 +23,7 @@ from pytest_fmtransfer.adapt.order import batches
 from pytest_fmtransfer.adapt.stacked import Point, StackedLearner
 from pytest_fmtransfer.backbones.computing import torch_device
 from pytest_fmtransfer.backbones.precision import model_of
-from pytest_fmtransfer.catalog.regime_settings import Head as HeadKind
+from pytest_fmtransfer.catalog.regime_settings import HeadKind
 from pytest_fmtransfer.devices import Device, device_named
 
 SEEDS, BATCH = range(5), 64

@@ -14,7 +14,7 @@ import argparse
 import sys
 
 from pytest_fmtransfer import Cell, Places, Registry, transfer
-from pytest_fmtransfer.catalog.specs import Profile
+from pytest_fmtransfer.catalog.regime_specs import Profile
 
 VIEWS = (1, 2, 4, 8, 16)
 BACKBONES = ("efficientnet_lite0", "mobilenetv2")

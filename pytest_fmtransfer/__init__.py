@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_fmtransfer._transfer import transfer as transfer
     from pytest_fmtransfer.catalog.prompts import Prompts as Prompts
+    from pytest_fmtransfer.catalog.regime_specs import Profile as Profile
+    from pytest_fmtransfer.catalog.regime_specs import RegimeSpec as RegimeSpec
     from pytest_fmtransfer.catalog.registry import Registry as Registry
     from pytest_fmtransfer.catalog.specs import BackboneSpec as BackboneSpec
     from pytest_fmtransfer.catalog.specs import DatasetSpec as DatasetSpec
-    from pytest_fmtransfer.catalog.specs import Profile as Profile
-    from pytest_fmtransfer.catalog.specs import RegimeSpec as RegimeSpec
     from pytest_fmtransfer.catalog.user_dataset import own_folder as own_folder
     from pytest_fmtransfer.catalog.user_dataset import own_table as own_table
     from pytest_fmtransfer.cell import Cell as Cell
@@ -34,8 +34,8 @@ _HOMES = {
     "Places": "places",
     "Prompts": "catalog.prompts",
     "Published": "judge.published",
-    "Profile": "catalog.specs",
-    "RegimeSpec": "catalog.specs",
+    "Profile": "catalog.regime_specs",
+    "RegimeSpec": "catalog.regime_specs",
     "Registry": "catalog.registry",
     "Result": "results",
     "Verdict": "judge.court",

@@ -8,7 +8,7 @@ torch.
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import import_module
@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from pytest_fmtransfer.adapt.job import Job, Ran
+from pytest_fmtransfer.adapt.pooled import on_pooled
 from pytest_fmtransfer.adapt.sides import Adapted, Sides, shuffle_labels
-from pytest_fmtransfer.availability import DEIT_B, Missing, adapted_from, ready, vocabulary_file
+from pytest_fmtransfer.availability import DEIT_B, adapted_from, ready
 from pytest_fmtransfer.backbones.precision import Dtype, dtype_of
 from pytest_fmtransfer.catalog.regime_settings import (
     FewShotSettings,
@@ -30,20 +31,22 @@ from pytest_fmtransfer.catalog.regime_settings import (
     ZeroShotSettings,
     plain,
 )
+from pytest_fmtransfer.catalog.regime_specs import Profile
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.resolving import backbone_under, seeds_on, settings_on
-from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, Profile
+from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.cell_result import CellResult, tolerance_of
 from pytest_fmtransfer.data.capped import capped
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import InvalidInput, Unavailable
-from pytest_fmtransfer.features import FeatureKey, computed_on, feature_key, load_features, met_by, subject_of
+from pytest_fmtransfer.features import FeatureKey, computed_on, feature_key, met_by, subject_of
+from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.results import Cost, Question, Result
 from pytest_fmtransfer.store import Store, code_digest, fingerprint, remembered_digest
-from pytest_fmtransfer.text_places import tower_of
+from pytest_fmtransfer.text_places import tower_of, vocabulary_file
 
 
 def transfer(
@@ -94,7 +97,7 @@ def transfer(
         )
         started = time.perf_counter()
         module: ModuleType = import_module(f"pytest_fmtransfer.adapt.{regime.method}")
-        run = module.run if hasattr(module, "run") else partial(on_pooled_features, module.adapt)
+        run = module.run if hasattr(module, "run") else partial(at_each_seed, module.adapt)
         ran: Ran = run(job, asked.settings, asked.seeds)
         cost = Cost(
             forward_passes=ran.forward_passes,
@@ -155,6 +158,15 @@ class Asked:
     key: str
 
 
+# What says which features are learnt from, and what is done to images.
+IMAGES = (
+    "catalog/regime_settings.py",
+    "data/augmentations.py",
+    "data/chunks.py",
+    "data/transforms.py",
+    "viewing.py",
+    "views.py",
+)
 # What turns prompts into vectors.
 TEXT = (
     "catalog/prompts.py",
@@ -241,19 +253,15 @@ def head_of(settings: RegimeSettings, registry: Registry) -> BackboneSpec | None
     return registry.backbone(DEIT_B) if deitb else None
 
 
-def on_pooled_features(adapt: Callable[..., Adapted], job: Job, settings: RegimeSettings, seeds: Sequence[int]) -> Ran:
+def at_each_seed(adapt: Callable[..., Adapted], job: Job, settings: RegimeSettings, seeds: Sequence[int]) -> Ran:
     """A method that reads pooled features and labels alone, at each seed."""
-    started = time.perf_counter()
-    features = load_features(job.dataset, job.spec, job.dtype, job.places)
-    loading = time.perf_counter() - started
-    sides, shuffled = sides_of(job.dataset, features.pooled_ND), job.dataset.spec.shuffled
-    return Ran(
-        adapted=tuple(adapt(shuffle_labels(sides, seed) if shuffled else sides, settings, seed) for seed in seeds),
-        forward_passes=features.forward_passes,
-        forward_seconds=features.seconds,
-        feature_bytes=features.pooled_ND.nbytes,
-        loading_seconds=loading,
-    )
+
+    def adapted(pooled_ND: np.ndarray) -> Iterator[Adapted]:
+        sides = sides_of(job.dataset, pooled_ND)
+        for seed in seeds:
+            yield adapt(shuffle_labels(sides, seed) if job.dataset.spec.shuffled else sides, settings, seed)
+
+    return on_pooled(job, adapted)
 
 
 def _code(method: str, settings: RegimeSettings) -> str:
@@ -261,10 +269,10 @@ def _code(method: str, settings: RegimeSettings) -> str:
     package = Path(__file__).parent
     folders = ("adapt", "backbones", "metrics") if isinstance(settings, TrainingSettings) else ("metrics",)
     files = [f"{folder}/{file.name}" for folder in folders for file in sorted((package / folder).glob("*.py"))]
-    images = ("data/augmentations.py", "data/transforms.py") if isinstance(settings, TrainingSettings) else ()
+    images = IMAGES if isinstance(settings, TrainingSettings) else ()
     words = TEXT if isinstance(settings, ZeroShotSettings) else ()
     shots = ("adapt/linear_probe.py", "data/subsets.py") if isinstance(settings, FewShotSettings) else ()
-    own = ("adapt/sides.py", "adapt/label_odds.py", "adapt/job.py", f"adapt/{method}.py")
+    own = ("adapt/sides.py", "adapt/label_odds.py", "adapt/job.py", "adapt/pooled.py", f"adapt/{method}.py")
     return code_digest("_transfer.py", "results.py", *dict.fromkeys((*files, *images, *words, *shots, *own)))
 
 

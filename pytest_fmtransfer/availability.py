@@ -1,10 +1,11 @@
 """Can a cell run here? Ready, or Missing with the remedy; nothing is opened, nothing heavy imported."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, TrainingSettings, ZeroShotSettings
+from pytest_fmtransfer.catalog.regime_specs import RegimeSpec
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import (
     BackboneSpec,
@@ -16,15 +17,15 @@ from pytest_fmtransfer.catalog.specs import (
     PackagedWeights,
     PublishedWeights,
     RandomWeights,
-    RegimeSpec,
     UserFolder,
 )
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput, Unavailable
 from pytest_fmtransfer.functions import source_of
+from pytest_fmtransfer.missing import Missing, Ready, all_told
 from pytest_fmtransfer.places import Places
-from pytest_fmtransfer.text_places import VOCABULARY, VOCABULARY_LICENCE, find_vocabulary, foreign_tokenizer, tower_of
-from pytest_fmtransfer.weights_places import download_url, find_weights, hub_cache, terms, torch_cache
+from pytest_fmtransfer.text_places import text_lacks
+from pytest_fmtransfer.weights_places import download_url, find_weights, ways_to
 
 # What each library that not everybody has is installed as.
 DISTRIBUTIONS = {
@@ -36,22 +37,6 @@ DISTRIBUTIONS = {
 DEIT_B = "imagenet_deitb16"
 # What reads layouts that need a library not everybody has.
 READS_WITH = {"patchcamelyon": "h5py"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ready:
-    """Everything the cell needs is here."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Missing:
-    """What is absent, and what to type or do about it."""
-
-    reason: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.reason}: {self.remedy}"
 
 
 def ready(cell: Cell, registry: Registry, places: Places) -> Ready | Missing:
@@ -67,7 +52,7 @@ def ready(cell: Cell, registry: Registry, places: Places) -> Ready | Missing:
         *_regime_lacks(regime, backbone, registry, places),
         *_data_lacks(dataset, places),
     ]
-    return _all_told(lacks)
+    return all_told(lacks)
 
 
 def adapted_from(spec: BackboneSpec, settings: RegimeSettings) -> BackboneSpec:
@@ -78,21 +63,12 @@ def adapted_from(spec: BackboneSpec, settings: RegimeSettings) -> BackboneSpec:
 
 def backbone_ready(spec: BackboneSpec, places: Places) -> Ready | Missing:
     """Whether a backbone can be loaded here."""
-    return _all_told(_weights_lacks(spec, places))
+    return all_told(_weights_lacks(spec, places))
 
 
 def dataset_ready(spec: DatasetSpec, places: Places) -> Ready | Missing:
     """Whether a dataset can be read here."""
-    return _all_told([*_not_read(spec), *_data_lacks(spec, places)])
-
-
-def _all_told(lacks: list[Missing]) -> Ready | Missing:
-    if not lacks:
-        return Ready()
-    return Missing(
-        reason="; ".join(lack.reason for lack in lacks),
-        remedy="; ".join(dict.fromkeys(lack.remedy for lack in lacks)),
-    )
+    return all_told([*_not_read(spec), *_data_lacks(spec, places)])
 
 
 def weights_file(spec: BackboneSpec, places: Places) -> Path | None:
@@ -116,21 +92,6 @@ def weights_file(spec: BackboneSpec, places: Places) -> Path | None:
         return None
     if path is None or not path.exists():
         raise Unavailable("; ".join(map(str, _file_lacks(spec, places))))
-    return path
-
-
-def vocabulary_file(spec: BackboneSpec, places: Places) -> Path:
-    """The vocabulary that BLIP reads text by. It is downloaded where `places` allows that.
-
-    Raises Unavailable, with the remedy, when it is not here.
-    """
-    path = find_vocabulary(spec, places)
-    if path is None and places.download:
-        from pytest_fmtransfer.download import download  # collection asks for nothing of the network
-
-        return download(replace(spec, licence=VOCABULARY_LICENCE), VOCABULARY, places)
-    if path is None:
-        raise Unavailable("; ".join(map(str, _text_lacks(spec, places))))
     return path
 
 
@@ -174,7 +135,7 @@ def _regime_lacks(regime: RegimeSpec, backbone: BackboneSpec, registry: Registry
     """What a regime takes besides images and the backbone's own weights."""
     settings = regime.settings
     if isinstance(settings, ZeroShotSettings):
-        return _text_lacks(backbone, places)
+        return text_lacks(backbone, places)
     if not isinstance(settings, TrainingSettings):
         return []
     if isinstance(backbone.weights, NoWeights):
@@ -189,31 +150,6 @@ def _regime_lacks(regime: RegimeSpec, backbone: BackboneSpec, registry: Registry
 
 def _weights_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
     return [*_library_lacks(spec), *_function_lacks(spec), *_file_lacks(spec, places)]
-
-
-def _text_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
-    """What a backbone lacks to be compared with text."""
-    tower = tower_of(spec)
-    if tower is None:
-        remedy = "name an OpenCLIP or a BLIP backbone, such as openclip_vitb16 or blip_vitb16"
-        if isinstance(spec.weights, NoWeights):
-            remedy = "run zeroshot without --fm-controls, whose shortcut probe reads no text"
-        return [Missing(reason=f"zeroshot needs a text tower, and {spec.name} has none", remedy=remedy)]
-    if foreign := foreign_tokenizer(spec):
-        return [
-            Missing(
-                reason=f"the text tower of {spec.name} reads by {foreign}, which open_clip would fetch",
-                remedy="name a model that reads by CLIP's own vocabulary, such as ViT-B-16",
-            )
-        ]
-    if tower == "open_clip_text" or places.download or find_vocabulary(spec, places) is not None:
-        return []
-    return [
-        Missing(
-            reason=f"no vocabulary of the text tower of {spec.name}",
-            remedy=_ways_to(replace(spec, licence=VOCABULARY_LICENCE), VOCABULARY, places),
-        )
-    ]
 
 
 def _library_lacks(spec: BackboneSpec) -> list[Missing]:
@@ -249,20 +185,8 @@ def _file_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
     if isinstance(weights, PublishedWeights) and find_weights(spec, weights, places) is None:
         if places.download and download_url(weights):
             return []
-        return [Missing(reason=f"no weights of {spec.name}", remedy=_ways_to(spec, weights, places))]
+        return [Missing(reason=f"no weights of {spec.name}", remedy=ways_to(spec, weights, places))]
     return []
-
-
-def _ways_to(spec: BackboneSpec, weights: PublishedWeights, places: Places) -> str:
-    """Every way to published weights, in a phrase."""
-    where = places.weights or "a folder of yours, named with --fm-weights=DIR,"
-    file = f"{weights.hub}/{weights.file}" if weights.hub else weights.file
-    ways = [f"put {file} into {where} from {weights.url}", f"or into torch.hub's {torch_cache()}"]
-    if weights.hub:
-        ways.append(f"or have {weights.hub} in Hugging Face's {hub_cache()}")
-    if download_url(weights):
-        ways.append(f"or add --fm-download ({terms(spec, weights)})")
-    return ", ".join(ways)
 
 
 def _data_lacks(spec: DatasetSpec, places: Places) -> list[Missing]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from pytest_fmtransfer.catalog.specs import RegimeSpec
+from pytest_fmtransfer.catalog.regime_specs import RegimeSpec
 from pytest_fmtransfer.judge import published, regression, verdicts
 from pytest_fmtransfer.judge.court import Verdict
 from pytest_fmtransfer.judge.regression import Rerun, Tolerance

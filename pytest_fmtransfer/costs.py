@@ -122,7 +122,7 @@ class Walk:
     """Goes through cells that are not in the store, and knows what the store will hold after each."""
 
     def __init__(self, *, places: Places, past: Past) -> None:
-        self._places, self._store, self._past = places, Store(root=places.store), past
+        self._store, self._past = Store(root=places.store), past
         self._coming: set[str] = set()
         self._pictures: dict[str, set[str]] = {}
 
@@ -165,7 +165,7 @@ class Walk:
         """Adds what training by gradient takes before it begins; forward passes, of those that are kept nowhere too."""
         tested = len(dataset.table.side(TEST))
         stored = stored_views(settings)
-        fresh = sum(rows_of_view(dataset, view) for view in stored if self._is_new_view(asked, settings, dataset, view))
+        fresh = sum(rows_of_view(dataset, view) for view in stored if self._is_new_view(asked, settings, view))
         passed = passes_beside(settings, dataset, seeds=len(asked.seeds))
         if fresh or passed or not stored:
             self._decode(dataset, recipe_named(settings.recipe).at(asked.spec.image_size).resize, steps)
@@ -176,18 +176,15 @@ class Walk:
             steps.append(Step(kind="features", seconds=self._past.forward(asked, fresh), bytes=size))
         return fresh + passed
 
-    def _is_new_view(self, asked: Asked, settings: TrainingSettings, dataset: Dataset, view: int | None) -> bool:
+    def _is_new_view(self, asked: Asked, settings: TrainingSettings, view: int | None) -> bool:
         """Whether no entry serves, neither in the store nor of an earlier cell; from now on one does."""
-        kept: Kept = "pooled" if settings.head == "linear" else "tokens"
-        recipe = recipe_named(settings.recipe)
+        kept, recipe = settings.head_takes, recipe_named(settings.recipe)
 
         def key(kind: Kept) -> str:
             return view_key(
-                dataset,
-                asked.spec,
-                asked.dtype,
-                self._places,
+                asked.features,
                 recipe,
+                size=asked.spec.image_size,
                 cut_after=settings.cut_after,
                 kept=kind,
                 view=view,

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from pytest_fmtransfer._transfer import Asked, ask, open_under
-from pytest_fmtransfer.availability import Missing, ready
+from pytest_fmtransfer.availability import ready
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.costs import CellPlan, Plan, Walk
@@ -27,6 +27,7 @@ from pytest_fmtransfer.judge.comparison import count_patients
 from pytest_fmtransfer.judge.court import Court
 from pytest_fmtransfer.judge.foresight import Foresight, Sample, from_assumption, from_pair, weakest
 from pytest_fmtransfer.judge.power import shared_power
+from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.store import Store

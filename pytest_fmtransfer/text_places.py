@@ -1,5 +1,6 @@
-"""Which backbones see text too, and where the vocabulary that BLIP reads by may lie. Nothing is opened or imported but
-the file in which open_clip describes a model.
+"""Which backbones see text too, where the vocabulary that BLIP reads by may lie, and what is missing for either.
+
+Nothing is opened or imported but the file in which open_clip describes a model.
 """
 
 import json
@@ -8,9 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from pytest_fmtransfer.catalog.specs import RANDOM, TINY, BackboneSpec, FileWeights, PublishedWeights
+from pytest_fmtransfer.catalog.specs import RANDOM, TINY, BackboneSpec, FileWeights, NoWeights, PublishedWeights
+from pytest_fmtransfer.errors import Unavailable
+from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places
-from pytest_fmtransfer.weights_places import find_weights
+from pytest_fmtransfer.weights_places import find_weights, ways_to
 
 VOCABULARY = PublishedWeights(
     file="vocab.txt",
@@ -58,3 +61,43 @@ def find_vocabulary(spec: BackboneSpec, places: Places) -> Path | None:
     # The hub has moved the repository; caches that were filled before have it under its old name.
     older = replace(VOCABULARY, hub=VOCABULARY.hub.rpartition("/")[2])
     return find_weights(twin, VOCABULARY, places) or find_weights(twin, older, places)
+
+
+def vocabulary_file(spec: BackboneSpec, places: Places) -> Path:
+    """The vocabulary that BLIP reads text by. It is downloaded where `places` allows that.
+
+    Raises Unavailable, with the remedy, when it is not here.
+    """
+    path = find_vocabulary(spec, places)
+    if path is None and places.download:
+        from pytest_fmtransfer.download import download  # collection asks for nothing of the network
+
+        return download(replace(spec, licence=VOCABULARY_LICENCE), VOCABULARY, places)
+    if path is None:
+        raise Unavailable("; ".join(map(str, text_lacks(spec, places))))
+    return path
+
+
+def text_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
+    """What a backbone lacks to be compared with text."""
+    tower = tower_of(spec)
+    if tower is None:
+        remedy = "name an OpenCLIP or a BLIP backbone, such as openclip_vitb16 or blip_vitb16"
+        if isinstance(spec.weights, NoWeights):
+            remedy = "run zeroshot without --fm-controls, whose shortcut probe reads no text"
+        return [Missing(reason=f"zeroshot needs a text tower, and {spec.name} has none", remedy=remedy)]
+    if foreign := foreign_tokenizer(spec):
+        return [
+            Missing(
+                reason=f"the text tower of {spec.name} reads by {foreign}, which open_clip would fetch",
+                remedy="name a model that reads by CLIP's own vocabulary, such as ViT-B-16",
+            )
+        ]
+    if tower == "open_clip_text" or places.download or find_vocabulary(spec, places) is not None:
+        return []
+    return [
+        Missing(
+            reason=f"no vocabulary of the text tower of {spec.name}",
+            remedy=ways_to(replace(spec, licence=VOCABULARY_LICENCE), VOCABULARY, places),
+        )
+    ]

@@ -5,7 +5,6 @@ As `adapt.frozen` and `adapt.finetune` have it. Told without importing torch.
 
 from pytest_fmtransfer.adapt.order import steps_of
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
-from pytest_fmtransfer.data.augmentations import NONE, recipe_named
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 
@@ -17,11 +16,7 @@ def steps_of_training(settings: TrainingSettings, dataset: Dataset) -> int:
 
 def stored_views(settings: TrainingSettings) -> tuple[int | None, ...]:
     """The views whose features are stored, None for that of validation and test side; none where a backbone learns."""
-    if settings.trained != "head":
-        return ()
-    if settings.recipe == NONE.name:
-        return (None, 0)
-    return (None, *range(0 if settings.views == "every" else min(settings.views, settings.epochs)))
+    return (None, *range(settings.stored_views)) if settings.trained == "head" else ()
 
 
 def rows_of_view(dataset: Dataset, view: int | None) -> int:
@@ -36,8 +31,8 @@ def passes_beside(settings: TrainingSettings, dataset: Dataset, *, seeds: int) -
     that learns see no augmentation.
     """
     if settings.trained == "head":
-        if settings.views != "every" or recipe_named(settings.recipe) == NONE:
+        if not settings.sees_anew:
             return 0
         learnt = len(dataset.table.side(TRAIN))
         return seeds * steps_of_training(settings, dataset) * min(settings.batch, learnt)
-    return len(dataset.table.ids_N) if settings.recipe == NONE.name and settings.first_block else 0
+    return len(dataset.table.ids_N) if settings.recipe == "none" and settings.first_block else 0

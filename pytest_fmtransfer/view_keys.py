@@ -4,12 +4,8 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Literal
 
-from pytest_fmtransfer.backbones.precision import Dtype
-from pytest_fmtransfer.catalog.specs import BackboneSpec
 from pytest_fmtransfer.data.augmentations import NONE, Recipe
-from pytest_fmtransfer.data.dataset import Dataset
-from pytest_fmtransfer.features import feature_key
-from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.features import FeatureKey
 from pytest_fmtransfer.store import code_digest, fingerprint
 
 Kept = Literal["pooled", "tokens"]
@@ -21,17 +17,13 @@ def kinds_of(kept: Kept) -> tuple[Kept, ...]:
 
 
 def view_key(
-    dataset: Dataset,
-    spec: BackboneSpec,
-    dtype: Dtype,
-    places: Places,
-    recipe: Recipe,
-    *,
-    cut_after: int | None,
-    kept: Kept,
-    view: int | None,
+    features: FeatureKey, recipe: Recipe, *, size: int, cut_after: int | None, kept: Kept, view: int | None
 ) -> str:
-    """The key of a view's entry; `view` None is that of validation and test side, which no recipe changes."""
+    """The key of a view's entry; `view` None is that of validation and test side, which no recipe changes.
+
+    `features` is what the plain features of the same images and backbone are found under, `size` the side of an image
+    as the backbone takes it, in pixels.
+    """
     by_chance = recipe != NONE
     shown = NONE if view is None or not by_chance else recipe
     code = code_digest(
@@ -44,8 +36,8 @@ def view_key(
         *(() if cut_after is None else ("backbones/cutting.py", "backbones/order.py")),
     )
     return fingerprint(
-        feature_key(dataset, spec, dtype, places).whole,
-        asdict(shown.at(spec.image_size)),
+        features.whole,
+        asdict(shown.at(size)),
         "validation and test" if view is None else view if by_chance else "training",
         cut_after,
         kept,

@@ -4,7 +4,7 @@ The images come from the image store, stretched by Pillow's bicubic filter to th
 the recipe's own stretching finds nothing left to do. The released code of Palés Huix et al. 2024 stretches with
 torchvision's default there, the bilinear filter; both antialias. Every later step is the recipe's.
 
-Legend: N images of a dataset, B images of a batch, P pixels of a stored side, S of a crop, D features, T tokens, E a
+Legend: N images of a dataset, B images of a batch, C channels, S pixels of a crop's side, D features, T tokens, E a
 token's width.
 """
 
@@ -27,19 +27,11 @@ from pytest_fmtransfer.catalog.specs import BackboneSpec
 from pytest_fmtransfer.data.augmentations import Recipe
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.images import load_images
-from pytest_fmtransfer.data.transforms import augment, prepare
+from pytest_fmtransfer.data.transforms import Shown, shown
 from pytest_fmtransfer.features import subject_of
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.store import Store
 from pytest_fmtransfer.work import count_passes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shown:
-    """What chance is drawn by: an image's view is that of an epoch and a seed. None of it: as it is tested."""
-
-    epoch: int
-    seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +46,11 @@ class Viewer:
     dtype: Dtype
     loaders: int
 
-    def see(self, rows: Sequence[int], shown: Shown | None) -> Iterator[tuple[int, Tensor, Tensor]]:
+    def see(self, rows: Sequence[int], by: Shown | None) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Of each batch of the rows, in their order: where it begins among them, pooled features B × D and tokens
         B × T × E, both float32 and on the backbone's device.
 
-        `shown` None: as validation and test images are shown. To be called within `computing`; forward passes are
+        `by` None: as validation and test images are shown. To be called within `computing`; forward passes are
         counted.
         """
         starts = deque(range(0, len(rows), self.batch))
@@ -68,7 +60,7 @@ class Viewer:
                 while starts and len(coming) <= self.loaders:
                     start = starts.popleft()
                     chosen = rows[start : start + self.batch]
-                    coming.append((start, pool.submit(self._images, chosen, shown)))
+                    coming.append((start, pool.submit(self._images, chosen, by)))
                 start, images = coming.popleft()
                 pooled_BD, tokens_BTE = self.forward(images.result())
                 there = len(rows[start : start + self.batch])
@@ -86,18 +78,11 @@ class Viewer:
         channels = 1 if self.pixels.ndim == 3 else 3
         return torch.zeros(self.batch, channels, self.recipe.crop, self.recipe.crop)
 
-    def _images(self, rows: Sequence[int], shown: Shown | None) -> Tensor:
+    def _images(self, rows: Sequence[int], by: Shown | None) -> Tensor:
         """In [0, 1]. The last batch is filled up with blanks: kernels are chosen by a batch's size, and its pictures
         must not be computed another way."""
-        stored = torch.from_numpy(np.ascontiguousarray(self.pixels[np.asarray(rows)]))
-        given_NCPP = stored.unsqueeze(1) if stored.ndim == 3 else stored.movedim(-1, 1)
-        if shown is None:
-            seen_NCSS = prepare(given_NCPP, self.recipe)
-        else:
-            ids = [self.ids[row] for row in rows]
-            seen_NCSS = augment(given_NCPP, self.recipe, ids=ids, epoch=shown.epoch, seed=shown.seed)
         images_BCSS = self.blank()
-        images_BCSS[: len(rows)] = seen_NCSS
+        images_BCSS[: len(rows)] = shown(self.pixels, np.asarray(rows), self.recipe, ids=self.ids, by=by)
         return images_BCSS.pin_memory() if self.backbone.mean.is_cuda else images_BCSS
 
 
@@ -118,8 +103,8 @@ def viewer_of(
     augment. Raises Unavailable and CheckpointMismatch as weights and devices do, InvalidInput for a block that the
     backbone does not have, UnreadableImage and DatasetError as images do.
     """
-    shown = recipe.at(spec.image_size)
-    pixels = load_images(dataset, shown.resize, places)
+    recipe = recipe.at(spec.image_size)
+    pixels = load_images(dataset, recipe.resize, places)
     device = torch_device(places.device)
     backbone: Backbone = import_module(f"pytest_fmtransfer.backbones.{spec.library}").build(
         spec, weights_file(spec, places), channels=spec.channels
@@ -134,7 +119,7 @@ def viewer_of(
         pace = pace_of(backbone, spec.image_size, images, about, Store(root=places.store))
     return Viewer(
         backbone=backbone,
-        recipe=shown,
+        recipe=recipe,
         pixels=pixels,
         ids=dataset.table.ids_N.tolist(),
         batch=pace.batch,

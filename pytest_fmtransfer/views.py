@@ -25,17 +25,19 @@ from pytest_fmtransfer.backbones.computing import computing
 from pytest_fmtransfer.backbones.precision import Dtype
 from pytest_fmtransfer.catalog.specs import BackboneSpec
 from pytest_fmtransfer.data.augmentations import NONE, Recipe
-from pytest_fmtransfer.data.chunks import PIXELS, GrowingArray, is_sound, take_apart
+from pytest_fmtransfer.data.chunks import PIXELS, GrowingArray, is_sound, take_apart, taken
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.data.images import check_room
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
+from pytest_fmtransfer.data.transforms import Shown
 from pytest_fmtransfer.errors import DatasetError
+from pytest_fmtransfer.features import FeatureKey, feature_key
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.progress import progress
 from pytest_fmtransfer.store import CorruptEntry, Store
 from pytest_fmtransfer.view_keys import Kept, kinds_of, view_key
-from pytest_fmtransfer.viewing import Shown, Viewer, viewer_of
+from pytest_fmtransfer.viewing import Viewer, viewer_of
 
 KIND = "features"
 SEED = 0  # of what chance does to a stored view
@@ -92,15 +94,12 @@ class Views:
     def key(self, view: int | None, kept: Kept) -> str:
         """What an entry of the feature store is found under; `view` None is that of validation and test side."""
         return view_key(
-            self.dataset,
-            self.spec,
-            self.dtype,
-            self.places,
-            self.recipe,
-            cut_after=self.cut_after,
-            kept=kept,
-            view=view,
+            self._features, self.recipe, size=self.spec.image_size, cut_after=self.cut_after, kept=kept, view=view
         )
+
+    @cached_property
+    def _features(self) -> FeatureKey:
+        return feature_key(self.dataset, self.spec, self.dtype, self.places)
 
     @property
     def _by_chance(self) -> bool:
@@ -144,7 +143,7 @@ class Views:
         if keys:
             what = f"features of {self.spec.name} on {self.dataset.spec.name}, {len(keys)} views"
             bytes_of_rows = 4 * self._width * sum(len(self._rows(view)) for view in keys.values())
-            there = sum(_taken(_growing(store, key)) for key in keys)
+            there = sum(taken(_growing(store, key)) for key in keys)
             check_room(what, bytes_of_rows - there, self.places.store)
 
     def _found(self, store: Store, view: int | None) -> Path | None:
@@ -229,8 +228,3 @@ class Views:
 def _growing(store: Store, key: str) -> Path:
     """Where an entry is while it is built."""
     return store.place(KIND, key).with_name(f"{key}.partial")
-
-
-def _taken(folder: Path) -> int:
-    """Bytes of the disk that a folder's files have already; 0 where it is not there, or the system does not tell."""
-    return sum(getattr(file.stat(), "st_blocks", 0) * 512 for file in folder.glob("*"))

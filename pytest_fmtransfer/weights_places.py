@@ -47,6 +47,18 @@ def download_target(weights: PublishedWeights, places: Places) -> Path:
     return _downloads(places) / weights.hub / weights.file
 
 
+def ways_to(spec: BackboneSpec, weights: PublishedWeights, places: Places) -> str:
+    """Every way to published weights, in a phrase."""
+    where = places.weights or "a folder of yours, named with --fm-weights=DIR,"
+    file = f"{weights.hub}/{weights.file}" if weights.hub else weights.file
+    ways = [f"put {file} into {where} from {weights.url}", f"or into torch.hub's {torch_cache()}"]
+    if weights.hub:
+        ways.append(f"or have {weights.hub} in Hugging Face's {hub_cache()}")
+    if download_url(weights):
+        ways.append(f"or add --fm-download ({terms(spec, weights)})")
+    return ", ".join(ways)
+
+
 def hub_endpoint(environ: Mapping[str, str] = os.environ) -> str:
     return (environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 

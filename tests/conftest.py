@@ -1,7 +1,6 @@
 """Warnings are errors here, and one store serves the whole run: real features are computed once."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,14 +17,10 @@ import pytest_fmtransfer.exports
 import pytest_fmtransfer.planning
 import pytest_fmtransfer.reports.plans
 import pytest_fmtransfer.reports.tables  # noqa: F401
-from pytest_fmtransfer.backbones.computing import OF_ONE_SIZE, WORKSPACE
 from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.devices import best_device
 from pytest_fmtransfer.places import Places
 
-if best_device() == "cuda":  # what cuBLAS must read before its first product, for tests of the same bits
-    os.environ.setdefault(WORKSPACE, OF_ONE_SIZE)
 import_torch()  # before any test module does: workers share the cores, and spinning threads would keep each other off
 
 pytest_plugins = ["pytester"]
@@ -41,8 +36,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
-    """A store of this run's own: nothing of the user's cache is read or written."""
-    return Places(store=tmp_path_factory.mktemp("store"))
+    """A store of this run's own: nothing of the user's cache is read or written.
+
+    Workers of one run share it, so that real images are hashed, audited and passed once in all: a test must not mind
+    that another has computed already what it asks for.
+    """
+    base = tmp_path_factory.getbasetemp()
+    store = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "store"
+    store.mkdir(exist_ok=True)
+    return Places(store=store)
 
 
 @pytest.fixture(scope="session")
@@ -54,13 +56,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Places:
     write_images(root / "data")
     write_weights(root / "weights")
     return Places(store=root / "store", weights=root / "weights", data_root=root / "data")
-
-
-@pytest.fixture(scope="session")
-def exact(small: Places) -> Places:
-    """`small`, where the same training gives the same bits: always on the processor, on a card only when it is asked
-    for."""
-    return replace(small, deterministic=small.device == "cuda")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """The regimes against scikit-learn, and against what they must not see."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from pytest_fmtransfer.adapt import knn, linear_probe
+from pytest_fmtransfer.adapt import knn, linear_probe, ridge
 from pytest_fmtransfer.adapt.sides import Sides
-from pytest_fmtransfer.catalog.regime_settings import KnnSettings, LinearProbeSettings
+from pytest_fmtransfer.catalog.regime_settings import KnnSettings, LinearProbeSettings, RidgeSettings
 from pytest_fmtransfer.metrics import evaluate
 from tests.helpers import LAWS
 
@@ -130,3 +130,21 @@ def test_a_class_without_training_images_scores_lowest(method, settings) -> None
     wider = Sides(**(vars(sides) | {"classes": 3}))
     scores_TC = method.adapt(wider, settings, 0).scores_TC
     assert (scores_TC[:, 2] <= scores_TC[:, :2].min(axis=1)).all()
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"), [(linear_probe, LinearProbeSettings()), (ridge, RidgeSettings())], ids=["probe", "ridge"]
+)
+def test_rounding_of_a_feature_that_training_does_not_show_decides_no_score(method, settings) -> None:
+    """One training image has 6e-7 of it, or 9e-7 on another processor; one test image shows it."""
+    sides, _ = made_sides()
+
+    def scores(rounding: float) -> np.ndarray:
+        extra = {name: np.zeros((len(getattr(sides, name)), 1), np.float32) for name in ("train_AD", "validation_VD")}
+        extra["train_AD"][5] = rounding
+        extra["test_TD"] = np.zeros((len(sides.test_TD), 1), np.float32)
+        extra["test_TD"][3] = 0.0115
+        wider = {name: np.hstack([getattr(sides, name), column]) for name, column in extra.items()}
+        return method.adapt(replace(sides, **wider), settings, 0).scores_TC
+
+    np.testing.assert_allclose(scores(6e-7), scores(9e-7), atol=1e-4)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fmtransfer.availability import Missing, Ready, data_folder, ready, weights_file
+from pytest_fmtransfer.availability import data_folder, ready, weights_file
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import (
     BackboneSpec,
@@ -19,6 +19,7 @@ from pytest_fmtransfer.catalog.specs import (
 )
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import Unavailable, UnknownName
+from pytest_fmtransfer.missing import Missing, Ready
 from pytest_fmtransfer.places import Places
 
 LITE0 = Registry().backbone("efficientnet_lite0")

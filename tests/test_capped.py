@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_fmtransfer.catalog.regime_specs import Caps
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import Caps
 from pytest_fmtransfer.data.capped import FEWEST, capped
 from pytest_fmtransfer.data.contents import Contents
 from pytest_fmtransfer.data.dataset import Dataset, pictures_of

@@ -8,9 +8,10 @@ import pytest
 
 from pytest_fmtransfer.catalog.backbones import BACKBONES
 from pytest_fmtransfer.catalog.datasets import DATASETS
+from pytest_fmtransfer.catalog.regime_specs import Profile, RegimeSpec
 from pytest_fmtransfer.catalog.regimes import PROFILES, REGIMES
 from pytest_fmtransfer.catalog.registry import Registry, Spec
-from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, Profile, RegimeSpec
+from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec
 from pytest_fmtransfer.cell import check_name
 
 ROWS: tuple[Spec, ...] = (*BACKBONES, *DATASETS, *REGIMES, *PROFILES)

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_fmtransfer import Places, Registry
-from pytest_fmtransfer.availability import Missing, dataset_ready
+from pytest_fmtransfer.availability import dataset_ready
 from pytest_fmtransfer.data.dataset import pictures_of, read_table
 from pytest_fmtransfer.data.pictures import FilePictures
 from pytest_fmtransfer.data.readers import cbis_ddsm
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
 from pytest_fmtransfer.errors import DatasetError, FmTransferError, InvalidInput
+from pytest_fmtransfer.missing import Missing
 from tests.helpers import LAWS
 
 FULL, CROPS = (Registry().dataset(name) for name in ("cbis_ddsm", "cbis_ddsm.crops"))

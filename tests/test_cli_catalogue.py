@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_fmtransfer import Registry
+from pytest_fmtransfer.catalog.regime_specs import Profile
 from pytest_fmtransfer.catalog.regimes import PROFILES
 from pytest_fmtransfer.catalog.specs import (
     BackboneSpec,
@@ -17,7 +18,6 @@ from pytest_fmtransfer.catalog.specs import (
     FileWeights,
     PackagedFolder,
     PackagedWeights,
-    Profile,
     PublishedWeights,
 )
 from pytest_fmtransfer.cli import main

@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from pytest_fmtransfer import Cell, Places, devices, transfer
+from pytest_fmtransfer.adapt.feature_rows import rows_of
 from pytest_fmtransfer.backbones import precision
 from pytest_fmtransfer.backbones.computing import WORKSPACE, computing, torch_device, training_context
 from pytest_fmtransfer.backbones.precision import Dtype, dtype_of, processor
+from pytest_fmtransfer.catalog.regime_specs import Profile
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import Profile
 from pytest_fmtransfer.data.dataset import open_dataset
 from pytest_fmtransfer.devices import DEVICES, Device, best_device
 from pytest_fmtransfer.errors import InvalidInput, Unavailable
@@ -269,7 +270,21 @@ def test_a_deterministic_run_says_so_and_scores_as_another_does(small: Places) -
     assert exact.mean == pytest.approx(plain.mean, abs=1e-6)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA card that torch can use")
+ON_A_CARD = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA card that torch can use")
+
+
+@ON_A_CARD
+@pytest.mark.parametrize("room", [2**40, 0], ids=["held", "streamed"])
+def test_tokens_reach_a_card_whether_they_have_room_there_or_not(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (room, room))
+    tokens_NTE = np.random.default_rng(0).standard_normal((9, 4, 8)).astype(np.float16)
+    rows_SB, card = torch.tensor([[8, 1], [3, 3]]), torch.device("cuda")
+    there = rows_of(tokens_NTE, card).batch(rows_SB)
+    assert there.device.type == "cuda"
+    np.testing.assert_array_equal(there.cpu().numpy(), tokens_NTE[rows_SB.numpy()].astype(np.float32))
+
+
+@ON_A_CARD
 @pytest.mark.parametrize("backbone", ["tiny", "imagenet_deitb16.tiny", "efficientnet_lite0.tiny"])
 def test_a_card_sees_and_trains_as_the_processor_does(backbone: str, small: Places) -> None:
     """In float32 no product and no convolution is rounded to TF32, which would move features by a thousandth."""
@@ -278,7 +293,7 @@ def test_a_card_sees_and_trains_as_the_processor_does(backbone: str, small: Plac
         Profile(name="least", forward_dtype="float32", epochs=3, head_epochs=3, batch=16, size=32, seeds=2)
     )
     for device in ("cpu", "cuda"):
-        places = replace(small, device=device, deterministic=device == "cuda")
+        places = replace(small, device=device)
         dataset = open_dataset(registry.dataset("stripes"), places)
         features.append(load_features(dataset, registry.backbone(backbone), "float32", places).pooled_ND)
         cell = Cell(backbone, "stripes", "finetune_linear.unaugmented")

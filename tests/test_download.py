@@ -9,11 +9,12 @@ from threading import Thread
 
 import pytest
 
-from pytest_fmtransfer.availability import Missing, data_folder, dataset_ready, ready, weights_file
+from pytest_fmtransfer.availability import data_folder, dataset_ready, ready, weights_file
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import BackboneSpec, DataRoot, DatasetSpec, Download, PublishedWeights
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import Unavailable
+from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places
 
 CONTENT = bytes(range(256)) * 20_000  # more than one chunk

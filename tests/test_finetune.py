@@ -15,8 +15,8 @@ import pytest
 from pytest_fmtransfer._transfer import transfer
 from pytest_fmtransfer.adapt import finetune, loop
 from pytest_fmtransfer.adapt.checkpoints import Checkpoints
+from pytest_fmtransfer.catalog.regime_specs import Profile
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import Profile
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.cell_result import CellResult
 from pytest_fmtransfer.errors import InvalidInput, Unavailable
@@ -48,6 +48,13 @@ def registry() -> Registry:
         Profile(name="least", forward_dtype="float32", epochs=3, head_epochs=3, batch=16, size=32, seeds=2)
     )
     return registry
+
+
+def assert_same(found: np.ndarray, expected: np.ndarray, places: Places) -> None:
+    """To the bit on the processor; a card adds up in another order every time."""
+    if places.device == "cpu":
+        assert found.tobytes() == expected.tobytes()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
 def run(cell: str, places: Places, registry: Registry, **more: Any) -> CellResult:
@@ -101,26 +108,26 @@ def killed_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 @pytest.mark.parametrize("regime", ["finetune_linear", "lora2.from1.unaugmented"])
 @pytest.mark.parametrize("number", [2, 5])
 def test_a_killed_run_ends_with_the_scores_of_one_that_was_not(
-    regime: str, number: int, exact: Places, registry: Registry, tmp_path: Path, killed_in: Any
+    regime: str, number: int, small: Places, registry: Registry, tmp_path: Path, killed_in: Any
 ) -> None:
     cell = f"{VIT}-stripes-{regime}"
-    whole = run(cell, exact, registry)
-    places = replace(exact, store=tmp_path)
+    whole = run(cell, small, registry)
+    places = replace(small, store=tmp_path)
     killed_in(number)
     with pytest.raises(Killed):
         run(cell, places, registry)
     left = sorted(file.name for file in tmp_path.glob("training/*/seed*"))
     assert left == (["seed0.pt"] if number == 2 else ["seed0.npz", "seed1.pt"])
     found = run(cell, places, registry)  # the fixture kills once
-    assert found.scores_SNC.tobytes() == whole.scores_SNC.tobytes()
+    assert_same(found.scores_SNC, whole.scores_SNC, small)
     assert [dict(each) for each in found.chosen] == [dict(each) for each in whole.chosen]
     assert not list(tmp_path.glob("training/*/*"))
 
 
-def test_a_seed_is_the_same_alone_and_among_others(exact: Places, registry: Registry) -> None:
+def test_a_seed_is_the_same_alone_and_among_others(small: Places, registry: Registry) -> None:
     cell = f"{VIT}-stripes-finetune_linear"
-    both, second = run(cell, exact, registry), run(cell, exact, registry, seeds=(1,))
-    assert second.scores_SNC[0].tobytes() == both.scores_SNC[1].tobytes()
+    both, second = run(cell, small, registry), run(cell, small, registry, seeds=(1,))
+    assert_same(second.scores_SNC[0], both.scores_SNC[1], small)
 
 
 def test_shuffled_labels_are_learnt_from_and_tested_on_sound_ones(small: Places, registry: Registry) -> None:

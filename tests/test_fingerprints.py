@@ -3,9 +3,12 @@
 from pathlib import Path
 from random import Random
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from pytest_fmtransfer import _transfer
+from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.store import code_digest, file_digest, fingerprint
 from tests.helpers import LAWS
 
@@ -59,3 +62,26 @@ def test_a_file_digest_is_of_the_content(tmp_path: Path) -> None:
 
 def test_a_code_digest_tells_modules_apart() -> None:
     assert code_digest("cell.py") == code_digest("cell.py") != code_digest("store.py")
+
+
+def test_a_result_that_was_learnt_from_images_is_keyed_by_all_that_showed_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def noted(*modules: str) -> str:
+        seen.extend(modules)
+        return ""
+
+    monkeypatch.setattr(_transfer, "code_digest", noted)
+    _transfer._code("frozen", Registry().regime("frozen_linear").settings)
+    shown = {
+        "viewing.py",
+        "views.py",
+        "data/chunks.py",
+        "data/transforms.py",
+        "adapt/frozen.py",
+        "backbones/cutting.py",
+    }
+    assert shown <= set(seen)
+    seen.clear()
+    _transfer._code("knn", Registry().regime("knn").settings)
+    assert not shown & set(seen)

@@ -17,7 +17,7 @@ from benchmarks.parity.references import positions
 from pytest_fmtransfer.adapt import deit_head
 from pytest_fmtransfer.adapt.deit_head import DeitHead
 from pytest_fmtransfer.adapt.heads import AttentionHead, build_head
-from pytest_fmtransfer.catalog.regime_settings import Head as HeadKind
+from pytest_fmtransfer.catalog.regime_settings import HeadKind
 from pytest_fmtransfer.errors import CheckpointMismatch, InvalidInput
 
 TINY = row("imagenet_deitb16", tiny=True)

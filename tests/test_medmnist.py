@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pytest_fmtransfer import Cell, Places, Registry, transfer
-from pytest_fmtransfer.availability import Missing, dataset_ready
+from pytest_fmtransfer.availability import dataset_ready
 from pytest_fmtransfer.catalog.medmnist import MEDMNIST, METRICS, SIZES, file_name
 from pytest_fmtransfer.catalog.medmnist_sets import COLLECTIONS, Collection
 from pytest_fmtransfer.catalog.specs import DataRoot, DatasetSpec, Download
@@ -23,6 +23,7 @@ from pytest_fmtransfer.data.readers.medmnist import SIDES, pictures
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import DatasetError, FmTransferError, Unavailable
 from pytest_fmtransfer.metrics import evaluate
+from pytest_fmtransfer.missing import Missing
 from tests import small
 from tests.helpers import LAWS
 from tests.pictures import head

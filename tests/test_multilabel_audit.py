@@ -66,6 +66,12 @@ def test_every_image_that_has_a_contradicting_exact_copy_gets_one(labels_NC: np.
         assert told == there
 
 
+def test_two_single_images_are_of_one_kind_as_they_are_among_many() -> None:
+    table = table_with(np.array([[0, 1], [0, 1], [1, 0]]), sides=[TRAIN, TRAIN, TEST])
+    told = [kinds(table, np.array(0), np.array(other)).tolist() for other in (1, 2)]
+    assert told == [[True, False, False], [False, True, True]]
+
+
 def copy(first: int, second: int) -> Copy:
     return Copy(first=first, second=second, orientation="as it is", likeness=1.0)
 

@@ -18,11 +18,12 @@ import numpy as np
 import pytest
 
 from pytest_fmtransfer import Places, Registry
-from pytest_fmtransfer.availability import Missing, dataset_ready
+from pytest_fmtransfer.availability import dataset_ready
 from pytest_fmtransfer.data.dataset import open_dataset, read_table
 from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.data.readers import patchcamelyon
 from pytest_fmtransfer.errors import DatasetError, FmTransferError, Unavailable, UnreadableImage
+from pytest_fmtransfer.missing import Missing
 
 ROW = Registry().dataset("patchcamelyon")
 SPEC = replace(ROW, expected_images=None)

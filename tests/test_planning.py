@@ -13,8 +13,9 @@ import pytest
 
 from pytest_fmtransfer._transfer import open_under, transfer
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
+from pytest_fmtransfer.catalog.regime_specs import RegimeSpec
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import FINDING_KINDS, DataRoot, RegimeSpec
+from pytest_fmtransfer.catalog.specs import FINDING_KINDS, DataRoot
 from pytest_fmtransfer.catalog.user_backbone import UserBackbone
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.costs import CellPlan, Plan
@@ -300,10 +301,11 @@ def test_training_is_planned_as_it_is_done(ours: Registry, own: Places) -> None:
         briefly("every", "frozen_linear", views="every"),
         briefly("plain", "frozen_linear.unaugmented"),
         briefly("tuned", "finetune_linear"),
+        replace(ours.regime("fewshot1"), name="shots", seeds=2),
     ):
         theirs.register(row)
     wanted = [
-        Cell("small", "heads", name) for name in ("views", "more_views", "every", "plain", "tuned", "knn", "fewshot1")
+        Cell("small", "heads", name) for name in ("views", "more_views", "every", "plain", "tuned", "knn", "shots")
     ]
     table = open_under(theirs.profile("ci"), theirs.dataset("heads"), own).table
     learnt, others = len(table.side("train")), len(table.side("validation")) + len(table.side("test"))

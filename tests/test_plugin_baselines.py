@@ -34,7 +34,7 @@ def recorded(suite: pytest.Pytester, places: Places) -> Path:
 
 TUNED = """
 from pytest_fmtransfer.catalog.regime_settings import KnnSettings
-from pytest_fmtransfer.catalog.specs import RegimeSpec
+from pytest_fmtransfer.catalog.regime_specs import RegimeSpec
 
 
 def pytest_fmtransfer_register(registry):

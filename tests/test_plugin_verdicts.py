@@ -133,9 +133,9 @@ def test_two_workers_write_the_same_report_as_none(pytester: pytest.Pytester) ->
     suite(pytester, "family_size=2", "assert candidate.not_worse_than(reference, margin=0.2)")
     pytester.runpytest()  # seconds are of the computation: computed once, they are the same
     kinds = ("json", "markdown", "csv")
-    for workers in ("0", "2"):
+    for workers, run in (("0", pytester.runpytest), ("2", pytester.runpytest_subprocess)):
         reports = (f"--fm-report={kind}:{kind}{workers}" for kind in kinds)
-        pytester.runpytest_subprocess("-n", workers, *reports).assert_outcomes(passed=2)
+        run("-n", workers, *reports).assert_outcomes(passed=2)
     for kind in kinds:
         assert (pytester.path / f"{kind}0").read_bytes() == (pytester.path / f"{kind}2").read_bytes()
 

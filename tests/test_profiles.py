@@ -7,8 +7,8 @@ import pytest
 
 from pytest_fmtransfer import Cell, Places, Registry, transfer
 from pytest_fmtransfer.catalog.profile_words import in_words
+from pytest_fmtransfer.catalog.regime_specs import Caps, Profile
 from pytest_fmtransfer.catalog.regimes import PROFILES
-from pytest_fmtransfer.catalog.specs import Caps, Profile
 from pytest_fmtransfer.data.capped import capped
 from pytest_fmtransfer.data.dataset import open_dataset
 from pytest_fmtransfer.reports.rows import Report, cell_row, gather

@@ -11,8 +11,9 @@ from pytest_fmtransfer import Prompts, Registry, own_folder, own_table
 from pytest_fmtransfer.catalog.datasets import DATASETS
 from pytest_fmtransfer.catalog.prompts import by_class_names, check_prompts, fill
 from pytest_fmtransfer.catalog.regime_settings import ZeroShotSettings, plain
+from pytest_fmtransfer.catalog.regime_specs import RegimeSpec
 from pytest_fmtransfer.catalog.resolving import settings_on
-from pytest_fmtransfer.catalog.specs import DatasetSpec, RegimeSpec
+from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.errors import InvalidInput
 
 ZEROSHOT = Registry().regime("zeroshot")

@@ -15,9 +15,10 @@ from pytest_fmtransfer.catalog.regime_settings import (
     method_of,
     plain,
 )
+from pytest_fmtransfer.catalog.regime_specs import Profile, RegimeSpec
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.resolving import backbone_under, seeds_on, settings_on
-from pytest_fmtransfer.catalog.specs import SHUFFLES, Profile, RegimeSpec
+from pytest_fmtransfer.catalog.specs import SHUFFLES
 from pytest_fmtransfer.errors import InvalidInput, UnknownName
 from tests.helpers import LAWS
 

@@ -13,8 +13,8 @@ import pytest
 
 from pytest_fmtransfer.baselines import Baselines
 from pytest_fmtransfer.catalog.regime_settings import KnnSettings
+from pytest_fmtransfer.catalog.regime_specs import RegimeSpec, SeedVariance
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import RegimeSpec, SeedVariance
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.judge.bounds import Piece, combine
 from pytest_fmtransfer.judge.comparison import Comparison, auc_of, own_piece, seed_piece_of
@@ -207,7 +207,7 @@ def test_the_rows_of_the_catalogue_say_what_is_on_record() -> None:
 
 CONFTEST = """
 from pytest_fmtransfer.catalog.regime_settings import KnnSettings
-from pytest_fmtransfer.catalog.specs import RegimeSpec, SeedVariance
+from pytest_fmtransfer.catalog.regime_specs import RegimeSpec, SeedVariance
 
 
 def pytest_fmtransfer_register(registry):

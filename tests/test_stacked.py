@@ -19,11 +19,11 @@ from torch.nn import functional
 
 from pytest_fmtransfer.adapt import micro_batches, stacked
 from pytest_fmtransfer.adapt.heads import Head, build_head
-from pytest_fmtransfer.adapt.logit_losses import loss_and_gradient, terms
+from pytest_fmtransfer.adapt.losses import loss_and_gradient, terms
 from pytest_fmtransfer.adapt.order import batches
 from pytest_fmtransfer.adapt.stacked import Point, StackedLearner, groups
 from pytest_fmtransfer.adapt.stacked_heads import StackedModules
-from pytest_fmtransfer.catalog.regime_settings import Head as HeadKind
+from pytest_fmtransfer.catalog.regime_settings import HeadKind
 from pytest_fmtransfer.errors import InvalidInput, OutOfMemory
 from pytest_fmtransfer.metrics import UNKNOWN
 from tests.helpers import LAWS

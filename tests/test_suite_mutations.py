@@ -1,10 +1,14 @@
 """The gate goes red when something is wrong: each mutation is one plugin loaded into a run of the pocket suite."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.store import Store
 
 ROOT = Path(__file__).parents[1]
 BASELINE = "suites/pocket/test_baselines.py::test_unchanged[efficientnet_lite0-br35h-{}]"
@@ -51,20 +55,60 @@ home.layouts.load = random_weights
 # Everything as it is: the same selection is green.
 NOTHING = ""
 
+# What images are made of and how they were found to be, which no mutation touches, and the locks it is computed under.
+OF_IMAGES = ("audits", "contents", "images", "locks")
+
+
+@pytest.fixture
+def own(places: Places, tmp_path: Path) -> Path:
+    """A store that has, and shares, what this run knows of images: what a mutated run computes is seen by no other."""
+    for kind in OF_IMAGES:
+        share(places.store / kind, tmp_path / "store" / kind)
+    return tmp_path / "store"
+
+
+def share(folder: Path, link: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(folder)
+
+
+def share_features(places: Places, own: Path, backbone: str) -> None:
+    """Those that are there already of a backbone whose features a mutation leaves as they are."""
+    for entry in Store(root=places.store).entries("features"):
+        if json.loads((entry / "entry.json").read_text(encoding="utf-8"))["about"]["backbone"] == backbone:
+            share(entry, own / "features" / entry.parent.name / entry.name)
+
 
 @pytest.mark.parametrize(
-    ("mutation", "red"),
-    [(NOTHING, []), (NORMALISATION, SUITE[:2]), (LABELS, SUITE), (WEIGHTS, SUITE)],
+    ("mutation", "red", "same"),
+    [
+        (NOTHING, [], []),
+        (NORMALISATION, SUITE[:2], []),
+        (LABELS, SUITE, ["efficientnet_lite0", "efficientnet_lite0.random"]),
+        (WEIGHTS, SUITE, ["efficientnet_lite0.random"]),
+    ],
     ids=["nothing", "normalisation", "labels", "weights"],
 )
 def test_a_mutation_turns_the_suite_red(
-    mutation: str, red: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mutation: str,
+    red: list[str],
+    same: list[str],
+    own: Path,
+    places: Places,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Every baseline sees every mutation; claims see those after which nothing was learnt."""
+    """Every baseline sees every mutation; claims see those after which nothing was learnt.
+
+    `same` are the backbones whose features stay as they are.
+    """
     (tmp_path / "mutation.py").write_text(mutation)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    if mutation:  # its own store: what a mutated run computes is never seen by another
-        monkeypatch.setenv("FMTRANSFER_STORE", str(tmp_path / "store"))
+    if mutation:
+        for backbone in same:
+            share_features(places, own, backbone)
+        monkeypatch.setenv("FMTRANSFER_STORE", str(own))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "mutation", "-p", "no:cacheprovider", "-q", *SUITE],
         cwd=ROOT,

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from pytest_fmtransfer.availability import Missing, backbone_ready, weights_file
+from pytest_fmtransfer.availability import backbone_ready, weights_file
 from pytest_fmtransfer.catalog.backbones import IMAGENET_MEAN, IMAGENET_STD
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import FileWeights, OwnWeights, PublishedWeights, RandomWeights
 from pytest_fmtransfer.catalog.user_backbone import Source, UserBackbone
 from pytest_fmtransfer.errors import FmTransferError, InvalidInput, InvalidName, Unavailable
 from pytest_fmtransfer.features import subject_of
+from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places
 from tests.helpers import LAWS
 

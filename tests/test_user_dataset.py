@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_fmtransfer import Places, Registry, own_folder, own_table
-from pytest_fmtransfer.availability import Missing, Ready, dataset_ready
+from pytest_fmtransfer.availability import dataset_ready
 from pytest_fmtransfer.catalog.user_dataset import SEVERAL_LABELS, TWO_CLASSES, UserDataset
 from pytest_fmtransfer.cli import main
 from pytest_fmtransfer.data.dataset import open_dataset
 from pytest_fmtransfer.errors import FmTransferError, InvalidInput, Unavailable
 from pytest_fmtransfer.metrics.registry import METRICS
+from pytest_fmtransfer.missing import Missing, Ready
 from tests.helpers import LAWS
 from tests.pictures import save, scan
 

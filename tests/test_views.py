@@ -22,9 +22,9 @@ from pytest_fmtransfer.data.augmentations import NONE, PAPER, RECIPES, Recipe
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
-from pytest_fmtransfer.data.transforms import augment, prepare
+from pytest_fmtransfer.data.transforms import Shown, augment, prepare
 from pytest_fmtransfer.errors import DatasetError
-from pytest_fmtransfer.viewing import Shown, Viewer, viewer_of
+from pytest_fmtransfer.viewing import Viewer, viewer_of
 from pytest_fmtransfer.views import Kept, Views
 from pytest_fmtransfer.work import Tally, counting
 from tests.small import BACKBONE, DATASET

@@ -18,7 +18,7 @@ from benchmarks.parity.published import tensors_of, write
 from pytest_fmtransfer import Cell, Places, Prompts, Registry, own_table, transfer
 from pytest_fmtransfer._transfer import Asked, ask, open_under
 from pytest_fmtransfer.adapt.zeroshot import class_vectors, described, scores
-from pytest_fmtransfer.availability import Missing, Ready, ready, vocabulary_file, weights_file
+from pytest_fmtransfer.availability import ready, weights_file
 from pytest_fmtransfer.backbones import open_clip as clip
 from pytest_fmtransfer.backbones import text_towers
 from pytest_fmtransfer.catalog.prompts import fill
@@ -27,6 +27,8 @@ from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, FileWeigh
 from pytest_fmtransfer.data.table import TEST, TRAIN
 from pytest_fmtransfer.errors import Unavailable
 from pytest_fmtransfer.features import load_features
+from pytest_fmtransfer.missing import Missing, Ready
+from pytest_fmtransfer.text_places import vocabulary_file
 from tests.small import DATASET, EACH, write_images
 from tests.text_sides import VISION, write_blip, write_vocabulary
 
@@ -215,7 +217,7 @@ def test_a_tower_that_knows_the_classes_is_right_and_shuffled_words_are_at_chanc
 def test_neither_training_nor_validation_side_is_used(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     registry = catalogue(places)
     first = transfer(Cell("clip", "stripes", "zeroshot"), registry=registry, places=places)
-    import pytest_fmtransfer.adapt.zeroshot as zeroshot
+    import pytest_fmtransfer.adapt.pooled as pooled
 
     def only_tested(dataset, *more):
         found = load_features(dataset, *more)
@@ -224,7 +226,7 @@ def test_neither_training_nor_validation_side_is_used(places: Places, monkeypatc
         blank_ND[test] = found.pooled_ND[test]
         return replace(found, pooled_ND=blank_ND)
 
-    monkeypatch.setattr(zeroshot, "load_features", only_tested)
+    monkeypatch.setattr(pooled, "load_features", only_tested)
     second = transfer(Cell("clip", "stripes", "zeroshot"), seeds=(3,), registry=registry, places=places)
     np.testing.assert_array_equal(first.scores_SNC, second.scores_SNC)
 

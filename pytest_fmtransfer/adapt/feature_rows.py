@@ -1,4 +1,4 @@
-"""Rows of stored features, brought to the device a batch at a time; what is small is there as a whole.
+"""Rows of stored features, brought to the device a batch at a time; what has room there is there as a whole.
 
 Legend: N images, S seeds, B images of a batch, D the embedding's width, T tokens, E a token's width.
 """
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 PIECE = {2: 4096, 3: 64}  # images of a piece, of pooled embeddings and of tokens
+ROOM = 4  # of the free memory of a card, this part may be taken by one side's tokens
 
 Array = np.ndarray | Tensor
 """Pooled embeddings, N × D, or tokens, N × T × E, of any floating dtype; may be mapped from a file."""
@@ -56,7 +57,7 @@ class HeldRows:
 
 
 class StreamedRows:
-    """Tokens, which stay where they are, in their dtype: only a batch of them is copied."""
+    """Tokens, which stay where they are, in their dtype: only a batch of them is copied, and brought to the device."""
 
     def __init__(self, tokens_NTE: Array, device: torch.device) -> None:
         self._tokens_NTE, self._device = _tensor(tokens_NTE), device
@@ -83,8 +84,13 @@ class StreamedRows:
 
 
 def rows_of(features: Array, device: torch.device) -> FeatureRows:
-    """Pooled embeddings are held on the device, tokens are not."""
-    return HeldRows(features, device) if features.ndim == 2 else StreamedRows(features, device)
+    """Pooled embeddings are held on the device; tokens are where they have room on a card, and stream otherwise."""
+    if features.ndim == 2:
+        return HeldRows(features, device)
+    tokens_NTE = _tensor(features)
+    if device.type == "cuda" and tokens_NTE.nbytes <= torch.cuda.mem_get_info(device)[0] // ROOM:
+        tokens_NTE = tokens_NTE.to(device)
+    return StreamedRows(tokens_NTE, device)
 
 
 def _tensor(array: Array) -> Tensor:

@@ -12,7 +12,6 @@ says what that was worth.
 Legend: N images of a dataset.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -20,11 +19,11 @@ import numpy as np
 
 from pytest_fmtransfer.adapt import linear_probe
 from pytest_fmtransfer.adapt.job import Job, Ran
+from pytest_fmtransfer.adapt.pooled import on_pooled
 from pytest_fmtransfer.adapt.sides import Adapted, Sides, on_one_scale
 from pytest_fmtransfer.catalog.regime_settings import FewShotSettings
 from pytest_fmtransfer.data.subsets import few_shot, up_to
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
-from pytest_fmtransfer.features import load_features
 
 
 def run(job: Job, settings: FewShotSettings, seeds: Sequence[int]) -> Ran:
@@ -34,16 +33,11 @@ def run(job: Job, settings: FewShotSettings, seeds: Sequence[int]) -> Ran:
     training images than `shots`, and as `load_features` does.
     """
     rows_of = {seed: training_rows(job, settings.shots, seed) for seed in seeds}  # before features, which take longer
-    started = time.perf_counter()
-    features = load_features(job.dataset, job.spec, job.dtype, job.places)
-    loading = time.perf_counter() - started
-    return Ran(
-        adapted=tuple(_adapted(job, features.pooled_ND, settings, seed, rows) for seed, rows in rows_of.items()),
-        forward_passes=features.forward_passes,
-        forward_seconds=features.seconds,
-        feature_bytes=features.pooled_ND.nbytes,
-        loading_seconds=loading,
-    )
+
+    def adapted(pooled_ND: np.ndarray) -> list[Adapted]:
+        return [_adapted(job, pooled_ND, settings, seed, rows) for seed, rows in rows_of.items()]
+
+    return on_pooled(job, adapted)
 
 
 def training_rows(job: Job, shots: int, seed: int) -> np.ndarray:

@@ -147,10 +147,9 @@ def _head(job: Job, settings: TrainingSettings, seed: int, backbone: Backbone, r
     with torch.no_grad():
         side = recipe.crop
         made = backbone(torch.zeros(1, backbone.channels, side, side, device=backbone.mean.device))
-    pooled = settings.head == "linear"
     return build_head(
         settings.head,
-        width=(made.pooled_ND if pooled else made.tokens_NTE).shape[-1],
+        width=(made.pooled_ND if settings.head_takes == "pooled" else made.tokens_NTE).shape[-1],
         tokens=made.tokens_NTE.shape[1],
         classes=job.classes,
         seed=seed,

@@ -29,7 +29,7 @@ from pytest_fmtransfer.adapt.stacked import Point, StackedLearner, groups
 from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.computing import torch_device, training_context
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
-from pytest_fmtransfer.data.augmentations import NONE, recipe_named
+from pytest_fmtransfer.data.augmentations import recipe_named
 from pytest_fmtransfer.data.table import TRAIN, VALIDATION
 from pytest_fmtransfer.errors import first_few
 from pytest_fmtransfer.views import View, Views
@@ -141,20 +141,20 @@ def _train(
 
 
 def _inputs(job: Job, settings: TrainingSettings) -> Inputs:
-    recipe, kept = recipe_named(settings.recipe), "pooled" if settings.head == "linear" else "tokens"
+    kept = settings.head_takes
     views = Views(
         dataset=job.dataset,
         spec=job.spec,
         dtype=job.dtype,
         places=job.places,
-        recipe=recipe,
+        recipe=recipe_named(settings.recipe),
         kept=kept,
         cut_after=settings.cut_after,
         loaders=job.loaders,
     )
     tested, validation = views.evaluation()
     tested_N = _features(tested)
-    if settings.views == "every" and recipe != NONE:
+    if settings.sees_anew:
         viewer = views.viewer
 
         def passed(seeds: Sequence[int], epoch: int) -> Batches:
@@ -162,9 +162,7 @@ def _inputs(job: Job, settings: TrainingSettings) -> Inputs:
 
         training, stored = passed, ()
     else:
-        stored = views.training(
-            1 if settings.views == "every" or recipe == NONE else min(settings.views, settings.epochs)
-        )
+        stored = views.training(settings.stored_views)
 
         def cycled(seeds: Sequence[int], epoch: int) -> np.ndarray:
             return _features(stored[epoch % len(stored)])

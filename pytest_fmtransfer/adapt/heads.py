@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pytest_fmtransfer.catalog.regime_settings import Head as HeadKind
+from pytest_fmtransfer.catalog.regime_settings import HeadKind
 from pytest_fmtransfer.catalog.specs import BackboneSpec
 from pytest_fmtransfer.errors import InvalidInput, nearest
 

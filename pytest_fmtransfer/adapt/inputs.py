@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pytest_fmtransfer.backbones.base import Backbone
 from pytest_fmtransfer.data.augmentations import Recipe
-from pytest_fmtransfer.data.transforms import augment, prepare
+from pytest_fmtransfer.data.transforms import Shown, shown
 
 AHEAD = 2  # batches that each thread is ahead
 
@@ -45,17 +45,13 @@ class ImageInputs:
         self._mean, self._std = backbone.mean.detach().cpu().clone(), backbone.std.detach().cpu().clone()
 
     def training(self, rows_B: np.ndarray, *, epoch: int, seed: int) -> Tensor:
-        ids = [self._ids[row] for row in rows_B]
-        return self._normalised(augment(self._read(rows_B), self._recipe, ids=ids, epoch=epoch, seed=seed))
+        return self._normalised(rows_B, Shown(epoch=epoch, seed=seed))
 
     def evaluation(self, rows_B: np.ndarray) -> Tensor:
-        return self._normalised(prepare(self._read(rows_B), self._recipe))
+        return self._normalised(rows_B, None)
 
-    def _read(self, rows_B: np.ndarray) -> Tensor:
-        pixels = torch.from_numpy(self._pixels[rows_B])
-        return pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.movedim(-1, 1)
-
-    def _normalised(self, images_BCSS: Tensor) -> Tensor:
+    def _normalised(self, rows_B: np.ndarray, by: Shown | None) -> Tensor:
+        images_BCSS = shown(self._pixels, rows_B, self._recipe, ids=self._ids, by=by)
         return (images_BCSS - self._mean) / self._std  # grey is repeated as often as the network takes channels
 
 

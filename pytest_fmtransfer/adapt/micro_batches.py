@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from pytest_fmtransfer.errors import OutOfMemory
+
 SHARE = 0.5  # of the memory that is free, for what a step keeps for its backward pass
 
 
@@ -53,6 +55,21 @@ def kept_bytes(module: nn.Module, inputs: Tensor) -> int:
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether a device, or the CPU's allocator, has no memory left."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def halved(micro: int, batch: int, epoch: int, notes: list[str], *, too_large: str, device: torch.device) -> int:
+    """How many images to pass at once where memory did not hold `micro`, which `notes` are told; epochs count from 0.
+
+    Not to be called while the error is handled, which holds on to what is to be freed. Raises OutOfMemory, in the words
+    of `too_large`, where it was one image already.
+    """
+    if (before := min(micro, batch)) == 1:
+        raise OutOfMemory(too_large)
+    part = -(-before // 2)
+    notes.append(f"out of memory in epoch {epoch + 1}: batches of {batch} in parts of {part} from there on")
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    return part
 
 
 def _free_memory() -> int | None:

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from pytest_fmtransfer.adapt.heads import Head
 from pytest_fmtransfer.adapt.inputs import Feed
 from pytest_fmtransfer.adapt.losses import summed_loss, terms_of
-from pytest_fmtransfer.adapt.micro_batches import is_out_of_memory
+from pytest_fmtransfer.adapt.micro_batches import halved, is_out_of_memory
 from pytest_fmtransfer.adapt.optimiser import adamw, clip
 from pytest_fmtransfer.backbones.base import Backbone
 from pytest_fmtransfer.backbones.precision import Dtype
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
 from pytest_fmtransfer.data.table import TEST, VALIDATION
-from pytest_fmtransfer.errors import OutOfMemory, Unavailable
+from pytest_fmtransfer.errors import Unavailable
 
 EVALUATED = 32  # images passed at once where no gradient is kept
 
@@ -158,17 +158,11 @@ class NetworkLearner:
 
     def _halve(self, batch: int, epoch: int) -> None:
         self._optimiser.zero_grad(set_to_none=True)
-        if self.micro == 1:
-            raise OutOfMemory(
-                "memory does not hold the training of one image; choose a smaller backbone or image size, or "
-                "partial<k> or lora<r>, which train less"
-            )
-        self.micro = -(-min(self.micro, batch) // 2)
-        self.notes.append(
-            f"out of memory in epoch {epoch + 1}: batches of {batch} in parts of {self.micro} from there on"
+        too_large = (
+            "memory does not hold the training of one image; choose a smaller backbone or image size, or partial<k> or "
+            "lora<r>, which train less"
         )
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        self.micro = halved(self.micro, batch, epoch, self.notes, too_large=too_large, device=self._device)
 
     def _learnt(self) -> dict[str, Tensor]:
         """What training moves: parameters with gradients, and buffers."""

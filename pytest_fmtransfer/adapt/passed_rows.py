@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from pytest_fmtransfer.backbones.computing import computing
+from pytest_fmtransfer.data.transforms import Shown
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.view_keys import Kept
-from pytest_fmtransfer.viewing import Shown, Viewer
+from pytest_fmtransfer.viewing import Viewer
 
 
 class PassedRows:

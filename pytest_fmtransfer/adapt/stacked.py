@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from pytest_fmtransfer.adapt.feature_rows import Array, Batches, rows_of
 from pytest_fmtransfer.adapt.heads import Head
-from pytest_fmtransfer.adapt.logit_losses import loss_and_gradient, terms
-from pytest_fmtransfer.adapt.micro_batches import first_guess, is_out_of_memory
+from pytest_fmtransfer.adapt.losses import loss_and_gradient, terms
+from pytest_fmtransfer.adapt.micro_batches import first_guess, halved, is_out_of_memory
 from pytest_fmtransfer.adapt.stacked_adamw import StackedAdamW
 from pytest_fmtransfer.adapt.stacked_heads import stack
 from pytest_fmtransfer.backbones.computing import begin_gradients
 from pytest_fmtransfer.backbones.precision import Dtype
-from pytest_fmtransfer.errors import InvalidInput, OutOfMemory
+from pytest_fmtransfer.errors import InvalidInput
 
 LARGEST_STACK = 2**30  # bytes of parameters and their two moments that are trained at once
 
@@ -186,15 +186,8 @@ class StackedLearner:
         return max(1, images // self.replicas)
 
     def _halve(self, batch: int, epoch: int) -> None:
-        before = min(self.micro or batch, batch)
-        if before == 1:
-            raise OutOfMemory(
-                f"memory does not hold the training of {self.replicas} heads on one image of each batch; train with "
-                "fewer seeds at once, or a smaller head"
-            )
-        self.micro = -(-before // 2)
-        self.notes.append(
-            f"out of memory in epoch {epoch + 1}: batches of {batch} in parts of {self.micro} from there on"
+        too_large = (
+            f"memory does not hold the training of {self.replicas} heads on one image of each batch; train with fewer "
+            "seeds at once, or a smaller head"
         )
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        self.micro = halved(self.micro or batch, batch, epoch, self.notes, too_large=too_large, device=self._device)

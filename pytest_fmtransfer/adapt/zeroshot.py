@@ -5,11 +5,11 @@ brought to unit length again: the prompt ensemble of Radford et al., "Learning T
 Language Supervision", ICML 2021, section 3.1.4. Where an image may bear several labels, each has a second vector, of an
 image without it, and both compete for the image (Tiu et al., Nature Biomedical Engineering 2022).
 
-Legend: T images of the test side, C classes or labels, M texts, D the width of the shared space, E of an embedding.
+Legend: N images of a dataset, T of its test side, C classes or labels, M texts, D the width of the shared space, E of
+an embedding.
 """
 
 import random
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from pytest_fmtransfer.adapt.job import Job, Ran
+from pytest_fmtransfer.adapt.pooled import on_pooled
 from pytest_fmtransfer.adapt.sides import Adapted
 from pytest_fmtransfer.backbones.text_towers import TextTower, text_tower
 from pytest_fmtransfer.catalog.prompts import fill
 from pytest_fmtransfer.catalog.regime_settings import ZeroShotSettings
 from pytest_fmtransfer.data.table import TEST
-from pytest_fmtransfer.features import load_features
 
 
 def run(job: Job, settings: ZeroShotSettings, seeds: Sequence[int]) -> Ran:
@@ -31,25 +31,20 @@ def run(job: Job, settings: ZeroShotSettings, seeds: Sequence[int]) -> Ran:
     No seed changes anything, except on shuffled labels. There is no label to learn from, so it is the descriptions
     that are shuffled: each seed gives the classes those of one another.
     """
-    started = time.perf_counter()
-    features = load_features(job.dataset, job.spec, job.dtype, job.places)
-    loading = time.perf_counter() - started
-    pooled_TE = features.pooled_ND[job.dataset.table.side(TEST)]
-    scores_TC = scores(text_tower(job.spec, job.places), settings, pooled_TE, of=job.spec.name)
     chosen = {
         "phrases": "the dataset's" if job.dataset.spec.prompts else "names of the classes",
         "prompts": sum(len(texts) for texts in described(settings)),
     }
-    return Ran(
-        adapted=tuple(
+
+    def adapted(pooled_NE: np.ndarray) -> list[Adapted]:
+        tested_TE = pooled_NE[job.dataset.table.side(TEST)]
+        scores_TC = scores(text_tower(job.spec, job.places), settings, tested_TE, of=job.spec.name)
+        return [
             Adapted(scores_TC=_shuffled(scores_TC, seed) if job.dataset.spec.shuffled else scores_TC, chosen=chosen)
             for seed in seeds
-        ),
-        forward_passes=features.forward_passes,
-        forward_seconds=features.seconds,
-        feature_bytes=features.pooled_ND.nbytes,
-        loading_seconds=loading,
-    )
+        ]
+
+    return on_pooled(job, adapted)
 
 
 def scores(tower: TextTower, settings: ZeroShotSettings, pooled_TE: np.ndarray, *, of: str) -> np.ndarray:

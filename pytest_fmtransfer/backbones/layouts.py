@@ -13,7 +13,7 @@ from pathlib import Path
 from timm.models.vgg import VGG
 from torch import Size, Tensor, nn
 
-from pytest_fmtransfer.backbones import dinov3, vgg
+from pytest_fmtransfer.backbones import aimv2, dinov3, vgg
 from pytest_fmtransfer.backbones.checkpoints import load_strictly, load_tensors, read_tensors
 from pytest_fmtransfer.catalog.specs import FileWeights, PackagedWeights, PublishedWeights
 from pytest_fmtransfer.errors import CheckpointMismatch
@@ -36,6 +36,8 @@ def load(network: nn.Module, path: Path, weights: PackagedWeights | PublishedWei
     tensors = read_tensors(path, inside)
     if weights.layout == "dinov2":
         _load_dinov2(network, tensors, path)
+    elif weights.layout == "aimv2":
+        aimv2.load(network, tensors, path)
     elif weights.layout == "dinov3":
         dinov3.load(network, tensors, path)
     elif weights.layout == "open_clip_trunk":

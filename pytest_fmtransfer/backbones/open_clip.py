@@ -4,6 +4,10 @@ The embedding is the class token after the last norm, projected into the space s
 tokens are those of the patches before that norm. The protocol of Palés Huix et al. 2024 feeds the pooled vector to its
 token head here and cannot run; these tokens are our choice.
 
+CoCa's embedding is what the first of its pooling queries finds among all tokens, normed and projected; its tokens are
+again those of the patches. Mansoori et al. 2025 feed the other 255 queries to their token head, which see the whole
+picture each and stand for no place of it.
+
 Legend: N images, C channels, H and W pixels, T tokens, E a token's width, D the embedding's width.
 """
 
@@ -27,6 +31,7 @@ from pytest_fmtransfer.errors import InvalidInput, nearest
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its dependencies warn of what they import themselves
     import open_clip
+    from open_clip.coca_model import MultimodalCfg
     from open_clip.model import CLIPTextCfg, CLIPVisionCfg
     from open_clip.transformer import VisionTransformer
 
@@ -56,8 +61,8 @@ class OpenClipBackbone(Backbone):
         positions_TE = self._positions(grid).to(patches_NTE.dtype)
         tokens_NTE = tower.ln_pre(torch.cat([class_N1E, patches_NTE], dim=1) + positions_TE)
         tokens_NTE = tower.transformer(tokens_NTE)
-        pooled_NE = tower.ln_post(tokens_NTE[:, 0])
-        return pooled_NE @ tower.proj, self.block_tokens(tokens_NTE)
+        first_NE = tokens_NTE[:, 0] if tower.attn_pool is None else tower.attn_pool(tokens_NTE)[:, 0]
+        return tower.ln_post(first_NE) @ tower.proj, self.block_tokens(tokens_NTE)
 
     def block_tokens(self, output: Tensor) -> Tensor:
         return output[:, 1:]
@@ -127,13 +132,16 @@ def _tiny(architecture: str) -> Any:
     assert config is not None, "create_model has it"
     vision = CLIPVisionCfg(**config["vision_cfg"] | _TINY_VISION)
     text = CLIPTextCfg(**config["text_cfg"] | _TINY_TEXT)
+    if "multimodal_cfg" in config:
+        decoder = MultimodalCfg(**config["multimodal_cfg"] | _TINY_TEXT)
+        return open_clip.CoCa(embed_dim=48, multimodal_cfg=decoder, text_cfg=text, vision_cfg=vision)
     return open_clip.CLIP(embed_dim=48, vision_cfg=vision, text_cfg=text, quick_gelu=config.get("quick_gelu", False))
 
 
 def _is_plain(tower: nn.Module) -> bool:
     return (
         isinstance(tower, VisionTransformer)
-        and tower.attn_pool is None
+        and getattr(tower, "attn_pool_contrastive", None) is None
         and tower.pool_type == "tok"
         and tower.proj is not None
         and not tower.final_ln_after_pool

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pytest_fmtransfer.catalog.specs import PrecisionRule
+from pytest_fmtransfer.catalog.regime_specs import PrecisionRule
 from pytest_fmtransfer.devices import Device, card
 
 Dtype = Literal["float32", "bfloat16"]

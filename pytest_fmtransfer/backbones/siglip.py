@@ -1,9 +1,12 @@
-"""The image encoder of SigLIP and SigLIP 2 at a fixed size, from Google's files, in the names of transformers.
+"""SigLIP's image encoders of a fixed size, from Google's files in the names of transformers: SigLIP 2 and MedSigLIP.
 
-The file holds the text encoder, the temperature and a bias too; these are other parts.
+The embedding is what the pooling head finds among all tokens, as the publisher compares it with text; tokens are those
+of the patches after the last norm. A file holds the text side too, and the scale and bias of their comparison: what is
+met, to the last tensor, is `vision_model.`.
 """
 
 from pathlib import Path
+from typing import Any
 
 from transformers import SiglipVisionConfig, SiglipVisionModel
 
@@ -12,28 +15,36 @@ from pytest_fmtransfer.backbones.checkpoints import load_tensors, read_tensors
 from pytest_fmtransfer.catalog.specs import BackboneSpec
 
 PREFIX = "vision_model."
-# Width, depth, heads, width within a block, pixels of a side and of a patch: google/siglip2-base-patch16-224.
-ARCHITECTURES = {"siglip_base": (768, 12, 12, 3072, 224, 16)}
-_TINY = (48, 3, 4, 96)
+# config.json beside the publishers' files: base is the library's default; So400m is Zhai et al. 2023's.
+_BASE: dict[str, Any] = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+}
+_SO400M: dict[str, Any] = {
+    "hidden_size": 1152,
+    "intermediate_size": 4304,
+    "num_hidden_layers": 27,
+    "num_attention_heads": 16,
+}
+_TINY: dict[str, Any] = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4}
+# Each with the pixels of a side and of a patch.
+ARCHITECTURES = {"siglip_base": (_BASE, 224, 16), "medsiglip_so400m": (_SO400M, 448, 14)}
 
 
-def build(spec: BackboneSpec, weights: Path | None) -> SiglipVisionModel:
-    """The encoder, which pools by attention, with its weights. Raises CheckpointMismatch when the file does not fit."""
-    *full, image_size, patch_size = ARCHITECTURES[spec.architecture]
-    width, depth, heads, within = _TINY if spec.tiny else full
-    config = SiglipVisionConfig(
-        hidden_size=width,
-        num_hidden_layers=depth,
-        num_attention_heads=heads,
-        intermediate_size=within,
-        image_size=image_size,
-        patch_size=patch_size,
-    )
+def build_network(spec: BackboneSpec, weights: Path | None) -> SiglipVisionModel:
+    """The encoder in evaluation mode, with random weights where there is no file.
+
+    Raises CheckpointMismatch, naming the first tensor of the encoder that is missing, left over or of another shape.
+    """
+    shape, image_size, patch_size = ARCHITECTURES[spec.architecture]
+    config = SiglipVisionConfig(**(_TINY if spec.tiny else shape), image_size=image_size, patch_size=patch_size)
     with seeded(spec):
-        network = SiglipVisionModel(config)
+        network = SiglipVisionModel(config).eval()
     if weights is not None:
-        visual = {
-            name.removeprefix(PREFIX): each for name, each in read_tensors(weights).items() if name.startswith(PREFIX)
-        }
-        load_tensors(network, visual, {name: PREFIX + name for name in (*network.state_dict(), *visual)}, weights)
+        theirs = {ours: PREFIX + ours for ours in network.state_dict()}
+        own = {name: ours for ours, name in theirs.items()}
+        stored = {own.get(name, name): each for name, each in read_tensors(weights).items() if name.startswith(PREFIX)}
+        load_tensors(network, stored, theirs, weights)
     return network

@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pytest_fmtransfer.availability import vocabulary_file, weights_file
+from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.computing import computing
 from pytest_fmtransfer.catalog.specs import BackboneSpec
 from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.progress import progress
-from pytest_fmtransfer.text_places import tower_of
+from pytest_fmtransfer.text_places import tower_of, vocabulary_file
 
 BATCH = 32
 

@@ -124,8 +124,7 @@ class RegisterVit(TimmBackbone):
 
 def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3, trainable: bool = False) -> TimmBackbone:
     """The backbone with its weights. Raises CheckpointMismatch when the file does not fit."""
-    network = build_network(spec, weights)
-    network = in_stages(network)
+    network = in_stages(build_network(spec, weights))
     if channels == 1:
         take_one_channel(network)
     if DINOV2_WITH_REGISTERS.fullmatch(spec.architecture):
@@ -142,12 +141,9 @@ def build_network(spec: BackboneSpec, weights: Path | None) -> nn.Module:
 
     Raises CheckpointMismatch when the file does not fit, InvalidInput for a row that names no file or no model.
     """
-    if not timm.is_model(spec.architecture):
-        near = nearest(spec.architecture, timm.list_models())
-        raise InvalidInput(f"timm {timm.__version__} has no model {spec.architecture!r} for {spec.name}; {near}")
+    _check(spec)
     if isinstance(spec.weights, RandomWeights):
-        with seeded(spec):
-            return _create(spec, num_classes=0).eval()
+        return new_network(spec)
     if weights is None or not isinstance(spec.weights, PackagedWeights | PublishedWeights | FileWeights):
         raise InvalidInput(
             f"backbone {spec.name} names no file of weights; give it PackagedWeights, PublishedWeights or FileWeights"
@@ -158,6 +154,19 @@ def build_network(spec: BackboneSpec, weights: Path | None) -> nn.Module:
     network = _create(spec, num_classes=classes)
     layouts.load(network, weights, spec.weights)
     return network.eval()
+
+
+def new_network(spec: BackboneSpec) -> nn.Module:
+    """The network without weights and classifier, in evaluation mode. Raises InvalidInput for a model of no name."""
+    _check(spec)
+    with seeded(spec):
+        return _create(spec, num_classes=0).eval()
+
+
+def _check(spec: BackboneSpec) -> None:
+    if not timm.is_model(spec.architecture):
+        near = nearest(spec.architecture, timm.list_models())
+        raise InvalidInput(f"timm {timm.__version__} has no model {spec.architecture!r} for {spec.name}; {near}")
 
 
 def _classes_of(spec: BackboneSpec, weights: Path) -> int:
@@ -175,8 +184,8 @@ def _create(spec: BackboneSpec, num_classes: int) -> nn.Module:
     arguments: dict[str, Any] = {"dynamic_img_size": True} if family in RESIZABLE else {}
     if DINOV3.fullmatch(spec.architecture):
         arguments["global_pool"] = "token"
-    narrow = tiny_arguments(spec.architecture, family) if spec.tiny else None
-    network = timm.create_model(spec.architecture, num_classes=num_classes, **arguments, **(narrow or {}))
+    narrow = tiny_arguments(spec.architecture, family) if spec.tiny else {}
+    network = timm.create_model(spec.architecture, num_classes=num_classes, **arguments, **narrow)
     if spec.tiny:
         cut_depth(network)
     return network

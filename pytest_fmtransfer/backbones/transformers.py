@@ -1,5 +1,5 @@
-"""Vision models of the library transformers: BLIP's and SigLIP's image encoders from their authors' files, and any
-folder that the library has saved.
+"""Vision models of the library transformers: the image encoders of BLIP, SigLIP 2 and MedSigLIP from their authors'
+files, and any folder that the library has saved.
 
 Legend: N images, C channels, H and W pixels, T tokens, E a token's width, D the embedding's width.
 """
@@ -91,7 +91,7 @@ def build(
     if spec.architecture.startswith(FOLDER):
         network, pools = _of_folder(spec, weights)
     elif spec.architecture in siglip.ARCHITECTURES:
-        network, pools = siglip.build(spec, weights), True
+        network, pools = siglip.build_network(spec, weights), True
     else:
         network, pools = _blip(spec, weights), False  # the library's own pooling would apply BLIP's last norm twice
     backbone = TransformersBackbone(spec, network, pools=pools, channels=channels, trainable=trainable)

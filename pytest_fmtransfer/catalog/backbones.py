@@ -1,6 +1,8 @@
 """One row per backbone: library, architecture, checkpoint, licence, paper."""
 
 from pytest_fmtransfer.catalog.backbones_of_today import BACKBONES_OF_TODAY
+from pytest_fmtransfer.catalog.mansoori2025_backbones import MANSOORI2025_BACKBONES
+from pytest_fmtransfer.catalog.medical_backbones import MEDICAL_BACKBONES
 from pytest_fmtransfer.catalog.medmnistplus_backbones import MEDMNIST_PLUS_BACKBONES
 from pytest_fmtransfer.catalog.normalisation import CLIP_MEAN, CLIP_STD, HALF, IMAGENET_MEAN, IMAGENET_STD
 from pytest_fmtransfer.catalog.specs import BackboneSpec, NoWeights, PackagedWeights, PublishedWeights
@@ -194,6 +196,8 @@ BACKBONES = (
     _openclip("openclip_vith14", "ViT-H-14", "laion/CLIP-ViT-H-14-laion2B-s32B-b79K", CLIP_MEAN, CLIP_STD),
     _blip("blip_vitb16", "base"),
     _blip("blip_vitl16", "large"),
+    *MANSOORI2025_BACKBONES,
+    *MEDICAL_BACKBONES,
     *MEDMNIST_PLUS_BACKBONES,
     *BACKBONES_OF_TODAY,
 )

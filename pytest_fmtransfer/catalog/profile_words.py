@@ -1,6 +1,6 @@
 """What a profile spends, in words: for help texts and lists."""
 
-from pytest_fmtransfer.catalog.specs import Profile
+from pytest_fmtransfer.catalog.regime_specs import Profile
 
 ALL = "all"
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import cache
 
 from pytest_fmtransfer.catalog.regime_settings import FewShotSettings, TrainingSettings
-from pytest_fmtransfer.catalog.specs import RegimeSpec
+from pytest_fmtransfer.catalog.regime_specs import RegimeSpec
 
 # How many augmented views of an image are stored where a backbone does not learn: docs/regimes.md says why.
 VIEWS = 16

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Head = Literal["linear", "attention", "deitb", "small_random"]
+HeadKind = Literal["linear", "attention", "deitb", "small_random"]
 """What is put on a backbone. `linear`: one layer on the pooled embedding. `attention`: one learnt query over tokens.
 `deitb`: a whole ImageNet-supervised DeiT-B over tokens (Palés Huix et al. 2024). `small_random`: the same construction
 in small, from random weights."""
@@ -85,7 +85,7 @@ class TrainingSettings:
     `rates` and `decays` make a sweep: every pair is trained, on the same batches, and validation chooses.
     """
 
-    head: Head = "linear"
+    head: HeadKind = "linear"
     trained: Trained = "all"
     first_block: int | None = None
     cut_after: int | None = None
@@ -102,6 +102,23 @@ class TrainingSettings:
     warm_up_steps: int = 0
     rates: tuple[float, ...] = ()
     decays: tuple[float, ...] = ()
+
+    @property
+    def head_takes(self) -> Literal["pooled", "tokens"]:
+        """Which of a backbone's features its head is given."""
+        return "pooled" if self.head == "linear" else "tokens"
+
+    @property
+    def sees_anew(self) -> bool:
+        """Whether a backbone that does not learn is passed in every epoch, because no view of an image comes again."""
+        return self.views == "every" and self.recipe != "none"
+
+    @property
+    def stored_views(self) -> int:
+        """How many views of the training side a backbone that does not learn is passed for, and its features kept."""
+        if self.recipe == "none":  # one is like another
+            return 1
+        return 0 if self.views == "every" else min(self.views, self.epochs)
 
 
 RegimeSettings = (

@@ -9,7 +9,7 @@ from pytest_fmtransfer.catalog.regime_settings import (
     RidgeSettings,
     ZeroShotSettings,
 )
-from pytest_fmtransfer.catalog.specs import Caps, Profile, RegimeSpec
+from pytest_fmtransfer.catalog.regime_specs import Caps, Profile, RegimeSpec
 
 REGIMES = (
     RegimeSpec(

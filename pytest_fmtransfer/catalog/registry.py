@@ -17,6 +17,7 @@ from pytest_fmtransfer.catalog.backbones import BACKBONES
 from pytest_fmtransfer.catalog.datasets import DATASETS
 from pytest_fmtransfer.catalog.prompts import check_prompts
 from pytest_fmtransfer.catalog.regime_families import FORMS, regime_of
+from pytest_fmtransfer.catalog.regime_specs import Profile, RegimeSpec
 from pytest_fmtransfer.catalog.regimes import PROFILES, REGIMES
 from pytest_fmtransfer.catalog.specs import (
     FINDING_KINDS,
@@ -26,9 +27,7 @@ from pytest_fmtransfer.catalog.specs import (
     TINY,
     BackboneSpec,
     DatasetSpec,
-    Profile,
     RandomWeights,
-    RegimeSpec,
 )
 from pytest_fmtransfer.catalog.timm_names import PREFIX, check_timm
 from pytest_fmtransfer.cell import Cell, check_name

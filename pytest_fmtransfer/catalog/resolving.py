@@ -4,15 +4,8 @@ from dataclasses import replace
 
 from pytest_fmtransfer.catalog.prompts import by_class_names, check_templates
 from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, TrainingSettings, ZeroShotSettings
-from pytest_fmtransfer.catalog.specs import (
-    SHUFFLES,
-    BackboneSpec,
-    DatasetSpec,
-    FileWeights,
-    OwnWeights,
-    Profile,
-    RegimeSpec,
-)
+from pytest_fmtransfer.catalog.regime_specs import Profile, RegimeSpec
+from pytest_fmtransfer.catalog.specs import SHUFFLES, BackboneSpec, DatasetSpec, FileWeights, OwnWeights
 from pytest_fmtransfer.catalog.timm_names import PREFIX
 
 

@@ -1,4 +1,4 @@
-"""The frozen records a catalogue is made of: one row per backbone, dataset, regime and profile."""
+"""The frozen records of what is adapted, and to what: one row per backbone and dataset."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from pytest_fmtransfer.catalog.prompts import Prompts
-from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, method_of
 
 RANDOM = "random"  # suffix of a backbone's random-weight twin, `<name>.random`
 TINY = "tiny"  # suffix of a backbone's small version with random weights, `<name>.tiny`
@@ -14,7 +13,7 @@ SHUFFLED = "shuffled"  # suffix of a dataset's control, `<name>.shuffled`
 SHUFFLES = 20  # how often its labels are shuffled, one shuffle a seed
 
 
-Layout = Literal["same_order", "same_keys", "dinov2", "dinov3", "torchvision", "open_clip_trunk"]
+Layout = Literal["same_order", "same_keys", "dinov2", "dinov3", "torchvision", "open_clip_trunk", "aimv2"]
 """How a file's tensors meet the architecture's (`pytest_fmtransfer.backbones.layouts`): in the same order under other
 names, by name, or by a publisher's own names."""
 
@@ -85,6 +84,10 @@ Library = Literal[
     "open_clip",
     "transformers",
     "focalnet",
+    "mae",
+    "sam2",
+    "biomedclip",
+    "vmamba",
     "perception_encoder",
     "python",
     "metadata",
@@ -263,75 +266,3 @@ class DatasetSpec:
     def stored_channels(self) -> Literal[1, 3]:
         """Of an image as it is decoded and stored."""
         return 3 if self.channels == 3 else 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeedVariance:
-    """The variance of a metric over single runs, recorded beforehand, with its degrees of freedom and source."""
-
-    variance: float
-    degrees: int
-    source: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class RegimeSpec:
-    """A way of adapting a backbone to a dataset.
-
-    `seeded` is True where training depends on a seed. `tolerance` is how far rounding on another processor
-    may move a score of a regime that does not, in standard deviations of the stored scores, the largest
-    over images; `metric_tolerance` how far it may move the metric, which is what runs at other seeds are compared
-    by. `python benchmarks/tolerance.py` prints what was measured. `seed_variances` by dataset let a claim be
-    judged on a single run. `seeds` is at how many it runs where nothing else is asked, whatever the profile says.
-    `costly`: a run takes so long that chance is told from as many shuffled labellings as there are seeds.
-    """
-
-    name: str
-    settings: RegimeSettings
-    seeded: bool
-    tolerance: float
-    metric_tolerance: float
-    summary: str
-    seed_variances: Mapping[str, SeedVariance] = field(default_factory=dict[str, SeedVariance])
-    seeds: int | None = None
-    costly: bool = False
-
-    @property
-    def method(self) -> str:
-        """The module of `pytest_fmtransfer.adapt` that runs it."""
-        return method_of(self.settings)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Caps:
-    """At most so many images of each side are used; of every class alike, as far as it has them."""
-
-    train: int
-    validation: int
-    test: int
-
-
-PrecisionRule = Literal["bfloat16_where_native", "float32"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Profile:
-    """How much is spent: images, epochs, seeds, size and dtype. They move scores, so a question holds them.
-
-    `bfloat16_where_native`: bfloat16 autocast on processors with bfloat16 instructions, float32 elsewhere; for forward
-    passes whose features are kept, and for training (`training_dtype`; tested without). It is not negligible: on
-    efficientnet_lite0 it moved features by 5 % and the kNN AUC by .011
-    (`python benchmarks/tolerance.py efficientnet_lite0`). `caps` are None where every image counts; `epochs` of
-    training a network and `head_epochs` of training a head on stored features, `batch` and `size`, the side in pixels,
-    are None where the regime's and the backbone's own hold, and are upper limits elsewhere.
-    """
-
-    name: str
-    forward_dtype: PrecisionRule
-    training_dtype: PrecisionRule = "float32"
-    caps: Caps | None = None
-    epochs: int | None = None
-    head_epochs: int | None = None
-    batch: int | None = None
-    size: int | None = None
-    seeds: int = 3

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from pytest_fmtransfer.availability import Missing, Ready
 from pytest_fmtransfer.catalog.registry import ENTRY_POINT_GROUP
+from pytest_fmtransfer.missing import Missing, Ready
 
 ROWS_KNOWN = (
     "Rows that a conftest.py registers are known to pytest alone; an entry point in group "

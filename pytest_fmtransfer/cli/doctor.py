@@ -10,7 +10,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from pytest_fmtransfer.availability import Missing, backbone_ready, dataset_ready
+from pytest_fmtransfer.availability import backbone_ready, dataset_ready
 from pytest_fmtransfer.backbones.precision import model_of
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import (
@@ -27,6 +27,7 @@ from pytest_fmtransfer.cli.places import add_places, places_of
 from pytest_fmtransfer.device_runs import NAMES, standing_of
 from pytest_fmtransfer.devices import Device
 from pytest_fmtransfer.errors import FmTransferError
+from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places
 
 # What moves scores first, then what only some backbones and reports need.

@@ -8,13 +8,15 @@ profiles, with what each spends.
 import argparse
 from collections.abc import Callable, Iterable
 
-from pytest_fmtransfer.availability import Missing, Ready, backbone_ready, dataset_ready
+from pytest_fmtransfer.availability import backbone_ready, dataset_ready
 from pytest_fmtransfer.catalog.profile_words import dtype, epochs, images, size
 from pytest_fmtransfer.catalog.regime_families import FORMS
+from pytest_fmtransfer.catalog.regime_specs import Profile, RegimeSpec
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import LIBRARIES, BackboneSpec, DatasetSpec, Profile, RegimeSpec
+from pytest_fmtransfer.catalog.specs import LIBRARIES, BackboneSpec, DatasetSpec
 from pytest_fmtransfer.cli.catalogue import ROWS_KNOWN, state, table
 from pytest_fmtransfer.cli.places import add_places, places_of
+from pytest_fmtransfer.missing import Missing, Ready
 
 Line = tuple[str, ...]
 

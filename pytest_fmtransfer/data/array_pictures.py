@@ -3,7 +3,7 @@
 Legend: N images, R rows of one array, H, W pixels.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from PIL import Image
 
 from pytest_fmtransfer.catalog.specs import DataRoot, DatasetSpec
 from pytest_fmtransfer.data.decoding import picture_digest
+from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
 from pytest_fmtransfer.errors import DatasetError, FmTransferError, UnreadableImage
 
 DIGITS = 8  # of a row's number in an id, so that ids sort as the rows of their array do
@@ -87,6 +88,43 @@ class ArrayPictures:
                 reason=reason,
                 damaged=not isinstance(error, MemoryError),
             ) from error
+
+
+def read_sides(
+    spec: DatasetSpec,
+    sides: Mapping[str, str],
+    *,
+    rows_of: Callable[[str], Rows],
+    labels_of: Callable[[str, int], np.ndarray],
+    patients_of: Callable[[str, int], Sequence[str]],
+) -> Table:
+    """All images of a dataset that has an array for each side, on the sides that their publisher put them.
+
+    `sides` are ours by the publisher's names. Labels and patients are asked for by such a name and the number of its
+    images; option `samples` of the row is how many the training, the validation and the test side have. Raises
+    DatasetError as `check_count` and what is asked do.
+    """
+    train, validation, test = map(int, spec.options["samples"].split())
+    expected: dict[str, int] = {TRAIN: train, VALIDATION: validation, TEST: test}
+    ids: list[str] = []
+    labels: list[np.ndarray] = []
+    patients: list[str] = []
+    split: list[str] = []
+    for side, name in sides.items():
+        rows = rows_of(side)
+        check_count(spec, rows, name, expected[name])
+        count = rows.shape[0]
+        labels.append(labels_of(side, count))
+        patients += patients_of(side, count)
+        ids += row_ids(side, count)
+        split += [name] * count
+    return Table(
+        ids_N=np.array(ids),
+        labels_N=np.concatenate(labels),
+        patients_N=np.array(patients),
+        split_N=np.array(split),
+        found=len(ids),
+    )
 
 
 def row_ids(side: str, count: int) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pytest_fmtransfer.catalog.specs import Caps
+from pytest_fmtransfer.catalog.regime_specs import Caps
 from pytest_fmtransfer.data.contents import Contents
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.pictures import SomePictures

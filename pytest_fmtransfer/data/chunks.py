@@ -65,6 +65,11 @@ class GrowingArray:
         shutil.rmtree(self._folder)
 
 
+def taken(folder: Path) -> int:
+    """Bytes of the disk that a growing array has already; 0 where it is not there, or the system does not tell."""
+    return sum(getattr(file.stat(), "st_blocks", 0) * 512 for file in folder.glob("*"))
+
+
 def take_apart(entry: Path, folder: Path) -> None:
     """A finished array, of which something is damaged, becomes one that is still growing."""
     shutil.rmtree(folder, ignore_errors=True)

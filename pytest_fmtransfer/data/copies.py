@@ -37,7 +37,7 @@ class Copy:
 def kinds(table: Table, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Whether images are on the same side, on different sides, under different labels: R × the common shape."""
     elsewhere = table.split_N[rows] != table.split_N[others]
-    return np.stack([~elsewhere, elsewhere, contradict(table, rows, others)])
+    return np.stack([np.logical_not(elsewhere), elsewhere, contradict(table, rows, others)])
 
 
 def contradict(table: Table, rows: np.ndarray, others: np.ndarray) -> np.ndarray:

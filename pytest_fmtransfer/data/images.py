@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pytest_fmtransfer.data.bad_images import DECODING, decoders, each_image
-from pytest_fmtransfer.data.chunks import PIXELS, GrowingArray, is_sound, take_apart
+from pytest_fmtransfer.data.chunks import PIXELS, GrowingArray, is_sound, take_apart, taken
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.decoding import in_parallel, resize
 from pytest_fmtransfer.errors import DatasetError, UnreadableImage
@@ -120,9 +120,7 @@ def check_room(what: str, required: int, store: Path, growing: Path | None = Non
 
     `growing` is a folder that holds a part of it already.
     """
-    there = growing.glob("*") if growing and growing.exists() else ()
-    taken = sum(getattr(file.stat(), "st_blocks", 0) * 512 for file in there)
-    free = shutil.disk_usage(store).free + taken
+    free = shutil.disk_usage(store).free + (taken(growing) if growing else 0)
     if required > free:
         raise DatasetError(
             f"{what} take {_amount(required)}, and {store} has {_amount(free)} left; make room there, or name another "

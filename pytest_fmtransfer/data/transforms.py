@@ -9,7 +9,9 @@ Legend: N images of a batch, C channels, H and W pixels, S the side of a crop, M
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
@@ -19,6 +21,27 @@ from pytest_fmtransfer.errors import InvalidInput
 
 # A float32 in [0, 1] times this is a whole number, but for what lies below the last bit of numbers near 1.
 _WHOLE = 2**24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What chance is drawn by: an image's view is that of an epoch and a seed."""
+
+    epoch: int
+    seed: int
+
+
+def shown(pixels: np.ndarray, rows_N: np.ndarray, recipe: Recipe, *, ids: Sequence[str], by: Shown | None) -> Tensor:
+    """Stored images as an epoch shows them, or, `by` None, as they are tested: N × C × S × S float32 in [0, 1].
+
+    `pixels` are uint8, every image's as the image store has them, grey or colour, and may be mapped from disk; `ids`
+    are every image's too. Raises InvalidInput as `augment` does.
+    """
+    stored = torch.from_numpy(pixels[rows_N])
+    images_NCHW = stored.unsqueeze(1) if stored.ndim == 3 else stored.movedim(-1, 1)
+    if by is None:
+        return prepare(images_NCHW, recipe)
+    return augment(images_NCHW, recipe, ids=[ids[int(row)] for row in rows_N], epoch=by.epoch, seed=by.seed)
 
 
 def augment(images_NCHW: Tensor, recipe: Recipe, *, ids: Sequence[str], epoch: int, seed: int) -> Tensor:

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from pytest_fmtransfer.availability import Missing
+from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.plugin.candidates import against_itself
 from pytest_fmtransfer.plugin.collection import TELLING, cells_of
 from pytest_fmtransfer.plugin.families import claims_added, family_of

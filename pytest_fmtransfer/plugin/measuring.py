@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_fmtransfer.availability import Missing, Ready, ready
+from pytest_fmtransfer.availability import ready
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import FmTransferError
+from pytest_fmtransfer.missing import Missing, Ready
 from pytest_fmtransfer.plugin.settings import DEFAULT_PROFILE, Settings, settings_of
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from pytest_fmtransfer.availability import Missing
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import BaselineError
+from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.plugin.collection import cells_of, controls_of, fixtures_of
 from pytest_fmtransfer.plugin.families import claims_added
 from pytest_fmtransfer.plugin.fixtures import baselines_of

@@ -34,7 +34,7 @@ def test_beats_random_weights(candidate, reference):
         "efficientnet_lite1-br35h-knn": ("inconclusive", "found +.036, and 128 images can show .082"),
         "efficientnet_lite1-br35h-linear_probe": ("inconclusive", "found +.026, and 128 images can show .075"),
         "efficientnet_lite2-br35h-knn": ("inconclusive", "found +.022, and 128 images can show .080"),
-        "efficientnet_lite2-br35h-linear_probe": ("inconclusive", "found -.012, and 128 images can show .077"),
+        "efficientnet_lite2-br35h-linear_probe": ("inconclusive", "found +.006, and 128 images can show .059"),
     },
 )
 def test_larger_beats_lite0(candidate, reference):
@@ -52,7 +52,7 @@ def test_larger_beats_lite0(candidate, reference):
     expected={
         "efficientnet_lite0-br35h-linear_probe": ("inconclusive", "found +.049, and 128 images can show .105"),
         "efficientnet_lite1-br35h-linear_probe": ("inconclusive", "found +.039, and 128 images can show .078"),
-        "efficientnet_lite2-br35h-linear_probe": ("inconclusive", "found +.015, and 128 images can show .096"),
+        "efficientnet_lite2-br35h-linear_probe": ("inconclusive", "found +.033, and 128 images can show .077"),
         "mobilenetv2-br35h-linear_probe": ("inconclusive", "found +.044, and 128 images can show .063"),
     },
 )
@@ -75,30 +75,33 @@ def test_beats_the_shortcut(candidate, reference):
     assert candidate.beats(reference)
 
 
-@pytest.mark.fm_cells(backbones=["efficientnet_lite0"], datasets=["br35h", "br35h.naive"], regimes=REGIMES)
+@pytest.mark.fm_cells(backbones=["efficientnet_lite0"], datasets=["br35h"], regimes=REGIMES)
+@pytest.mark.fm_claim(source=SOURCE, where="pocket suite", family_size=1)
+def test_tells_backbones_apart(controls):
+    """Random weights, shuffled labels and the files' metadata fail where a pretrained backbone succeeds."""
+    assert controls.tell_backbones_apart()
+
+
+@pytest.mark.fm_cells(backbones=["pocket.lite0_at_96"], datasets=["br35h.naive"], regimes=["knn"])
 @pytest.mark.fm_claim(
     source=SOURCE,
     where="pocket suite",
     family_size=1,
     expected={
-        "efficientnet_lite0-br35h.naive-knn": ("inconclusive", "the shortcut comes within .029, and the margin is .02"),
-        "efficientnet_lite0-br35h.naive-linear_probe": (
-            "inconclusive",
-            "the shortcut comes within .037, and the margin is .02",
-        ),
+        "pocket.lite0_at_96-br35h.naive-knn": ("inconclusive", "the shortcut comes within .018, and the margin is .02"),
     },
 )
-def test_tells_backbones_apart(controls):
-    """Random weights, shuffled labels and the files' metadata fail where a pretrained backbone succeeds.
+def test_the_naive_split_tells_backbones_apart(controls):
+    """The same controls on 3,000 images split at random, where they do not fail.
 
-    On the naive split they do not: near copies stand on both sides, and whatever recognises a file again scores
-    high. What that split says about backbones is worth nothing.
+    Near copies stand on both sides, and whatever recognises a file again scores high. What that split says about
+    backbones is worth nothing.
     """
     assert controls.tell_backbones_apart()
 
 
 @pytest.mark.fm_cells(
-    backbones=["shortcut.metadata"], datasets=["br35h.naive"], regimes=REGIMES, reference="efficientnet_lite0"
+    backbones=["shortcut.metadata"], datasets=["br35h.naive"], regimes=["knn"], reference="pocket.lite0_at_96"
 )
 @pytest.mark.fm_claim(
     source=SOURCE,
@@ -106,7 +109,6 @@ def test_tells_backbones_apart(controls):
     family_size=1,
     expected={
         "shortcut.metadata-br35h.naive-knn": ("inconclusive", "found -.015, the interval crosses -.02"),
-        "shortcut.metadata-br35h.naive-linear_probe": ("inconclusive", "found -.023, the interval crosses -.02"),
     },
 )
 def test_shortcut_is_not_worse(candidate, reference):

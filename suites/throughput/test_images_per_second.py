@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fmtransfer.availability import Missing, ready, weights_file
+from pytest_fmtransfer.availability import ready, weights_file
 from pytest_fmtransfer.backbones.pace import USUAL
 from pytest_fmtransfer.backbones.precision import dtype_of
 from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.plugin.settings import settings_of
 from pytest_fmtransfer.store import write_atomically
 

@@ -16,9 +16,9 @@ from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.data.array_pictures import (
     ArrayPictures,
     Rows,
-    check_count,
     check_images,
     check_labels,
+    read_sides,
     readable,
     remedy_of,
     row_ids,
@@ -38,27 +38,14 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
     file = folder / spec.options["file"]
     columns = len(spec.classes) if spec.metric == "mean_roc_auc" else 1
     below = 2 if columns > 1 else len(spec.classes)
-    train, val, test = map(int, spec.options["samples"].split())
-    expected = {"train": train, "val": val, "test": test}
-    ids: list[str] = []
-    labels: list[np.ndarray] = []
-    split: list[str] = []
-    for side, name in SIDES.items():
-        rows = _open(file, side, spec)
-        check_count(spec, rows, name, expected[side])
-        count = rows.shape[0]
+
+    def labels_of(side: str, count: int) -> np.ndarray:
         with readable(file, remedy_of(spec)):
             found = read_array(file, f"{side}_labels")
-        where = f"{side}_labels in {file}"
-        labels.append(check_labels(found, where=where, images=count, columns=columns, below=below))
-        ids += row_ids(side, count)
-        split += [name] * count
-    return Table(
-        ids_N=np.array(ids),
-        labels_N=np.concatenate(labels),
-        patients_N=np.array(ids),
-        split_N=np.array(split),
-        found=len(ids),
+        return check_labels(found, where=f"{side}_labels in {file}", images=count, columns=columns, below=below)
+
+    return read_sides(
+        spec, SIDES, rows_of=lambda side: _open(file, side, spec), labels_of=labels_of, patients_of=row_ids
     )
 
 

@@ -17,12 +17,11 @@ from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.data.array_pictures import (
     ArrayPictures,
     Rows,
-    check_count,
     check_images,
     check_labels,
+    read_sides,
     readable,
     remedy_of,
-    row_ids,
 )
 from pytest_fmtransfer.data.columns import read_columns
 from pytest_fmtransfer.data.hdf5_rows import open_hdf5, read_hdf5
@@ -40,35 +39,24 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
     Raises DatasetError for a file that is damaged or has other arrays, shapes, labels or columns than PatchCamelyon's,
     for a side without images, and where the row says how many images there are for a side with another number.
     """
-    train, valid, test = map(int, spec.options["samples"].split())
-    expected = {"train": train, "valid": valid, "test": test}
-    ids: list[str] = []
-    slides: list[str] = []
-    split: list[str] = []
-    labels: list[np.ndarray] = []
-    for side, name in SIDES.items():
-        rows = _open(folder, side, spec)
-        check_count(spec, rows, name, expected[side])
-        count = rows.shape[0]
+
+    def labels_of(side: str, count: int) -> np.ndarray:
         file = _file(folder, side, "y.h5")
         with readable(file, remedy_of(spec)):
             found = read_hdf5(file, "y", largest=LARGEST_LABELS)
-        labels.append(check_labels(found, where=f"y in {file}", images=count, columns=1, below=len(spec.classes)))
+        return check_labels(found, where=f"y in {file}", images=count, columns=1, below=len(spec.classes))
+
+    def slides_of(side: str, count: int) -> list[str]:
         meta = _file(folder, side, "meta.csv")
         of_slides = read_columns(meta, ["wsi"])["wsi"]
         if len(of_slides) != count or not all(of_slides):
             raise DatasetError(
                 f"{meta} names a slide for {sum(map(bool, of_slides))} of {count} images; {remedy_of(spec)}"
             )
-        slides += of_slides
-        ids += row_ids(side, count)
-        split += [name] * count
-    return Table(
-        ids_N=np.array(ids),
-        labels_N=np.concatenate(labels),
-        patients_N=np.array(slides),
-        split_N=np.array(split),
-        found=len(ids),
+        return of_slides
+
+    return read_sides(
+        spec, SIDES, rows_of=lambda side: _open(folder, side, spec), labels_of=labels_of, patients_of=slides_of
     )
 
 
