@@ -1,5 +1,6 @@
 """DINOv2 with registers, DINOv3, SigLIP 2, Perception Encoder: features equal those of a second implementation."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from torch import Tensor
 
 from benchmarks.parity.references import colour
 from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.catalog.specs import RandomWeights
 from pytest_fmtransfer.errors import CheckpointMismatch, InvalidInput
 from tests import published_files
 from tests import second_implementations as second
@@ -101,3 +104,11 @@ def test_a_file_of_no_tensors_is_not_perception_encoders(tmp_path: Path) -> None
 def test_an_image_that_no_patch_divides_is_refused(name: str) -> None:
     with pytest.raises(InvalidInput, match="takes images whose sides are multiples of 1"):
         loaded(name)(images(100, 224))
+
+
+@pytest.mark.parametrize(("name", "millions"), [("pecore_vitb16", 90), ("pecore_vitl14", 320)])
+def test_perception_encoder_has_as_many_parameters_as_its_publisher_says(name: str, millions: int) -> None:
+    """To two digits, as in its README."""
+    with torch.device("meta"):
+        backbone = published_files.build(replace(Registry().backbone(name), weights=RandomWeights()), None)
+    assert round(sum(each.numel() for each in backbone.parameters()) / 1e7) * 10 == millions

@@ -1,16 +1,22 @@
 """MedMNIST+ 2025's backbones: features equal those of a second implementation, at two sizes and with one channel."""
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import open_clip as library_of_clip
 import pytest
 import timm as library
 import torch
+import torchvision
 from torch import Tensor
 
 from benchmarks.parity.references import colour
-from pytest_fmtransfer.backbones import timm
+from pytest_fmtransfer.backbones import open_clip, text_towers, timm
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import PublishedWeights
+from pytest_fmtransfer.catalog.specs import PublishedWeights, RandomWeights
 from tests import second_implementations as second
-from tests.published_files import loaded, tensors_of
+from tests.published_files import loaded, spec_of, tensors_of, write
 
 EXACT = 2e-5
 TRANSFORMERS = {
@@ -79,6 +85,33 @@ def test_their_kin_in_timm_have_stages_too(name: str) -> None:
         found = backbone(images(64, 3), blocks=range(len(backbone.blocks)))
     assert len(found.blocks) == (5 if "vgg" in name else 4)
     assert found.tokens_NTE.shape[1] == 4
+
+
+COUNTED = {
+    "imagenet_resnet18": torchvision.models.ResNet18_Weights.IMAGENET1K_V1,
+    "imagenet_densenet121": torchvision.models.DenseNet121_Weights.IMAGENET1K_V1,
+    "imagenet_vgg16": torchvision.models.VGG16_Weights.IMAGENET1K_V1,
+    "imagenet_efficientnetb4": torchvision.models.EfficientNet_B4_Weights.IMAGENET1K_V1,
+    "imagenet_vitb16": torchvision.models.ViT_B_16_Weights.IMAGENET1K_V1,
+}
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_at_full_size_it_has_as_many_parameters_as_torchvisions(name: str) -> None:
+    with torch.device("meta"):
+        network: Any = timm.build_network(replace(Registry().backbone(name), weights=RandomWeights()), None)
+    classifier = (network.head_hidden_size + 1) * 1000
+    assert sum(each.numel() for each in network.parameters()) + classifier == COUNTED[name].meta["num_params"]
+
+
+def test_openais_clip_reads_texts_as_the_library_does(tmp_path: Path) -> None:
+    spec, texts = spec_of("clip_vitb16"), ["a tumour", "an apple"]
+    path = write(spec.name, tensors_of(spec.name), tmp_path)
+    whole = open_clip.build_model(spec, path)
+    with torch.inference_mode():
+        expected = whole.encode_text(library_of_clip.get_tokenizer(spec.architecture)(texts))
+        found = text_towers.build(spec, path, None).texts(texts, of=spec.name)
+    torch.testing.assert_close(found, torch.nn.functional.normalize(expected, dim=-1), rtol=1e-4, atol=1e-5)
 
 
 def test_the_weights_are_those_that_the_benchmarks_code_loads() -> None:
