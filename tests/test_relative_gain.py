@@ -153,6 +153,7 @@ def test_an_order_is_judged_by_t_with_satterthwaites_degrees() -> None:
         (([BEST], [GOOD, ITSELF], [POOR]), "supported"),
         (([GOOD], [BEST]), "refuted"),
         (([BEST], [POOR], [ITSELF]), "refuted"),
+        (([ITSELF], [gain(REFERENCE, REFERENCE)]), "refuted"),
         (([BEST], [gain(of("twin", 1.6), REFERENCE)]), "inconclusive"),
     ],
 )

@@ -63,7 +63,7 @@ def gains_in_order(*levels: Sequence[RelativeGain]) -> Verdict:
     detectable = [
         smallest_detectable(part.bound, court.level, shared_power(len(parts)))
         for part in parts
-        if part.bound is not None and part.bound.standard_error
+        if part.bound is not None
     ]
     verdict = Verdict(
         kind="gains_in_order",
@@ -73,7 +73,7 @@ def gains_in_order(*levels: Sequence[RelativeGain]) -> Verdict:
         effect=weakest.effect,
         lower=weakest.bound.lower(court.level) if weakest.bound else None,
         upper=weakest.bound.upper(court.level) if weakest.bound else None,
-        detectable=max(detectable, default=0.0),
+        detectable=max(detectable, default=None),
         p=weakest.p,
         level=court.level,
         family_size=court.family_size,
@@ -136,7 +136,7 @@ def gain_consistent_with(gain: RelativeGain, published: Published, margin: float
         effect=effect,
         lower=bound.lower(level) if bound else None,
         upper=bound.upper(level) if bound else None,
-        detectable=smallest_detectable(bound, level, both_ways(POWER)) if bound and bound.standard_error else None,
+        detectable=smallest_detectable(bound, level, both_ways(POWER)) if bound else None,
         p=None if reason or bound is None else max(bound.p_above(-allowed), bound.p_below(allowed)),
         level=level,
         family_size=court.family_size,
