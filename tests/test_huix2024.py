@@ -36,7 +36,7 @@ STEP, EACH = 0.14, 60  # of the signal, and images of a class
 MIDDLE = 6.5  # steps
 HIGH, PER_PERCENT = 2.0, 0.03  # signals: where gains are a few percent, and about what makes one
 # Of every test some cases: of one dataset, or over all of them.
-SELECTED = "ddsm and (dinov2_vitb14 or seem_focalt or dino_vitb16)"
+SELECTED = "ddsm and (dinov2_vitb14 or dino_vitb16 or (seem_focalt and (stage or consistently)))"
 
 # Better than frozen by so many steps.
 ABOVE_FROZEN = {"finetune": 6, "partial3": 5, "partial6": 4, "partial9": 3, "partial1": 5, "partial2": 4}
