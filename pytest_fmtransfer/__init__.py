@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from pytest_fmtransfer.judge.compound import not_consistently_better as not_consistently_better
     from pytest_fmtransfer.judge.compound import ranks_above as ranks_above
     from pytest_fmtransfer.judge.court import Verdict as Verdict
+    from pytest_fmtransfer.judge.gain_claims import gain_consistent_with as gain_consistent_with
+    from pytest_fmtransfer.judge.gain_claims import gains_in_order as gains_in_order
     from pytest_fmtransfer.judge.published import Published as Published
+    from pytest_fmtransfer.judge.relative_gain import RelativeGain as RelativeGain
+    from pytest_fmtransfer.judge.relative_gain import relative_gains as relative_gains
     from pytest_fmtransfer.places import Places as Places
     from pytest_fmtransfer.results import Result as Result
 
@@ -37,13 +41,17 @@ _HOMES = {
     "Profile": "catalog.regime_specs",
     "RegimeSpec": "catalog.regime_specs",
     "Registry": "catalog.registry",
+    "RelativeGain": "judge.relative_gain",
     "Result": "results",
     "Verdict": "judge.court",
     "consistently_better": "judge.compound",
+    "gain_consistent_with": "judge.gain_claims",
+    "gains_in_order": "judge.gain_claims",
     "not_consistently_better": "judge.compound",
     "own_folder": "catalog.user_dataset",
     "own_table": "catalog.user_dataset",
     "ranks_above": "judge.compound",
+    "relative_gains": "judge.relative_gain",
     "transfer": "_transfer",
 }
 __all__ = (
@@ -57,13 +65,17 @@ __all__ = (
     "Published",
     "RegimeSpec",
     "Registry",
+    "RelativeGain",
     "Result",
     "Verdict",
     "consistently_better",
+    "gain_consistent_with",
+    "gains_in_order",
     "not_consistently_better",
     "own_folder",
     "own_table",
     "ranks_above",
+    "relative_gains",
     "transfer",
 )
 

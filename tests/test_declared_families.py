@@ -12,11 +12,7 @@ from pytest_fmtransfer.plugin.families import Family, families
 ROOT = Path(__file__).parents[1]
 
 # Families that declare more claims than there are tests so far, with the reason.
-INCOMPLETE = {
-    "suites/huix2024/test_dinov2.py::test_beats_imagenet": (
-        "the paper's table compares five: SAM, SEEM, BLIP and OpenCLIP come with their backbones"
-    ),
-}
+INCOMPLETE: dict[str, str] = {}
 
 
 class Collected:

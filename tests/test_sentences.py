@@ -6,12 +6,13 @@ import pytest
 
 from pytest_fmtransfer.judge.compound import Compound
 from pytest_fmtransfer.judge.court import Outcome, Verdict
+from pytest_fmtransfer.judge.gain_claims import KINDS as OF_GAINS
 from pytest_fmtransfer.judge.reading import FEWEST_PATIENTS
 from pytest_fmtransfer.reports.rows import verdict_row
 from pytest_fmtransfer.reports.sentences import in_words
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
-KINDS = (*FEWEST_PATIENTS, *get_args(Compound))
+KINDS = (*FEWEST_PATIENTS, *get_args(Compound), *OF_GAINS)
 
 # Limits where each outcome has them, of a claim at a margin of 0.02 or, of those without, at 0.
 UP: dict[str, Any] = {"effect": 0.031, "lower": 0.011, "upper": 0.051}
@@ -101,6 +102,30 @@ TABLE: list[tuple[str, Outcome, dict[str, Any], str]] = [
         "refuted",
         DOWN,
         "not in this order; the pair furthest from it roc_auc -0.041, at most -0.021 (97.5 % sure)",
+    ),
+    (
+        "gains_in_order",
+        "supported",
+        {"effect": 3.1, "lower": 1.1, "upper": 5.1},
+        "gains in this order; the closest pair +3.10 %, at least +1.10 % (97.5 % sure)",
+    ),
+    (
+        "gains_in_order",
+        "refuted",
+        {"effect": -4.1, "lower": -6.1, "upper": -2.1},
+        "not in this order; the pair furthest from it -4.10 %, at most -2.10 % (97.5 % sure)",
+    ),
+    (
+        "gain_consistent_with",
+        "supported",
+        {"effect": 0.1, "lower": -1.1, "upper": 1.3, "margin": 2.0},
+        "agrees within 2 %: average relative gain +0.10 %, between -1.10 % and +1.30 % (97.5 % sure of each)",
+    ),
+    (
+        "gain_consistent_with",
+        "refuted",
+        {"effect": -4.1, "lower": -6.1, "upper": -2.1, "margin": 2.0},
+        "does not agree within 2 %: average relative gain -4.10 %, between -6.10 % and -2.10 % (97.5 % sure of each)",
     ),
 ]
 

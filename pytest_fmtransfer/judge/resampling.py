@@ -21,10 +21,10 @@ REPLICATES = 2_000
 _COUNTS_AT_ONCE = 8_000_000  # image × replicate; bounds the memory of a chunk whatever N and R are
 
 
-def bootstrap_piece(terms: Sequence[tuple[int, Result]]) -> Piece | None:
-    """Patient variance of a signed sum of results' means over seeds, all on the same test images.
+def bootstrap_piece(terms: Sequence[tuple[float, Result]]) -> Piece | None:
+    """Patient variance of a weighted sum of results' means over seeds, all on the same test images.
 
-    `terms` are (+1 or -1, result). None where a stratum has fewer than two patients.
+    `terms` are (weight, result), +1 and -1 for a difference. None where a stratum has fewer than two patients.
     """
     first = terms[0][1]
     strata_N = strata_for_draws(first)
@@ -34,10 +34,10 @@ def bootstrap_piece(terms: Sequence[tuple[int, Result]]) -> Piece | None:
     drawn: list[NDArray[np.float64]] = []
     for counts_NB in draws(first, strata_N):
         total_B = np.zeros(counts_NB.shape[1])
-        for sign, result in terms:
+        for weight, result in terms:
             for scores_NC in result.scores_SNC:
                 values_B = replicates(result.question.metric, result.labels_N, scores_NC, counts_NB)
-                total_B += sign * values_B / len(result.seeds)
+                total_B += weight * values_B / len(result.seeds)
         drawn.append(total_B)
     fewest = int(counts_K.min())
     variance = float(np.nanvar(np.concatenate(drawn), ddof=1)) * fewest / (fewest - 1)

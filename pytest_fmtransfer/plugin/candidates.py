@@ -20,13 +20,14 @@ def as_the_user_asks(cells: Cells, fixtures: Iterable[str], registry: Registry, 
 def with_candidates(cells: Cells, fixtures: Iterable[str], registry: Registry) -> Cells:
     """The user's backbones join where candidates are held against a reference, one by one.
 
-    They stay out of tests of a baseline, which is of one cell; of rankings over backbones, whose order is what is
-    claimed; and of tests whose own candidates are all controls.
+    They stay out of tests of a baseline, which is of one cell; of rankings over backbones or of cells that are named
+    together, whose order is what is claimed; and of tests whose own candidates are all controls.
     """
     asked = set(fixtures)
     takes_them = (
         cells.reference is not None
         and cells.over != "backbones"
+        and not cells.together
         and bool({"candidate", "candidates"} & asked)
         and "baseline" not in asked
         and not all(registry.backbone(name).is_control for name in cells.backbones)
@@ -65,15 +66,16 @@ def _demonstrates(registry: Registry, dataset: str) -> bool:
 
 
 def with_reference(cells: Cells, registry: Registry, reference: str) -> Cells:
-    """The user's reference stands where the mark names one learnt backbone.
+    """The user's reference stands where the mark names one learnt backbone, on each dataset.
 
     A reference made from the candidate, `{backbone}.random` say, and a control are what their claims are about, and
-    stay.
+    stay; so does the one that cells named together are held against, whose order over it is what is claimed.
     """
-    named = cells.reference
-    if named is None or "{" in named or "-" in named or registry.backbone(named).is_control or named == reference:
+    named, dash, where = (cells.reference or "").partition("-")
+    stays = not named or "{" in named or bool(cells.together) or (dash and not where.startswith("{dataset}-"))
+    if stays or registry.backbone(named).is_control or named == reference:
         return cells
-    return replace(cells, reference=reference, other_reference=True)
+    return replace(cells, reference=f"{reference}{dash}{where}", other_reference=True)
 
 
 def against_itself(case: Case) -> str | None:

@@ -1,5 +1,6 @@
 """What a test may ask for: its cells and those they are held against, as results."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,13 +51,19 @@ def reference(request: pytest.FixtureRequest, _fm_case: Case) -> "CellResult":
 @pytest.fixture
 def candidates(request: pytest.FixtureRequest, _fm_case: Case) -> tuple["CellResult", ...]:
     """With `fm_cells(over=...)`: the results of all datasets, or of all backbones, in the order of the mark."""
-    return tuple(measure(request.node, cell) for cell in _fm_case.cells)
+    return _each(request.node, _fm_case.cells)
 
 
 @pytest.fixture
 def references(request: pytest.FixtureRequest, _fm_case: Case) -> tuple["CellResult", ...]:
     """With `fm_cells(over=..., reference=...)`: the references of `candidates`, in the same order."""
-    return tuple(measure(request.node, cell) for cell in _fm_case.references)
+    return _each(request.node, _fm_case.references)
+
+
+def _each(item: pytest.Item, cells: Sequence[Cell]) -> tuple["CellResult", ...]:
+    """The results of cells in their order; one that comes several times, a reference of many, is measured once."""
+    found = {cell: measure(item, cell) for cell in dict.fromkeys(cells)}
+    return tuple(found[cell] for cell in cells)
 
 
 @pytest.fixture

@@ -11,9 +11,11 @@ from pytest_fmtransfer.claims import Claim, parse_expected
 from pytest_fmtransfer.errors import InvalidInput, nearest
 
 MARKS = (
-    "fm_cells(backbones, datasets, regimes, reference=None, over=None): parametrise a test over backbone × dataset × "
-    "regime; `reference` is a backbone, or a cell id, in which {backbone}, {dataset} and {regime} are filled in; "
-    "over='datasets' or over='backbones' makes one test of all of them, for the fixtures `candidates` and `references`",
+    "fm_cells(backbones, datasets, regimes, reference=None, over=None, cells=None): parametrise a test over backbone × "
+    "dataset × regime; `reference` is a backbone, or a cell id, in which {backbone}, {dataset} and {regime} are filled "
+    "in; over='datasets' or over='backbones' makes one test of all of them, for the fixtures `candidates` and "
+    "`references`; cells=['{backbone}-{dataset}-knn', …] in the place of `regimes`, with over='datasets', makes one "
+    "test of these cells on all datasets, for each of `backbones` where a cell says {backbone}",
     "fm_claim(source='', where='', family='', family_size=1, expected={}, controls=False): who claims it and where, "
     "how many claims make one sentence about one dataset and regime (`family` names it across tests), known "
     "exceptions {cell id: (verdict, reason)}, and whether the controls are run with it",
@@ -51,6 +53,8 @@ class Cells:
     regimes: tuple[str, ...]
     reference: str | None = None
     over: Over | None = None
+    together: tuple[str, ...] = ()
+    """Cells, to be filled in, that make one test on all datasets; empty where backbones × regimes do."""
     added: tuple[str, ...] = ()
     """Backbones that a user added to `backbones`."""
     other_reference: bool = False
@@ -60,6 +64,8 @@ class Cells:
 
         Raises InvalidInput for a reference that cannot be filled in.
         """
+        if self.together:
+            return self._cases_together()
         backbones = (*self.backbones, *self.added)
         cells = dict.fromkeys(Cell(b, d, r) for b in backbones for d in self.datasets for r in self.regimes)
         if self.over is None:
@@ -69,6 +75,20 @@ class Cells:
             kept = cell.backbone if self.over == "datasets" else cell.dataset
             together.setdefault(f"{kept}-{cell.regime}", []).append(cell)
         return [self._case(name, together[name]) for name in sorted(together)]
+
+    def _cases_together(self) -> list[Case]:
+        """One case a backbone, or one where no cell depends on it; each cell on every dataset before the next."""
+        cases: dict[str, Case] = {}
+        for backbone in self.backbones or ("",):
+            cells = [
+                Cell.parse(_filled("cells", text, backbone=backbone, dataset=dataset))
+                for text in self.together
+                for dataset in self.datasets
+            ]
+            regimes = "+".join(dict.fromkeys(cell.regime for cell in cells))
+            name = f"{backbone}-{regimes}" if backbone else regimes
+            cases[name] = self._case(name, cells)
+        return [cases[name] for name in sorted(cases)]
 
     def _case(self, name: str, cells: list[Cell]) -> Case:
         references = [self._reference_of(cell) for cell in cells] if self.reference is not None else []
@@ -81,13 +101,18 @@ class Cells:
         )
 
     def _reference_of(self, cell: Cell) -> Cell:
-        try:
-            name = str(self.reference).format(backbone=cell.backbone, dataset=cell.dataset, regime=cell.regime)
-        except (KeyError, IndexError, ValueError) as error:
-            raise InvalidInput(
-                f"fm_cells(reference={self.reference!r}): only {{backbone}}, {{dataset}} and {{regime}} are filled in"
-            ) from error
+        name = _filled(
+            "reference", str(self.reference), backbone=cell.backbone, dataset=cell.dataset, regime=cell.regime
+        )
         return Cell.parse(name) if "-" in name else Cell(name, cell.dataset, cell.regime)
+
+
+def _filled(key: str, text: str, **parts: str) -> str:
+    try:
+        return text.format(**parts)
+    except (KeyError, IndexError, ValueError) as error:
+        *names, last = (f"{{{name}}}" for name in parts)
+        raise InvalidInput(f"fm_cells({key}={text!r}): only {', '.join(names)} and {last} are filled in") from error
 
 
 def case_of(item: pytest.Item) -> Case | None:
@@ -102,8 +127,8 @@ def cells_of_mark(mark: pytest.Mark) -> Cells:
     if mark.args:
         raise InvalidInput(f"fm_cells takes keywords only; {_signature('fm_cells')}")
     given: Mapping[str, Any] = mark.kwargs
-    unknown = set(given) - {"backbones", "datasets", "regimes", "reference", "over"}
-    missing = {"backbones", "datasets", "regimes"} - set(given)
+    unknown = set(given) - {"backbones", "datasets", "regimes", "reference", "over", "cells"}
+    missing = ({"datasets"} if "cells" in given else {"backbones", "datasets", "regimes"}) - set(given)
     if unknown or missing:
         wrong = [
             *(f"no keyword {name!r}" for name in sorted(unknown)),
@@ -115,12 +140,18 @@ def cells_of_mark(mark: pytest.Mark) -> Cells:
         raise InvalidInput(f"fm_cells(reference={reference!r}): name one backbone or cell id")
     if over is not None and over not in OVERS:
         raise InvalidInput(f"fm_cells(over={over!r}): {nearest(str(over), OVERS)}")
+    together = _names(given, "cells") if "cells" in given else ()
+    if together and (over != "datasets" or "regimes" in given):
+        raise InvalidInput("fm_cells(cells=...) goes with over='datasets' and without regimes: each cell names its own")
+    if together and ("backbones" in given) != any("{backbone}" in text for text in together):
+        raise InvalidInput("fm_cells(cells=...): name backbones where a cell says {backbone}, and nowhere else")
     return Cells(
-        backbones=_names(given, "backbones"),
+        backbones=() if together and "backbones" not in given else _names(given, "backbones"),
         datasets=_names(given, "datasets"),
-        regimes=_names(given, "regimes"),
+        regimes=() if together else _names(given, "regimes"),
         reference=reference,
         over=over,
+        together=together,
     )
 
 

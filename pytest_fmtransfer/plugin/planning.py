@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 LONG = 600  # seconds above which a run says how long it will take before it starts
 
+AVERAGED = "an average over data sets: what it can show is known once it is measured"
+
 WATCH = "fmtransfer-watch"  # the name of the plugin that knows the estimate
 ESTIMATE = "fmtransfer_estimate"  # the name under which a worker is told where to leave the estimate
 WORK = "fmtransfer_work"  # and under which every worker sends what it has computed
@@ -216,6 +218,7 @@ def _asked_for(item: pytest.Item) -> list[Cell]:
 def _foreseen(item: pytest.Item, planner: "Planner") -> "PlannedClaim | None":
     """What an item that compares cells can come to; None for any other item."""
     from pytest_fmtransfer.judge.court import Court
+    from pytest_fmtransfer.judge.foresight import Foresight
     from pytest_fmtransfer.reports.plans import PlannedClaim
 
     case = case_of(item)
@@ -224,11 +227,15 @@ def _foreseen(item: pytest.Item, planner: "Planner") -> "PlannedClaim | None":
     size = claim_of(item).family_size + claims_added(item)
     registry = settings_of(item.config).registry
     court = Court(family_size=size, seed_variances=seed_variances((*case.cells, *case.references), registry))
+    if _averages(item):  # of which neither a margin of one dataset nor an assumed error says anything
+        foresight = Foresight(detectable=None, settled=False, answer=AVERAGED, source="")
+    else:
+        foresight = planner.foresee(_kind(item), pairs, court)
     return PlannedClaim(
         test=f"{getattr(item, 'originalname', item.name)}[{case.id}]",
         family_size=size,
         margin=registry.dataset(case.cells[0].dataset).margin,
-        foresight=planner.foresee(_kind(item), pairs, court),
+        foresight=foresight,
     )
 
 
@@ -239,10 +246,19 @@ def _pairs(case: Case, fixtures: Sequence[str]) -> list[tuple[Cell, Cell]]:
     return list(pairwise(case.cells)) if "candidates" in fixtures else []
 
 
+def _averages(item: pytest.Item) -> bool:
+    """Whether a test's own code asks for gains averaged over datasets."""
+    return "relative_gains" in _names_in(item)
+
+
 def _kind(item: pytest.Item) -> str:
     """The verb that a test's own code names; of claims about several pairs, and of helpers, the plain one."""
     from pytest_fmtransfer.judge.reading import FEWEST_PATIENTS
 
-    code: Any = getattr(getattr(item, "function", None), "__code__", None)
-    named = [kind for kind in FEWEST_PATIENTS if kind in getattr(code, "co_names", ())]
+    named = [kind for kind in FEWEST_PATIENTS if kind in _names_in(item)]
     return named[0] if len(named) == 1 else "beats"
+
+
+def _names_in(item: pytest.Item) -> Sequence[str]:
+    code: Any = getattr(getattr(item, "function", None), "__code__", None)
+    return getattr(code, "co_names", ())

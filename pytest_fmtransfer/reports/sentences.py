@@ -70,6 +70,25 @@ def _above_published(claim: Mapping[str, Any]) -> str:
     return f"above: {_least(claim)}" if claim["outcome"] == "supported" else f"not above: {_most(claim)}"
 
 
+def _gains_in_order(claim: Mapping[str, Any]) -> str:
+    if claim["outcome"] == "supported":
+        return f"gains in this order; the closest pair {claim['effect']:+.2f} %, at least {_percent(claim, 'lower')}"
+    return f"not in this order; the pair furthest from it {claim['effect']:+.2f} %, at most {_percent(claim, 'upper')}"
+
+
+def _gain_consistent_with(claim: Mapping[str, Any]) -> str:
+    agrees = "agrees" if claim["outcome"] == "supported" else "does not agree"
+    between = f"between {claim['lower']:+.2f} % and {claim['upper']:+.2f} %"
+    return (
+        f"{agrees} within {claim['margin']:.3g} %: average relative gain {claim['effect']:+.2f} %, {between} "
+        f"({_sure(claim)} of each)"
+    )
+
+
+def _percent(claim: Mapping[str, Any], limit: str) -> str:
+    return f"{claim[limit]:+.2f} % ({_sure(claim)})"
+
+
 def _found(claim: Mapping[str, Any]) -> str:
     """A loss is said to improve, because its differences are reversed; beside a published number nothing is."""
     is_reversed = not metric_named(claim["metric"]).higher_is_better and claim["kind"] not in PUBLISHED
@@ -97,4 +116,6 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "ranks_above": _ranks_above,
     "consistent_with": _consistent_with,
     "above_published": _above_published,
+    "gains_in_order": _gains_in_order,
+    "gain_consistent_with": _gain_consistent_with,
 }

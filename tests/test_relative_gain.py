@@ -1,0 +1,277 @@
+"""Relative gains averaged over datasets: their error, their order, and a published average. Synthetic results.
+
+Legend: B replicates, D datasets.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import t as student
+
+from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.judge.bounds import Piece, combine
+from pytest_fmtransfer.judge.comparison import own_piece
+from pytest_fmtransfer.judge.court import Court, Verdict, judging
+from pytest_fmtransfer.judge.gain_claims import gain_consistent_with, gains_in_order
+from pytest_fmtransfer.judge.published import Published
+from pytest_fmtransfer.judge.relative_gain import (
+    RelativeGain,
+    Weighed,
+    merged,
+    patient_pieces,
+    relative_gains,
+    seed_pieces,
+)
+from pytest_fmtransfer.judge.resampling import draws
+from pytest_fmtransfer.metrics import replicates
+from pytest_fmtransfer.results import Result
+from tests.helpers import labels_of, make_result, noisy_scores
+
+DATASETS = 3
+METRICS = ("roc_auc", "macro_recall", "quadratic_kappa")
+
+
+def of(
+    model: str, signal: float, *, metric: str = "roc_auc", seeds: int = 1, own: float = 0.3, each: int = 80
+) -> list[Result]:
+    """One result a dataset; what is common to all models there makes them correlated."""
+    found: list[Result] = []
+    for place in range(DATASETS):
+        labels_N = labels_of(each, each)
+        common_NC = noisy_scores(labels_N, signal, seed=place)
+        own_SNC = [
+            own * noisy_scores(labels_N, 0.0, seed=100 * seed + 10 * place + sum(map(ord, model)))
+            for seed in range(seeds)
+        ]
+        found.append(
+            make_result(
+                f"{model}-data{place}-knn",
+                labels_N,
+                common_NC + np.stack(own_SNC),
+                metric=metric,
+                seeded=seeds > 1,
+                dataset_fingerprint=f"{place:08}",
+            )
+        )
+    return found
+
+
+def gain(candidates: list[Result], references: list[Result]) -> RelativeGain:
+    return RelativeGain(candidates=tuple(candidates), references=tuple(references))
+
+
+def variance_of(terms: list[Weighed]) -> float:
+    pieces = patient_pieces(terms)
+    assert not isinstance(pieces, str)
+    return sum(piece.variance for piece in pieces)
+
+
+def limits_of(verdict: Verdict) -> tuple[float, float]:
+    assert verdict.lower is not None
+    assert verdict.upper is not None
+    return verdict.lower, verdict.upper
+
+
+def published(value: float, **more: Any) -> Published:
+    return Published(value=value, source="Somebody 2020, figure 1", **more)
+
+
+REFERENCE = of("old", 1.0)
+BEST, GOOD, POOR = (gain(of(name, signal), REFERENCE) for name, signal in (("a", 1.6), ("b", 1.3), ("c", 0.8)))
+ITSELF = gain(REFERENCE, REFERENCE)
+
+
+def test_the_average_is_of_each_datasets_gain_in_percent() -> None:
+    pairs = zip(BEST.candidates, REFERENCE, strict=True)
+    assert BEST.value == pytest.approx(np.mean([100 * (mine.mean / other.mean - 1) for mine, other in pairs]))
+    assert ITSELF.value == 0
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_patients_variance_is_that_of_resampled_averages(metric: str) -> None:
+    """The delta method against 2,000 resamples of the ratio itself, patients drawn alike for both sides."""
+    found = gain(of("new", 2.0, metric=metric), of("old", 1.6, metric=metric))
+    resampled = 0.0
+    for mine, other in zip(found.candidates, found.references, strict=True):
+        (counts_NB,) = draws(mine, mine.estimates[0].stratum_N)
+        ours_B, theirs_B = (replicates(metric, each.labels_N, each.scores_SNC[0], counts_NB) for each in (mine, other))
+        resampled += float(np.nanvar(100 * (ours_B / theirs_B - 1), ddof=1)) / DATASETS**2
+    assert variance_of(merged(found.weighed)) == pytest.approx(resampled, rel=0.12)
+
+
+def test_seeds_of_both_sides_add_with_the_weights_of_their_means() -> None:
+    candidates, references = of("new", 1.5, seeds=3), of("old", 1.0, seeds=4)
+    found = gain(candidates, references)
+    expected = 0.0
+    for mine, other in zip(candidates, references, strict=True):
+        ours, theirs = (float(np.var(each.by_seed, ddof=1)) / len(each.seeds) for each in (mine, other))
+        expected += (100 / DATASETS / other.mean) ** 2 * ours
+        expected += (100 / DATASETS * mine.mean / other.mean**2) ** 2 * theirs
+    pieces = seed_pieces(merged(found.weighed))
+    assert sum(piece.variance for piece in pieces) == pytest.approx(expected)
+    assert sorted(piece.degrees for piece in pieces) == [2, 2, 2, 3, 3, 3]
+
+
+def test_a_variance_on_record_is_one_piece_a_dataset_and_regime() -> None:
+    found = gain(of("new", 1.5, seeds=2), of("old", 1.0, seeds=2))
+    recorded = {("data0", "knn"): Piece(variance=1e-4, degrees=9)}
+    with judging(Court(seed_variances=recorded)):
+        pieces = seed_pieces(merged(found.weighed))
+    mine, other = found.candidates[0], found.references[0]
+    weights = (100 / DATASETS / other.mean) ** 2 + (100 / DATASETS * mine.mean / other.mean**2) ** 2
+    assert len(pieces) == 2 * (DATASETS - 1) + 1
+    assert pieces[-1].variance == pytest.approx(weights * 1e-4 / 2)
+    assert pieces[-1].degrees == 9
+
+
+def test_a_difference_of_gains_is_paired_on_the_same_patients() -> None:
+    """Its variance is far below the sum of both, and nothing is left of a reference that both have alike."""
+    both = merged([*BEST.weighed, *(Weighed(weight=-each.weight, result=each.result) for each in GOOD.weighed)])
+    apart = variance_of(merged(BEST.weighed)) + variance_of(merged(GOOD.weighed))
+    assert variance_of(both) < apart
+    nothing = merged([*GOOD.weighed, *(Weighed(weight=-each.weight, result=each.result) for each in GOOD.weighed)])
+    assert [term.weight for term in nothing] == [0] * (2 * DATASETS)
+
+
+def test_an_order_is_judged_by_t_with_satterthwaites_degrees() -> None:
+    verdict = gains_in_order([BEST], [ITSELF])
+    terms = merged(BEST.weighed)
+    pieces = patient_pieces(terms)
+    assert not isinstance(pieces, str)
+    bound = combine(BEST.value, pieces)
+    half = student.ppf(0.95, bound.degrees) * math.sqrt(variance_of(terms))
+    assert limits_of(verdict) == pytest.approx((BEST.value - half, BEST.value + half))
+    assert bound.degrees > 79  # more than any one dataset's
+
+
+@pytest.mark.parametrize(
+    ("levels", "outcome"),
+    [
+        (([BEST], [GOOD], [ITSELF], [POOR]), "supported"),
+        (([BEST], [GOOD, ITSELF], [POOR]), "supported"),
+        (([GOOD], [BEST]), "refuted"),
+        (([BEST], [POOR], [ITSELF]), "refuted"),
+        (([ITSELF], [gain(REFERENCE, REFERENCE)]), "refuted"),
+        (([BEST], [gain(of("twin", 1.6), REFERENCE)]), "inconclusive"),
+    ],
+)
+def test_the_three_outcomes_of_an_order(levels: tuple[list[RelativeGain], ...], outcome: str) -> None:
+    reached: list[Verdict] = []
+    with judging(Court(record=reached.append)):
+        verdict = gains_in_order(*levels)
+    assert verdict.outcome == outcome
+    assert reached == [verdict]
+    assert len(verdict.summary) <= 120
+
+
+def test_gains_of_one_level_are_in_no_order() -> None:
+    """Each of them is above each of the next, and nothing is said of the two."""
+    assert gains_in_order([BEST, GOOD], [POOR])
+    assert gains_in_order([GOOD, BEST], [POOR])
+
+
+def test_an_average_agrees_with_a_published_one_within_the_margin_and_not_outside() -> None:
+    value = GOOD.value
+    assert gain_consistent_with(GOOD, published(value), margin=8)
+    assert gain_consistent_with(GOOD, published(value + 30), margin=8).outcome == "refuted"
+    assert gain_consistent_with(GOOD, published(value + 8), margin=8).outcome == "inconclusive"
+
+
+def test_the_default_margin_is_what_the_datasets_margins_come_to() -> None:
+    verdict = gain_consistent_with(GOOD, published(0.0))
+    assert verdict.margin == pytest.approx(np.mean([100 * 0.02 / other.mean for other in REFERENCE]))
+
+
+def test_theirs_has_the_variance_of_our_patients_and_what_is_printed_beside_it() -> None:
+    alone, known = (gain_consistent_with(GOOD, published(0.0, patients=many)) for many in (None, 3 * 160))
+    assert limits_of(alone) == pytest.approx(limits_of(known))
+    larger = gain_consistent_with(GOOD, published(0.0, patients=3 * 160 * 1000))
+    wider = gain_consistent_with(GOOD, published(0.0, spread=5.0, spread_is="se", runs=50))
+    widths = [upper - lower for lower, upper in map(limits_of, (larger, alone, wider))]
+    assert widths[0] == pytest.approx(widths[1] / math.sqrt(2), rel=1e-2)
+    assert widths[1] < widths[2]
+
+
+def test_what_cannot_carry_a_verdict_is_named() -> None:
+    one_seed = [
+        make_result(
+            f"new-data{place}-knn", each.labels_N, each.scores_SNC, seeded=True, dataset_fingerprint=f"{place:08}"
+        )
+        for place, each in enumerate(REFERENCE)
+    ]
+    few = gain(of("new", 1.5, each=19), of("old", 1.0, each=19))
+    for found, reason in (
+        (gain(one_seed, REFERENCE), "training randomness not measured"),
+        (few, "not enough patients to tell: class 'class0' has 19"),
+    ):
+        verdict = gains_in_order([found], [gain(list(found.references), list(found.references))])
+        assert verdict.outcome == "inconclusive"
+        assert verdict.p is None
+        assert reason in verdict.reason
+    assert "consistent_with needs 50" in gain_consistent_with(few, published(0.0)).reason
+
+
+def test_a_reference_that_is_not_clearly_above_0_bears_no_gain() -> None:
+    """A kappa near 0: any number of percent can be had of it."""
+    found = gain(of("new", 1.5, metric="quadratic_kappa"), of("old", 0.1, metric="quadratic_kappa"))
+    assert min(own.variance for own in map(own_piece, found.references) if own) > 0
+    for verdict in (gains_in_order([found], [ITSELF_NEAR_0]), gain_consistent_with(found, published(0.0))):
+        assert verdict.outcome == "inconclusive"
+        assert "not clearly above 0" in verdict.reason
+
+
+NEAR_0 = of("old", 0.1, metric="quadratic_kappa")
+ITSELF_NEAR_0 = gain(NEAR_0, NEAR_0)
+
+
+def test_perfect_cells_leave_an_average_open() -> None:
+    """No patient shows any variance there, and scores differ."""
+    found = gain(of("new", 60.0), of("old", 50.0))
+    verdict = gains_in_order([found], [gain(list(found.references), list(found.references))])
+    assert verdict.outcome == "inconclusive"
+    assert "no patient of data0 shows any variance" in verdict.reason
+    assert verdict.lower is None
+
+
+@pytest.mark.parametrize(
+    ("candidates", "references", "message"),
+    [
+        (of("new", 1.0)[:2], REFERENCE, "2 candidates against 3 references"),
+        (of("new", 1.0)[:1], REFERENCE[:1], "two datasets or more, each once, not data0"),
+        ([*of("new", 1.0)[:2], of("other", 1.0)[2]], REFERENCE, "one backbone and regime a side"),
+        (of("new", 1.0), REFERENCE[::-1], "not scored on the same images"),
+        (of("new", 1.0, metric="log_loss"), of("old", 1.0, metric="log_loss"), "more is better"),
+    ],
+)
+def test_what_is_no_gain_is_refused(candidates: list[Result], references: list[Result], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        gain(candidates, references)
+
+
+def test_candidates_of_many_backbones_are_sorted_into_gains() -> None:
+    one, other = of("a", 1.6), of("b", 1.3)
+    found = relative_gains([*one, *other], [*REFERENCE, *REFERENCE])
+    assert [each.value for each in found] == [BEST.value, GOOD.value]
+    with pytest.raises(InvalidInput, match="3 candidates against 6 references; give one each"):
+        relative_gains(one, [*REFERENCE, *REFERENCE])
+
+
+@pytest.mark.parametrize(
+    ("levels", "message"),
+    [
+        (([BEST],), "two levels or more"),
+        (([BEST], []), "a gain in each"),
+        (([BEST], [gain(of("b", 1.3), of("other", 1.0))]), "over one reference"),
+    ],
+)
+def test_what_is_no_order_is_refused(levels: tuple[list[RelativeGain], ...], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        gains_in_order(*levels)
+
+
+@pytest.mark.parametrize("margin", [0.0, -1.0, math.inf, math.nan])
+def test_a_margin_is_above_0(margin: float) -> None:
+    with pytest.raises(InvalidInput, match="needs a margin above 0"):
+        gain_consistent_with(GOOD, published(0.0), margin=margin)
