@@ -91,6 +91,13 @@ class Baselines:
             "--fm-update=all",
         )
 
+    def peek(self, cell: Cell) -> Result | None:
+        """The stored result of a cell, None when there is none that can be used. It takes no lock."""
+        try:
+            return _restore(cell, self.pair(cell), "baseline")
+        except BaselineError:
+            return None
+
     def load_obtained(self, cell: Cell) -> Result:
         """What the last run that did not agree with a cell's baseline obtained. Raises BaselineError as `load`."""
         return self._read(

@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import pytest
 
-from pytest_fmtransfer.plugin import collection, judging, options, planning, reporting, settings
+from pytest_fmtransfer.plugin import claiming, collection, judging, options, planning, reporting, settings
 from pytest_fmtransfer.plugin.fixtures import (
     baseline,
     candidate,
@@ -45,6 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     collection.register_marks(config)
     reporting.configure(config)
     planning.configure(config)
+    claiming.configure(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

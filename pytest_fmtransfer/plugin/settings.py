@@ -203,8 +203,9 @@ def _places(config: pytest.Config) -> Places:
         store=choose("store", ours.store) or ours.store,
         weights=choose("weights", ours.weights),
         data_root=choose("data_root", ours.data_root),
-        # A plan runs nothing: what would have to be fetched is absent there.
-        download=cast(bool, config.getoption("--fm-download")) and not cast(bool, config.getoption("--fm-plan")),
+        # A list runs nothing: what would have to be fetched is absent there.
+        download=cast(bool, config.getoption("--fm-download"))
+        and not any(cast(bool, config.getoption(option)) for option in ("--fm-plan", "--fm-claims")),
         skip_bad_images=config.getoption("--fm-on-bad-image") == "skip",
         device=_device(config) or ours.device,
         deterministic=cast(bool, config.getoption("--fm-deterministic") or config.getini("fm_deterministic")),
