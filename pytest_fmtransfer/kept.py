@@ -46,7 +46,7 @@ class KeptResults:
             stored = self._read(entry)
             if stored is None or (stored.cell, stored.seeds) != (cell, wanted):
                 continue
-            if stored.question.profile != self._profile or differences(stored, self._profile, self._registry):
+            if differences(stored, self._profile, self._registry):
                 continue
             day = datetime.fromtimestamp(written, UTC).date()
             again = partial(self._again, cell) if seeds is None else None
