@@ -18,6 +18,7 @@ FLOORS = (
     {"devices"},
     {"device_runs"},
     {"cell", "places", "progress", "work"},
+    {"baseline_names"},
     {"metrics", "catalog"},
     {"weights_places", "functions"},
     {"download", "text_places"},
