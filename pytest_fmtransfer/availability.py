@@ -44,15 +44,19 @@ def ready(cell: Cell, registry: Registry, places: Places) -> Ready | Missing:
 
     Raises UnknownName for a name that is not in the catalogue.
     """
+    return all_told(lacks(cell, registry, places))
+
+
+def lacks(cell: Cell, registry: Registry, places: Places) -> list[Missing]:
+    """What `ready` tells at once, one by one; empty for a cell that can run here. Raises UnknownName as it does."""
     regime, backbone = registry.regime(cell.regime), registry.backbone(cell.backbone)
     dataset = registry.dataset(cell.dataset)
-    lacks = [
+    return [
         *_not_read(dataset),
         *_weights_lacks(adapted_from(backbone, regime.settings), places),
         *_regime_lacks(regime, backbone, registry, places),
         *_data_lacks(dataset, places),
     ]
-    return all_told(lacks)
 
 
 def adapted_from(spec: BackboneSpec, settings: RegimeSettings) -> BackboneSpec:
@@ -101,9 +105,9 @@ def data_folder(spec: DatasetSpec, places: Places) -> Path:
     Raises Unavailable, with the remedy, when it is not here.
     """
     folder = _data_path(spec, places)
-    lacks = _data_lacks(spec, places)
-    if folder is None or lacks:
-        raise Unavailable("; ".join(map(str, lacks)))
+    told = _data_lacks(spec, places)
+    if folder is None or told:
+        raise Unavailable("; ".join(map(str, told)))
     if isinstance(spec.location, DataRoot) and (absent := _absent(spec.location, folder)):
         from pytest_fmtransfer.download import download_data  # collection asks for nothing of the network
 

@@ -16,13 +16,12 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from pytest_fmtransfer.baseline_names import OBTAINED, named_cells, recorded_cells
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.errors import BaselineError, InvalidName
+from pytest_fmtransfer.errors import BaselineError
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.results import Recorded, Result
 from pytest_fmtransfer.store import fingerprint, write_atomically
-
-OBTAINED = ".obtained"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,15 +62,15 @@ class Baselines:
 
     def cells(self) -> list[Cell]:
         """Cells that have a baseline here, sorted."""
-        return [cell for cell in self._named() if self.pair(cell).exists]
+        return recorded_cells(self.folder)
 
     def waiting(self) -> list[Cell]:
         """Cells of which an obtained result waits here, sorted."""
-        return [cell for cell in self._named() if self.obtained(cell).exists]
+        return [cell for cell in named_cells(self.folder) if self.obtained(cell).exists]
 
     def halves(self) -> list[Path]:
         """Records without scores, and scores without a record, of baselines and obtained results."""
-        pairs = [pair for cell in self._named() for pair in (self.pair(cell), self.obtained(cell))]
+        pairs = [pair for cell in named_cells(self.folder) for pair in (self.pair(cell), self.obtained(cell))]
         present = [[path for path in pair if path.is_file()] for pair in pairs]
         return [paths[0] for paths in present if len(paths) == 1]
 
@@ -90,6 +89,13 @@ class Baselines:
             remedy="restore both files from version control, or record it again: run the same command with "
             "--fm-update=all",
         )
+
+    def peek(self, cell: Cell) -> Result | None:
+        """The stored result of a cell, None when there is none that can be used. It takes no lock."""
+        try:
+            return _restore(cell, self.pair(cell), "baseline")
+        except BaselineError:
+            return None
 
     def load_obtained(self, cell: Cell) -> Result:
         """What the last run that did not agree with a cell's baseline obtained. Raises BaselineError as `load`."""
@@ -140,17 +146,6 @@ class Baselines:
 
     def _files(self, stem: str) -> Pair:
         return Pair(record=self.folder / f"{stem}.json", scores=self.folder / f"{stem}.npz")
-
-    def _named(self) -> list[Cell]:
-        """Every cell that a file here is named after; other files are none of ours."""
-        found: set[Cell] = set()
-        for path in self.folder.glob("*.*"):
-            if path.suffix in (".json", ".npz"):
-                try:
-                    found.add(Cell.parse(path.stem.removesuffix(OBTAINED)))
-                except InvalidName:
-                    continue
-        return sorted(found)
 
     def _dated(self, result: Result) -> Result:
         self.folder.mkdir(parents=True, exist_ok=True)  # git is asked inside it

@@ -17,6 +17,7 @@ from pytest_fmtransfer.catalog.specs import SHUFFLES
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.cell_result import CellResult, tolerance_of
 from pytest_fmtransfer.errors import BaselineError
+from pytest_fmtransfer.judge.regression import Rerun
 from pytest_fmtransfer.results import Result
 
 AGAIN = "export it again: run the same command with --fm-export=DIR where its weights and data are"
@@ -42,10 +43,10 @@ def collect(cell: Cell, folder: Path, *, profile: str, registry: Registry) -> Ce
             f"the exported result of {cell} in {folder} was measured under profile {stored.question.profile}, and "
             f"this run is about {profile}; run with --fm-profile={stored.question.profile}, or {AGAIN}"
         )
-    if differences := _differences(stored, profile, registry):
+    if told := differences(stored, profile, registry):
         raise BaselineError(
             f"the exported result of {cell} in {folder} is about something else than is declared here: "
-            f"{'; '.join(differences)}; {AGAIN}, from this version of the project"
+            f"{'; '.join(told)}; {AGAIN}, from this version of the project"
         )
     chance = SHUFFLES if not registry.regime(cell.regime).costly else registry.profile(profile).seeds
     if registry.dataset(cell.dataset).shuffled and len(stored.seeds) < chance:
@@ -53,12 +54,17 @@ def collect(cell: Cell, folder: Path, *, profile: str, registry: Registry) -> Ce
             f"the exported result of {cell} in {folder} is of {len(stored.seeds)} shuffled labellings, and what chance "
             f"is cannot be told from fewer than {chance}; {AGAIN}"
         )
+    return as_declared(stored, registry, origin="collected")
+
+
+def as_declared(stored: Result, registry: Registry, *, origin: str, rerun: Rerun | None = None) -> CellResult:
+    """A result with the margin and the tolerance that the catalogue declares for its cell."""
     kept: dict[str, Any] = {field.name: getattr(stored, field.name) for field in fields(Result)}
-    kept |= {"origin": "collected", "margin": registry.dataset(cell.dataset).margin}
-    return CellResult(**kept, tolerance=tolerance_of(registry.regime(cell.regime)))
+    kept |= {"origin": origin, "margin": registry.dataset(stored.cell.dataset).margin}
+    return CellResult(**kept, tolerance=tolerance_of(registry.regime(stored.cell.regime)), rerun=rerun)
 
 
-def _differences(stored: Result, profile: str, registry: Registry) -> list[str]:
+def differences(stored: Result, profile: str, registry: Registry) -> list[str]:
     """Where a result and the catalogue disagree, the result's value first."""
     dataset, regime = registry.dataset(stored.cell.dataset), registry.regime(stored.cell.regime)
     pairs: dict[str, tuple[Any, Any]] = {

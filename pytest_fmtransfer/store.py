@@ -21,7 +21,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from pytest_fmtransfer.errors import FmTransferError
-from pytest_fmtransfer.work import working
+from pytest_fmtransfer.work import check_not_idle, working
 
 MANIFEST = "entry.json"
 
@@ -99,11 +99,13 @@ class Store:
         key compute it once: the second waits for the first. A corrupt entry is computed again, with one
         warning. `about` is kept in `entry.json` for people, beside the seconds that computing took.
         `lock` names a wider lock than the entry's own, for entries that are built from one another. `unlisted` are
-        files too large to be hashed at every look; whoever reads them checks them by other means.
+        files too large to be hashed at every look; whoever reads them checks them by other means. Raises Unavailable
+        for an entry that is not there inside `work.idle`.
         """
         found = self.load(kind, key)
         if found is not None:
             return found, False
+        check_not_idle(f"an entry of {kind}")
         with self.locked(kind, key, lock or key):
             found = self.load(kind, key)
             if found is not None:

@@ -1,6 +1,6 @@
 """What this process computes: forward passes, and the seconds that entries of the store take.
 
-Counted where somebody asked for it with `counting`. A look-up is no work.
+Counted where somebody asked for it with `counting`, and refused inside `idle`. A look-up is no work.
 """
 
 import time
@@ -8,6 +8,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+
+from pytest_fmtransfer.errors import Unavailable
 
 
 @dataclass(kw_only=True)
@@ -20,6 +22,25 @@ class Tally:
 
 
 _tally: ContextVar[Tally | None] = ContextVar("tally of work", default=None)
+
+
+_idle: ContextVar[bool] = ContextVar("whether work is refused", default=False)
+
+
+@contextmanager
+def idle() -> Generator[None]:
+    """Inside the block nothing is computed or stored: whatever would be is Unavailable."""
+    token = _idle.set(True)
+    try:
+        yield
+    finally:
+        _idle.reset(token)
+
+
+def check_not_idle(what: str) -> None:
+    """Raises Unavailable inside `idle`."""
+    if _idle.get():
+        raise Unavailable(f"{what} would have to be computed, and a list computes nothing; run the test")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ FLOORS = (
     {"devices"},
     {"device_runs"},
     {"cell", "missing", "places", "progress", "work"},
+    {"baseline_names"},
     {"metrics", "catalog"},
     {"weights_places", "functions"},
     {"download", "text_places"},
@@ -33,7 +34,7 @@ FLOORS = (
     {"cell_result"},
     {"_transfer"},
     {"claims", "baselines"},
-    {"exports"},
+    {"exports", "kept"},
     {"throughput", "training_costs"},
     {"costs"},
     {"planning"},
@@ -61,6 +62,12 @@ def test_collection_imports_nothing_heavy() -> None:
     imported, told = modules_after("suites", "--co", "-q", "-p", "no:cacheprovider")
     assert "test_beats_imagenet[dinov2_vitb14-aptos2019-finetune_linear]" in told
     assert not imported & {*HEAVY, "pandas", "sklearn", "scipy", "numpy", "pydicom"}
+
+
+def test_the_list_of_claims_imports_nothing_that_could_compute() -> None:
+    imported, told = modules_after("suites/pocket", "--fm-claims", "-k", "beats_random", "-p", "no:cacheprovider")
+    assert "from baselines, recorded" in told
+    assert not imported & {*HEAVY, "pandas", "sklearn", "PIL", "pydicom"}
 
 
 def test_a_warm_run_imports_no_torch(places: Places) -> None:

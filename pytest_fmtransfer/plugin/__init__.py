@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import pytest
 
-from pytest_fmtransfer.plugin import collection, judging, options, planning, reporting, settings
+from pytest_fmtransfer.plugin import claiming, collection, judging, options, planning, recorded, reporting, settings
 from pytest_fmtransfer.plugin.fixtures import (
     baseline,
     candidate,
@@ -45,10 +45,16 @@ def pytest_configure(config: pytest.Config) -> None:
     collection.register_marks(config)
     reporting.configure(config)
     planning.configure(config)
+    claiming.configure(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     collection.parametrise(metafunc)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem() -> Generator[None, object, object]:
+    return recorded.leave_out_nothing((yield))
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -9,6 +9,7 @@ import pytest
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.plugin.marks import case_of
+from pytest_fmtransfer.plugin.recorded import ASKING
 
 
 class _Asked:
@@ -16,6 +17,9 @@ class _Asked:
 
     def __init__(self) -> None:
         self.cells: set[Cell] = set()
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.stash[ASKING] = True
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         case = case_of(item)
@@ -25,6 +29,8 @@ class _Asked:
 
 def cells_asked_for(suites: Sequence[str]) -> set[Cell]:
     """Cells of the items that ask for the fixture `baseline`; `suites` are what pytest takes: files, folders, ids.
+
+    Tests of whatever is recorded ask for none: they would keep every baseline for ever.
 
     Raises InvalidInput when pytest cannot collect all of them: a test that is not seen asks for nothing.
     """

@@ -1,6 +1,7 @@
 """From marks to items: cells as parameters, the names that an item answers to, mistakes as usage errors."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -11,9 +12,10 @@ from pytest_fmtransfer.plugin.candidates import as_the_user_asks
 from pytest_fmtransfer.plugin.controlling import control_cells, wants_controls
 from pytest_fmtransfer.plugin.families import too_large
 from pytest_fmtransfer.plugin.marks import CASE, MARKS, Case, Cells, case_of, cells_of_mark, claim_of
+from pytest_fmtransfer.plugin.recorded import NOTHING, cells_on_record
 from pytest_fmtransfer.plugin.settings import settings_of
 
-MISTAKES = "fmtransfer_mistakes"  # the name under which a worker sends them
+MISTAKES, NOTES = "fmtransfer_mistakes", "fmtransfer_notes"  # the names under which a worker sends them
 
 FIXTURES = ("cell", "candidate", "reference", "baseline", "controls")
 FIXTURES_OVER = ("candidates", "references", "controls")
@@ -35,6 +37,8 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
     try:
         cells = cells_of_mark(mark)
         _check_fixtures(cells, metafunc.fixturenames)
+        if cells.recorded:
+            cells = replace(cells, found=cells_on_record(metafunc.definition))
         cases = cells.cases()
         ids = {case.id for case in cases}
         claim = claim_of(metafunc.definition)
@@ -52,7 +56,8 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
     except InvalidInput as error:
         settings.mistakes.append(f"{where}: {error}")
         cases = []
-    metafunc.parametrize(CASE, cases, ids=[case.id for case in cases], indirect=True)
+    params = [pytest.param(case, id=case.id) for case in cases] or [NOTHING]
+    metafunc.parametrize(CASE, params, indirect=True)
 
 
 def _check_fixtures(cells: Cells, asked: Iterable[str]) -> None:
@@ -72,7 +77,12 @@ def _check_fixtures(cells: Cells, asked: Iterable[str]) -> None:
 
 
 def refuse_mistakes(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """End the session with a usage error; a worker of pytest-xdist runs nothing and tells the controller instead."""
+    """End the session with a usage error; a worker of pytest-xdist runs nothing and tells the controller instead.
+
+    Notes are told by the controller too.
+    """
+    if hasattr(config, "workeroutput"):
+        cast(Any, config).workeroutput[NOTES] = list(settings_of(config).notes)
     mistakes = settings_of(config).mistakes
     if not mistakes:  # a mistake above leaves out items, and families with them
         mistakes += too_large(items)

@@ -1,7 +1,6 @@
 """What a test may ask for: its cells and those they are held against, as results."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +11,7 @@ from pytest_fmtransfer.plugin.controlling import measure_controls, tell, wants_c
 from pytest_fmtransfer.plugin.marks import CASE, Case
 from pytest_fmtransfer.plugin.measuring import measure, plain_errors
 from pytest_fmtransfer.plugin.obtained import HELD
+from pytest_fmtransfer.plugin.recorded import baselines_folder
 from pytest_fmtransfer.plugin.settings import settings_of
 
 if TYPE_CHECKING:
@@ -117,24 +117,10 @@ def _at_enough_seeds(stored: "Baselines", candidate: "CellResult") -> "Result":
 
 
 def baselines_of(item: pytest.Item) -> "Baselines":
-    """Where an item's baselines are: ini `fm_baselines`, else the nearest folder `baselines` at or above it.
-
-    Where there is none yet, a new one beside the test.
-    """
+    """An item's baselines, in `baselines_folder`."""
     from pytest_fmtransfer.baselines import Baselines
 
-    settings = settings_of(item.config)
-    folder = settings.baselines or _nearest_baselines(item)
-    return Baselines(folder=settings.of_profile(folder), locks=settings.places.store / "locks")
-
-
-def _nearest_baselines(item: pytest.Item) -> Path:
-    for folder in item.path.parents:
-        if (folder / "baselines").is_dir():
-            return folder / "baselines"
-        if folder == item.config.rootpath or (folder / "pyproject.toml").is_file():
-            break
-    return item.path.parent / "baselines"
+    return Baselines(folder=baselines_folder(item), locks=settings_of(item.config).places.store / "locks")
 
 
 def _moved(stored: "Baselines", candidate: "CellResult") -> bool:

@@ -1,21 +1,25 @@
 """Around one item: skip what is absent, hold court while the test runs, compare known exceptions."""
 
 import json
-from collections.abc import Generator
-from typing import cast
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from pytest_fmtransfer.claims import Expectation
 from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.plugin.candidates import against_itself
 from pytest_fmtransfer.plugin.collection import TELLING, cells_of
 from pytest_fmtransfer.plugin.families import claims_added, family_of
 from pytest_fmtransfer.plugin.fixtures import baselines_of
-from pytest_fmtransfer.plugin.marks import case_of, claim_of
+from pytest_fmtransfer.plugin.marks import Case, case_of, claim_of
 from pytest_fmtransfer.plugin.measuring import MEASURED, available
 from pytest_fmtransfer.plugin.obtained import keep_obtained
 from pytest_fmtransfer.plugin.on_record import seed_variances
 from pytest_fmtransfer.plugin.settings import settings_of
+
+if TYPE_CHECKING:
+    from pytest_fmtransfer.judge.court import Court, Verdict
 
 PROPERTY = "fmtransfer"  # the name under which an item's row travels in user_properties
 
@@ -45,34 +49,45 @@ def skip_what_is_absent(item: pytest.Item) -> None:
         return
 
 
+def court_of(item: pytest.Item, case: Case, record: "Callable[[Verdict], None]", telling: "Verdict | None") -> "Court":
+    """The court that an item's verdicts are reached in: the level of its family, and what is on record of its cells."""
+    from pytest_fmtransfer.judge.court import Court
+
+    registry = settings_of(item.config).registry
+    return Court(
+        family_size=claim_of(item).family_size + claims_added(item),
+        added=claims_added(item),
+        record=record,
+        telling=telling,
+        seed_variances=seed_variances((*case.cells, *case.references), registry),
+        acknowledged={cell.dataset: {**registry.dataset(cell.dataset).acknowledged} for cell in case.cells},
+    )
+
+
+def expectation_of(item: pytest.Item, case: Case) -> Expectation | None:
+    """The known exception of an item: what is known of a claim is known of it against the suite's reference."""
+    return None if case.other_reference else claim_of(item).expected.get(case.id)
+
+
 def judge(item: pytest.Function) -> Generator[None, object, object]:
     """Run the test under the level of its family, record its verdicts, and hold it to known exceptions."""
     case = case_of(item)
     if case is None:
         return (yield)
 
-    from pytest_fmtransfer.judge.court import Court, Verdict, judging
+    from pytest_fmtransfer.judge.court import Verdict, judging
     from pytest_fmtransfer.reports.rows import cell_row, verdict_row
     from pytest_fmtransfer.results import Result
 
     claim = claim_of(item)
-    # What is known of a claim is known of it against the suite's reference.
-    expectation = None if case.other_reference else claim.expected.get(case.id)
+    expectation = expectation_of(item, case)
     telling = cast("Verdict | None", item.funcargs.get(TELLING))
     reached: list[Verdict] = []
     measured: list[Result] = item.stash.setdefault(MEASURED, [])
     outcome: object = None
     failure: AssertionError | None = None
     try:
-        registry = settings_of(item.config).registry
-        court = Court(
-            family_size=claim.family_size + claims_added(item),
-            added=claims_added(item),
-            record=reached.append,
-            telling=telling,
-            seed_variances=seed_variances((*case.cells, *case.references), registry),
-            acknowledged={cell.dataset: {**registry.dataset(cell.dataset).acknowledged} for cell in case.cells},
-        )
+        court = court_of(item, case, reached.append, telling)
         with judging(court):
             outcome = yield
     except AssertionError as error:

@@ -11,11 +11,12 @@ from pytest_fmtransfer.claims import Claim, parse_expected
 from pytest_fmtransfer.errors import InvalidInput, nearest
 
 MARKS = (
-    "fm_cells(backbones, datasets, regimes, reference=None, over=None, cells=None): parametrise a test over backbone × "
-    "dataset × regime; `reference` is a backbone, or a cell id, in which {backbone}, {dataset} and {regime} are filled "
-    "in; over='datasets' or over='backbones' makes one test of all of them, for the fixtures `candidates` and "
-    "`references`; cells=['{backbone}-{dataset}-knn', …] in the place of `regimes`, with over='datasets', makes one "
-    "test of these cells on all datasets, for each of `backbones` where a cell says {backbone}",
+    "fm_cells(backbones, datasets, regimes, reference=None, over=None, cells=None, recorded=False): parametrise a test "
+    "over backbone × dataset × regime; `reference` is a backbone, or a cell id, in which {backbone}, {dataset} and "
+    "{regime} are filled in; over='datasets' or over='backbones' makes one test of all of them, for the fixtures "
+    "`candidates` and `references`; cells=['{backbone}-{dataset}-knn', …] in the place of `regimes`, with "
+    "over='datasets', makes one test of these cells on all datasets, for each of `backbones` where a cell says "
+    "{backbone}; fm_cells(recorded=True), with nothing else, is about every cell that has a baseline",
     "fm_claim(source='', where='', family='', family_size=1, expected={}, controls=False): who claims it and where, "
     "how many claims make one sentence about one dataset and regime (`family` names it across tests), known "
     "exceptions {cell id: (verdict, reason)}, and whether the controls are run with it",
@@ -58,6 +59,9 @@ class Cells:
     added: tuple[str, ...] = ()
     """Backbones that a user added to `backbones`."""
     other_reference: bool = False
+    recorded: bool = False
+    """The mark names no cells: it is about those that have a baseline, which are `found`."""
+    found: tuple[Cell, ...] = ()
 
     def cases(self) -> list[Case]:
         """One case a cell, sorted; or one for all datasets or all backbones, these in the order of the mark.
@@ -68,6 +72,8 @@ class Cells:
             return self._cases_together()
         backbones = (*self.backbones, *self.added)
         cells = dict.fromkeys(Cell(b, d, r) for b in backbones for d in self.datasets for r in self.regimes)
+        if self.recorded:
+            cells = dict.fromkeys(self.found)
         if self.over is None:
             return [self._case(cell.id, [cell]) for cell in sorted(cells)]
         together: dict[str, list[Cell]] = {}
@@ -127,7 +133,16 @@ def cells_of_mark(mark: pytest.Mark) -> Cells:
     if mark.args:
         raise InvalidInput(f"fm_cells takes keywords only; {_signature('fm_cells')}")
     given: Mapping[str, Any] = mark.kwargs
-    unknown = set(given) - {"backbones", "datasets", "regimes", "reference", "over", "cells"}
+    if (recorded := given.get("recorded", False)) not in (True, False):
+        raise InvalidInput(f"fm_cells(recorded={recorded!r}): give True or False")
+    if recorded:
+        if others := sorted(set(given) - {"recorded"}):
+            raise InvalidInput(
+                f"fm_cells(recorded=True) is about every cell that has a baseline, and takes no {', '.join(others)}; "
+                "select among them with -k or -m"
+            )
+        return Cells(backbones=(), datasets=(), regimes=(), recorded=True)
+    unknown = set(given) - {"recorded", "backbones", "datasets", "regimes", "reference", "over", "cells"}
     missing = ({"datasets"} if "cells" in given else {"backbones", "datasets", "regimes"}) - set(given)
     if unknown or missing:
         wrong = [

@@ -5,11 +5,12 @@ Whoever needs a cell's result asks `available` before the test and `measure` in 
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_fmtransfer.availability import ready
+from pytest_fmtransfer.availability import lacks, ready
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import FmTransferError
 from pytest_fmtransfer.missing import Missing, Ready
@@ -30,11 +31,23 @@ def available(item: pytest.Item, cell: Cell) -> Ready | Missing:
     settings = settings_of(item.config)
     if settings.collect is None:
         return ready(cell, settings.registry, settings.places)
+    return next(iter(_not_exported(cell, settings, settings.collect)), Ready())
+
+
+def lacking(item: pytest.Item, cell: Cell) -> list[Missing]:
+    """What `available` tells at once, one by one; empty where `measure` can give the result. Raises as it does."""
+    settings = settings_of(item.config)
+    if settings.collect is None:
+        return lacks(cell, settings.registry, settings.places)
+    return _not_exported(cell, settings, settings.collect)
+
+
+def _not_exported(cell: Cell, settings: Settings, folder: Path) -> list[Missing]:
     from pytest_fmtransfer.baselines import Baselines
 
-    if Baselines(folder=settings.of_profile(settings.collect)).has(cell):
-        return Ready()
-    return Missing(reason=f"no exported result in {settings.collect}", remedy=_export(settings))
+    if Baselines(folder=settings.of_profile(folder)).has(cell):
+        return []
+    return [Missing(reason=f"no exported result in {folder}", remedy=_export(settings))]
 
 
 def measure(item: pytest.Item, cell: Cell) -> "CellResult":

@@ -48,6 +48,13 @@ def add_options(parser: pytest.Parser) -> None:
         help="run nothing; say what the selection would cost, and what each claim could show",
     )
     group.addoption(
+        "--fm-claims",
+        action=_ListOnly,
+        nargs=0,
+        default=False,
+        help="run nothing; say what the selection claims, what is missing to run it, and each claim's last verdict",
+    )
+    group.addoption(
         "--fm-profile",
         metavar="NAME",
         help=f"how much is spent, on the images of the training + validation + test side: {_PROFILES}; the default is "

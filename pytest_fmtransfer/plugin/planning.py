@@ -22,6 +22,7 @@ from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.plugin.collection import cells_of, controls_of, fixtures_of
 from pytest_fmtransfer.plugin.families import claims_added
 from pytest_fmtransfer.plugin.fixtures import baselines_of
+from pytest_fmtransfer.plugin.listing import Lister
 from pytest_fmtransfer.plugin.marks import Case, case_of, claim_of
 from pytest_fmtransfer.plugin.measuring import available
 from pytest_fmtransfer.plugin.on_record import seed_variances
@@ -50,35 +51,19 @@ def configure(config: pytest.Config) -> None:
             raise pytest.UsageError("--fm-plan says what measuring costs, and --fm-collect measures nothing; give one")
         if find_spec("tabulate") is None:
             raise pytest.UsageError("--fm-plan draws tables with tabulate: pip install 'pytest-fmtransfer[report]'")
-        config.pluginmanager.register(Lister(), "fmtransfer-plan")
+        config.pluginmanager.register(Lister("plan", _plan), "fmtransfer-plan")
     elif not config.option.collectonly:
         watch = WorkerWatch() if hasattr(config, "workerinput") else Watch()
         config.pluginmanager.register(watch, WATCH)
 
 
-class Lister:
-    """Prints the plan in place of pytest's list of tests."""
+def _plan(session: pytest.Session) -> str:
+    """The plan of a selection, in place of pytest's list of tests."""
+    from pytest_fmtransfer.reports.plans import plan_text
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_collection_finish(self, session: pytest.Session) -> Generator[None]:
-        items, session.items = session.items, []  # pytest lists what it finds here
-        try:
-            yield
-        finally:
-            session.items = items
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> None:
-        terminal: Any = session.config.pluginmanager.getplugin("terminalreporter")
-        if terminal is None or session.testsfailed:  # collecting failed: pytest says so
-            return
-        from pytest_fmtransfer.reports.plans import plan_text
-
-        planner = _planner(session)
-        plan = planner.plan(_to_measure(session.items))
-        claims = [claim for item in session.items if (claim := _foreseen(item, planner)) is not None]
-        terminal.section("fmtransfer: plan")
-        terminal.write(plan_text(plan, claims))
+    planner = _planner(session)
+    plan = planner.plan(_to_measure(session.items))
+    return plan_text(plan, [claim for item in session.items if (claim := _foreseen(item, planner)) is not None])
 
 
 class Watch:
@@ -200,11 +185,11 @@ def _to_measure(items: Sequence[pytest.Item]) -> list[Cell]:
     cells: dict[Cell, None] = {}
     for item in items:
         absent = [cell for cell in cells_of(item) if isinstance(available(item, cell), Missing)]
-        cells.update(dict.fromkeys(absent or _asked_for(item)))
+        cells.update(dict.fromkeys(absent or asked_for(item)))
     return list(cells)
 
 
-def _asked_for(item: pytest.Item) -> list[Cell]:
+def asked_for(item: pytest.Item) -> list[Cell]:
     """The cells that the fixtures of an item measure."""
     case = case_of(item)
     if case is None:

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import pytest
 
 from pytest_fmtransfer.catalog.specs import DatasetSpec
-from pytest_fmtransfer.plugin.collection import MISTAKES
+from pytest_fmtransfer.plugin.collection import MISTAKES, NOTES
 from pytest_fmtransfer.plugin.failing import failure_of
 from pytest_fmtransfer.plugin.judging import PROPERTY
 from pytest_fmtransfer.plugin.planning import effort_of
@@ -60,6 +60,7 @@ class Reporter:
     def pytest_testnodedown(self, node: Any) -> None:
         """A worker cannot end the session with a usage error; it sends what it would have complained about."""
         self._settings.mistakes.extend(getattr(node, "workeroutput", {}).get(MISTAKES, []))
+        self._settings.notes.extend(getattr(node, "workeroutput", {}).get(NOTES, []))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -79,6 +80,8 @@ class Reporter:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
         for mistake in dict.fromkeys(self._settings.mistakes):
             terminalreporter.write_line(f"ERROR: {mistake}", red=True)
+        for note in dict.fromkeys(self._settings.notes):
+            terminalreporter.write_line(f"fmtransfer: {note}")
         if config.option.collectonly:
             return
         for request in self._settings.reports:

@@ -36,7 +36,8 @@ class ReportRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the options of one session say. `mistakes` gathers wrong names met while collecting.
+    """What the options of one session say. `mistakes` gathers wrong names met while collecting, `notes` what else
+    collecting has to tell.
 
     `export` is the folder that results are written to, `collect` the one that they come from; `reference` is the
     backbone that stands in place of the suites' own.
@@ -56,6 +57,7 @@ class Settings:
     reference: str | None
     on_ci: bool
     mistakes: list[str]
+    notes: list[str]
 
     def of_profile(self, folder: Path) -> Path:
         """Where a folder of results keeps those of this session's profile: the default one's at its top.
@@ -108,6 +110,7 @@ def configure(config: pytest.Config) -> None:
         reference=cast(str | None, config.getoption("--fm-reference")),
         on_ci=on_ci(),
         mistakes=mistakes,
+        notes=[],
     )
 
     def heard(result: object) -> None:
@@ -203,8 +206,9 @@ def _places(config: pytest.Config) -> Places:
         store=choose("store", ours.store) or ours.store,
         weights=choose("weights", ours.weights),
         data_root=choose("data_root", ours.data_root),
-        # A plan runs nothing: what would have to be fetched is absent there.
-        download=cast(bool, config.getoption("--fm-download")) and not cast(bool, config.getoption("--fm-plan")),
+        # A list runs nothing: what would have to be fetched is absent there.
+        download=cast(bool, config.getoption("--fm-download"))
+        and not any(cast(bool, config.getoption(option)) for option in ("--fm-plan", "--fm-claims")),
         skip_bad_images=config.getoption("--fm-on-bad-image") == "skip",
         device=_device(config) or ours.device,
         deterministic=cast(bool, config.getoption("--fm-deterministic") or config.getini("fm_deterministic")),

@@ -1,0 +1,85 @@
+"""Tests of whatever is recorded: `fm_cells(recorded=True)` has an item for every cell that has a baseline.
+
+Collecting lists the folder and opens no file.
+"""
+
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from pytest_fmtransfer.baseline_names import record_of, recorded_cells
+from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.errors import UnknownName
+from pytest_fmtransfer.plugin.marks import CASE
+from pytest_fmtransfer.plugin.settings import settings_of
+
+# Set where pytest only collects to find out which baselines tests name; what takes any of them names none.
+ASKING = pytest.StashKey[bool]()
+
+NOTHING = pytest.param(None, id="nothing recorded")  # the parameter of an item that is left out again
+
+
+def baselines_folder(node: pytest.Item) -> Path:
+    """Where a test's baselines are: ini `fm_baselines`, else the nearest folder `baselines` at or above it.
+
+    Where there is none yet, a new one beside the test; of another profile than the default one, a folder below.
+    """
+    settings = settings_of(node.config)
+    return settings.of_profile(settings.baselines or _nearest(node))
+
+
+def cells_on_record(test: pytest.Item) -> tuple[Cell, ...]:
+    """The cells that have a baseline, sorted; a file that is named after none in the catalogue is a mistake.
+
+    Where there is none at all, the session ends with a note that says so.
+    """
+    if test.config.stash.get(ASKING, False):
+        return ()
+    settings, folder = settings_of(test.config), baselines_folder(test)
+    cells = recorded_cells(folder)
+    if not cells:
+        settings.notes.append(
+            f"{test.nodeid}: nothing is recorded in {_shown(folder, test)}, and so there is nothing to hold; record "
+            "baselines: run the tests that ask for them with --fm-update=new"
+        )
+    return tuple(cell for cell in cells if _is_known(cell, folder, test, settings.registry, settings.mistakes))
+
+
+def leave_out_nothing(items: object) -> object:
+    """What pytest makes of one name in a file, without the item that stands for no cell."""
+    if not isinstance(items, list):
+        return items
+    return [item for item in cast(list[object], items) if not _is_nothing(item)]
+
+
+def _is_nothing(item: object) -> bool:
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    return CASE in params and params[CASE] is None
+
+
+def _is_known(cell: Cell, folder: Path, test: pytest.Item, registry: Registry, mistakes: list[str]) -> bool:
+    try:
+        registry.check(cell)
+    except UnknownName as error:
+        mistakes.append(
+            f"{_shown(record_of(folder, cell), test)}: {error}; register it in a conftest at or above {test.nodeid}, "
+            "give it as it was recorded, or remove the file and its .npz"
+        )
+        return False
+    return True
+
+
+def _nearest(node: pytest.Item) -> Path:
+    for folder in node.path.parents:
+        if (folder / "baselines").is_dir():
+            return folder / "baselines"
+        if folder == node.config.rootpath or (folder / "pyproject.toml").is_file():
+            break
+    return node.path.parent / "baselines"
+
+
+def _shown(path: Path, node: pytest.Item) -> str:
+    root = node.config.rootpath
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)

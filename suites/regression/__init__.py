@@ -1,0 +1,1 @@
+"""Every baseline that is recorded still holds, whichever suite recorded it."""
