@@ -141,3 +141,13 @@ def test_data_that_are_not_here_exit_with_2_and_the_remedy(folder: Path, capsys:
 def test_br35h_has_nothing_to_say(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "br35h", "--store", str(places.store)]) == 0
     assert capsys.readouterr().out == "br35h, 318 images: nothing severe; 0 to note\n"
+
+
+def test_whoever_reads_may_have_seen_enough() -> None:
+    command = [sys.executable, "-m", "pytest_fmtransfer", "list", "backbones"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        told = process.stderr.read()
+    assert (process.returncode, told) == (1, "")

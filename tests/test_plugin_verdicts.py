@@ -129,6 +129,22 @@ def test_reports_are_drawn_and_written(pytester: pytest.Pytester) -> None:
     assert "Verdicts take each group of near copies to be independent" in about
 
 
+def test_a_run_that_is_interrupted_before_any_cell_leaves_an_earlier_report(pytester: pytest.Pytester) -> None:
+    suite(pytester, "", "raise KeyboardInterrupt")
+    told = pytester.path / "r.md"
+    for before in ("of an earlier run", None):
+        if before is not None:
+            told.write_text(before)
+        else:
+            told.unlink()
+        result = pytester.runpytest("--fm-report=markdown:r.md", "-k", "not linear_probe", no_reraise_ctrlc=True)
+        assert result.ret == pytest.ExitCode.INTERRUPTED
+        assert told.read_text() == before if before is not None else "no cell was measured" in told.read_text()
+        result.stdout.fnmatch_lines(
+            ["fmtransfer: *earlier run's" if before is not None else "fmtransfer: markdown report in *"]
+        )
+
+
 def test_two_workers_write_the_same_report_as_none(pytester: pytest.Pytester) -> None:
     suite(pytester, "family_size=2", "assert candidate.not_worse_than(reference, margin=0.2)")
     pytester.runpytest()  # seconds are of the computation: computed once, they are the same

@@ -11,6 +11,7 @@ from pytest_fmtransfer.judge.compound import ranks_above
 from pytest_fmtransfer.judge.court import Court, judging
 from pytest_fmtransfer.judge.published import Published, consistent_with
 from pytest_fmtransfer.judge.verdicts import beats
+from pytest_fmtransfer.judge.wording import more_seeds
 from tests.helpers import CANDIDATE, LAWS, REFERENCE, result, retrained
 
 levels = st.builds(Court, alpha=st.floats(0.001, 0.4), family_size=st.integers(1, 200))
@@ -68,9 +69,16 @@ def test_an_inconclusive_text_says_how_many_patients_would_settle_it() -> None:
     assert "underpowered: the smallest detectable difference is larger than the margin 0.02" in verdict.text
 
 
-def test_an_inconclusive_text_says_when_only_seeds_would_settle_it() -> None:
+def test_an_inconclusive_text_says_when_seeds_would_settle_it_and_whether_patients_are_needed_too() -> None:
     verdict = beats(retrained(CANDIDATE, 0.3, 1.2, 2.4), retrained(REFERENCE, 0.3, 0.3, 0.3))
-    assert "would settle it: more seeds, not more patients, for a true difference of 0.02" in verdict.text
+    too = re.search(
+        r"settle it: more seeds, and at least (\d+) patients where there are (\d+), for a true difference of 0\.02",
+        verdict.text,
+    )
+    assert too is not None
+    assert int(too[1]) > int(too[2]) == retrained(CANDIDATE, 0.3).patients
+    assert more_seeds(120, 120, "patient") == more_seeds(None, 120, "patient") == "more seeds, not more patients"
+    assert more_seeds(121, 120, "lesion") == "more seeds, and at least 121 lesions where there are 120"
 
 
 @pytest.mark.parametrize(

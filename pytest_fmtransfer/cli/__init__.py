@@ -6,6 +6,7 @@ standard output. Our own errors are one line on standard error and exit code 2, 
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -57,7 +58,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(given)
     assert used is not None, "argparse lets only a verb through"
     try:
-        return used.run(arguments)
+        code = used.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read has seen enough, as `head` does; at exit Python would flush once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except FmTransferError as error:
         print(f"fmtransfer {arguments.verb}: {error}", file=sys.stderr)
         return 2
+    return code

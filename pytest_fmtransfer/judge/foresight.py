@@ -10,6 +10,7 @@ Legend: M simulated images, C classes.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.optimize import brentq
@@ -22,7 +23,7 @@ from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court
 from pytest_fmtransfer.judge.power import ASSUMED_CORRELATION, POWER, both_ways, patients_to_settle, smallest_detectable
 from pytest_fmtransfer.judge.reading import Reading, too_few_patients
-from pytest_fmtransfer.judge.wording import plural
+from pytest_fmtransfer.judge.wording import more_seeds, plural
 from pytest_fmtransfer.metrics import Estimate, evaluate
 from pytest_fmtransfer.metrics.estimate import Ints
 from pytest_fmtransfer.results import Result
@@ -129,16 +130,19 @@ def _foresee(
     if reason or detectable <= sample.margin:
         answer = reason or "can be settled"
         return Foresight(detectable=detectable, settled=not reason, answer=answer, source=source)
-    enough = patients_to_settle(
+    needed = partial(
+        patients_to_settle,
         patients=sample.patients,
         patient_variance=piece.variance_at(court.level),
-        seed_variance=sum(each.variance for each in seeds),
         delta=sample.margin,
         alpha=court.level,
         power=power,
         alike=piece.alike > 0,
     )
-    what = "more seeds, not more patients," if enough is None else f"{enough} {plural(sample.patient_unit)}"
+    enough = needed(seed_variance=sum(each.variance for each in seeds))
+    what = f"{enough} {plural(sample.patient_unit)}"
+    if enough is None:
+        what = f"{more_seeds(needed(seed_variance=0.0), sample.patients, sample.patient_unit)},"
     answer = f"underpowered: {what} would settle {sample.margin:g}"
     return Foresight(detectable=detectable, settled=False, answer=answer, source=source)
 

@@ -1,6 +1,7 @@
 """What a verdict says: one line of at most 120 characters, and the full text of a report section."""
 
 from dataclasses import replace
+from functools import partial
 
 from pytest_fmtransfer.judge.bounds import Bound
 from pytest_fmtransfer.judge.comparison import Comparison
@@ -55,16 +56,29 @@ def what_would_settle_it(verdict: Verdict, reading: Reading, power: float = POWE
     margin, true_effect = comparison.candidate.margin, reading.threshold + comparison.candidate.margin
     if reading.ceiling is not None:
         margin, true_effect, power = reading.ceiling, 0.0, both_ways(power)
-    enough = patients_to_settle(
-        patients=comparison.candidate.patients,
+    result = comparison.candidate
+    needed = partial(
+        patients_to_settle,
+        patients=result.patients,
         patient_variance=comparison.patient_piece.variance_at(reading.level),
-        seed_variance=sum(piece.variance for piece in comparison.seed_pieces),
         delta=margin,
         alpha=reading.level,
         power=power,
         alike=comparison.patient_piece.alike > 0,
     )
-    return it_takes(comparison.candidate, enough, true_effect, otherwise="more seeds, not more patients")
+    enough = needed(seed_variance=sum(piece.variance for piece in comparison.seed_pieces))
+    seeds = more_seeds(needed(seed_variance=0.0), result.patients, result.patient_unit)
+    return it_takes(result, enough, true_effect, otherwise=seeds)
+
+
+def more_seeds(patients: int | None, there: int, unit: str) -> str:
+    """What it takes where training's randomness alone is too large, whoever the patients are.
+
+    `patients` are what it would take with no randomness left: where they are more than are there, they are needed too.
+    """
+    if patients is None or patients <= there:
+        return "more seeds, not more patients"
+    return f"more seeds, and at least {patients} {plural(unit)} where there are {there}"
 
 
 def it_takes(result: Result, enough: int | None, true_effect: float, *, otherwise: str) -> str:

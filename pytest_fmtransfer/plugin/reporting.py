@@ -36,6 +36,7 @@ class Reporter:
         self._settings = settings_of(config)
         self._rows: list[dict[str, Any]] = []
         self._failures: list[Failure] = []
+        self._kept: set[Path] = set()
         self._root = config.rootpath
         # pytest holds standard error back while a test runs; a copy made now is the real terminal.
         self._terminal = _copy_of_terminal()
@@ -70,7 +71,11 @@ class Reporter:
             return
         for request in self._settings.reports:
             if request.file is not None:
-                _write(request.file, self._draw(request.kind))
+                # An earlier report is worth more than one of a run that was interrupted before it measured anything.
+                if session.exitstatus == pytest.ExitCode.INTERRUPTED and not self._rows and request.file.is_file():
+                    self._kept.add(request.file)
+                else:
+                    _write(request.file, self._draw(request.kind))
             elif request.kind == "github" and (summary := _job_summary()) is not None:
                 append_summary(summary, self._draw("markdown"))
         passed = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
@@ -91,6 +96,10 @@ class Reporter:
             elif request.file is None:
                 terminalreporter.section(f"fmtransfer: {request.kind} report")
                 terminalreporter.write(self._draw(request.kind))
+            elif request.file in self._kept:
+                terminalreporter.write_line(
+                    f"fmtransfer: interrupted before any cell; {request.file} is an earlier run's"
+                )
             else:
                 terminalreporter.write_line(f"fmtransfer: {request.kind} report in {request.file}")
         if self._measured() < self._settings.require:
