@@ -351,12 +351,12 @@ def test_losses_and_gradients_are_torchs(drawn: tuple[int, int, int, int], size:
 
 
 def test_what_is_too_large_to_be_stacked_is_trained_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    head = nn.Linear(9, 10)  # 100 parameters, 1,200 bytes with their moments
+    head = build_head("linear", width=9, tokens=1, classes=10, seed=0)  # 100 parameters, 1,200 bytes with their moments
     seeds, points = range(5), GRID[:2]
 
     def sizes(most: int) -> list[tuple[int, int]]:
         monkeypatch.setattr(stacked, "LARGEST_STACK", 1200 * most + 1199)
-        made = groups(head, seeds, points)
+        made = groups(head, seeds, points, torch.device("cpu"))
         assert [(seed, point) for own, some in made for seed in own for point in some] == [
             (seed, point) for seed in seeds for point in points
         ]
@@ -367,6 +367,12 @@ def test_what_is_too_large_to_be_stacked_is_trained_in_groups(monkeypatch: pytes
     assert sizes(3) == [(1, 2)] * 5
     assert sizes(1) == [(1, 1)] * 10
     assert sizes(0) == [(1, 1)] * 10
+
+
+def test_seeds_of_a_head_on_tokens_are_trained_one_by_one_on_the_processor_and_together_on_a_card() -> None:
+    (head,) = heads_of("attention", [0])
+    assert groups(head, range(3), GRID[:2], torch.device("cpu")) == [((seed,), (*GRID[:2],)) for seed in range(3)]
+    assert groups(head, range(3), GRID[:2], torch.device("cuda")) == [((0, 1, 2), (*GRID[:2],))]
 
 
 def test_wrong_features_and_labels_are_said() -> None:

@@ -86,7 +86,8 @@ def _trained(
 ) -> dict[int, list[Outcome]]:
     """Outcomes of each seed, in the order of the points."""
     outcomes: dict[int, list[Outcome]] = {seed: [] for seed in seeds}
-    together = groups(_head(job, settings, inputs, seeds[0]), seeds, points)
+    device = torch_device(job.places.device)
+    together = groups(_head(job, settings, inputs, seeds[0]), seeds, points, device)
     for number, (some_seeds, some_points) in enumerate(together):
         kept = job.workspace / f"heads{number}.npz"
         found = finished(kept)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pytest_fmtransfer.adapt.feature_rows import Array, Batches, rows_of
 from pytest_fmtransfer.adapt.heads import Head
@@ -34,18 +34,19 @@ class Point:
 
 
 def groups(
-    head: nn.Module, seeds: Sequence[int], points: Sequence[Point]
+    head: Head, seeds: Sequence[int], points: Sequence[Point], device: torch.device
 ) -> list[tuple[tuple[int, ...], tuple[Point, ...]]]:
     """Seeds and points that are trained together, so that their parameters and moments fill at most 1 GiB.
 
     A seed's points stay together where they can, since they share its batches. A head that is larger is trained alone:
-    the paper's, of 86 million parameters, gains nothing from company.
+    the paper's, of 86 million parameters, gains nothing from company. Nor do seeds of any head on tokens on the
+    processor, whose caches the batches of several would leave (benchmarks/stacked_heads.py).
     """
     most = max(1, LARGEST_STACK // (3 * 4 * sum(each.numel() for each in head.parameters())))
     if most < len(points):
         cut = [tuple(points[at : at + most]) for at in range(0, len(points), most)]
         return [((seed,), some) for seed in seeds for some in cut]
-    some = most // len(points)
+    some = 1 if head.takes == "tokens" and device.type == "cpu" else most // len(points)
     return [(tuple(seeds[at : at + some]), tuple(points)) for at in range(0, len(seeds), some)]
 
 
