@@ -242,10 +242,8 @@ def main(device: Device, dtype: Dtype, size: int, batch: int, steps: int, rounds
     ways = {"ours": ours, "plain loop": plain, "Trainer": trainer}
     with training_context(dtype, device):
         for architecture in NETWORKS:
-            bench, seconds = (
-                bench_of(architecture, device, dtype, size, batch, steps),
-                defaultdict[str, list[float]](list),
-            )
+            bench = bench_of(architecture, device, dtype, size, batch, steps)
+            seconds = defaultdict[str, list[float]](list)
             rests: list[tuple[dict[str, float], float]] = []
             for number in range(rounds + 1):
                 order = list(ways)[number % 3 :] + list(ways)[: number % 3]
