@@ -4,7 +4,8 @@
 
 One by one is told twice: our own learner with one seed, and a loop as torch's tutorials write it, with `nn.Module`,
 `torch.optim.AdamW` (fused), `clip_grad_norm_` and batches by index. Rounds alternate; ratios are of the same round and
-told as median and range. The three ways must find the same losses. Then grids of rates and decays for one seed, whose
+told as median and range. The three ways must find the same losses. What is trained together is what a run would train
+together: on a processor, the seeds of a head on tokens are not. Then grids of rates and decays for one seed, whose
 points share their batches. Features and labels are random numbers: speed does not depend on them.
 """
 
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from pytest_fmtransfer.adapt.heads import Head, build_head
 from pytest_fmtransfer.adapt.order import batches
-from pytest_fmtransfer.adapt.stacked import Point, StackedLearner
+from pytest_fmtransfer.adapt.stacked import Point, StackedLearner, groups
 from pytest_fmtransfer.backbones.computing import torch_device
 from pytest_fmtransfer.backbones.precision import model_of
 from pytest_fmtransfer.catalog.regime_settings import HeadKind
@@ -93,8 +94,11 @@ def held(setting: Setting, seeds: list[int], points: list[Point], device: torch.
     """Time the three ways in turn and print how they compare."""
     features, labels_N = setting.features, setting.labels
     runs = [(seed, point) for seed in seeds for point in points]
+    together = groups(setting.heads(seeds[:1])[0], seeds, points, device)
     ways: dict[str, Callable[[], Tensor]] = {
-        "together": lambda: ours(setting, features, labels_N, seeds, points, device),
+        "together": lambda: torch.cat(
+            [ours(setting, features, labels_N, list(s), list(p), device) for s, p in together], dim=1
+        ),
         "ours alone": lambda: torch.cat([ours(setting, features, labels_N, [s], [p], device) for s, p in runs], dim=1),
         "plain loop": lambda: torch.stack([plain(setting, features, labels_N, s, p, device) for s, p in runs], dim=1),
     }

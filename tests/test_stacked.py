@@ -141,18 +141,22 @@ def close(actual: Tensor, expected: Tensor, tolerance: float = 1e-5) -> None:
 
 @pytest.mark.parametrize("points", [1, 2])
 @pytest.mark.parametrize("kind", ["attention", "small_random"])
-def test_all_seeds_as_one_as_on_a_gpu_are_seeds_in_turn_as_on_a_cpu(kind: HeadKind, points: int) -> None:
+def test_heads_computed_as_one_are_each_alone(kind: HeadKind, points: int) -> None:
     heads = heads_of(kind, [0, 1])
-    in_turn, as_one = (StackedModules(heads, points, CPU, in_turn=turns) for turns in (True, False))
+    as_one = StackedModules(heads, points, CPU)
     inputs_SB = torch.from_numpy(features(kind, "training")[:12]).unflatten(0, (2, 6))
     gradient_RBC = torch.randn(2 * points, 6, CLASSES, generator=torch.Generator().manual_seed(0))
-    for each in (in_turn, as_one):
+    for add in (False, True):
+        as_one.backward(inputs_SB, as_one.logits(inputs_SB), gradient_RBC, add=add)
+    for replica in range(2 * points):
+        own_R, seed = slice(replica, replica + 1), replica // points
+        alone, inputs_1B = StackedModules([heads[seed]], 1, CPU), inputs_SB[seed : seed + 1]
         for add in (False, True):
-            each.backward(inputs_SB, each.logits(inputs_SB), gradient_RBC, add=add)
-    close(as_one.logits(inputs_SB), in_turn.logits(inputs_SB))
-    close(as_one.scores(inputs_SB[0]), in_turn.scores(inputs_SB[0]))
-    for mine, theirs in zip(as_one.gradients.parts, in_turn.gradients.parts, strict=True):
-        close(mine, theirs, 1e-4)
+            alone.backward(inputs_1B, alone.logits(inputs_1B), gradient_RBC[own_R], add=add)
+        close(as_one.logits(inputs_SB)[own_R], alone.logits(inputs_1B))
+        close(as_one.scores(inputs_SB[0])[own_R], alone.scores(inputs_SB[0]))
+        for mine, theirs in zip(as_one.gradients.parts, alone.gradients.parts, strict=True):
+            close(mine[own_R], theirs, 1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -77,49 +77,36 @@ class StackedLinear(StackedHeads):
 
 
 class StackedModules(StackedHeads):
-    """Any heads, by `torch.func.vmap` over their parameters.
+    """Any heads, by `torch.func.vmap` over their parameters; one that is alone is called as it is.
 
-    Where seeds take turns, vmap is over a seed's points alone, which share their tokens. `dtype` is that of products
-    in training; scores are float32.
+    `dtype` is that of products in training; scores are float32.
     """
 
-    def __init__(
-        self, heads: Sequence[Head], points: int, device: torch.device, dtype: Dtype = "float32", *, in_turn: bool
-    ) -> None:
+    def __init__(self, heads: Sequence[Head], points: int, device: torch.device, dtype: Dtype = "float32") -> None:
         super().__init__(heads, points, device)
         self._dtype: Dtype = dtype
         self._template = deepcopy(heads[0]).to("meta")
-        in_turn = in_turn or self.seeds == 1
-        if points > 1 or not in_turn:
+        self._alone = self.seeds * points == 1
+        if not self._alone:
             # vmap has no rule for the fused attention of a CPU: it would loop over replicas, and warn.
             for each in self._template.modules():
                 if hasattr(each, "fused_attn"):
                     cast(Any, each).fused_attn = False
-        # For each turn the leaves of its graph, over the same memory as the values, and where their gradients go.
-        self._turns: list[dict[str, Tensor]] = []
-        self._kept: list[Tensor] = []
-        for turn in range(self.seeds if in_turn else 1):
-            own = (turn if points == 1 else slice(turn * points, (turn + 1) * points)) if in_turn else slice(None)
-            leaves = {name: view[own].detach().requires_grad_() for name, view in self.values.by_name.items()}
-            self._turns.append(leaves)
-            self._kept += [self.gradients.by_name[name][own] for name in leaves]
-        self._in_turn = in_turn
+        # The leaves of the graph, over the same memory as the values, and where their gradients go.
+        self._leaves = {name: self._own(view).detach().requires_grad_() for name, view in self.values.by_name.items()}
+        self._kept = [self._own(self.gradients.by_name[name]) for name in self._leaves]
 
     def logits(self, inputs_SB: Tensor) -> Tensor:
         with torch.autocast(inputs_SB.device.type, dtype=torch.bfloat16, enabled=self._dtype == "bfloat16"):
-            if self._in_turn:
-                return torch.cat(
-                    [self._of_seed(leaves, inputs) for leaves, inputs in zip(self._turns, inputs_SB, strict=True)]
-                )
-            (leaves,) = self._turns
-            if self.points == 1:
-                return vmap(self._call)(leaves, inputs_SB)
-            of_seeds = {name: leaf.unflatten(0, (self.seeds, self.points)) for name, leaf in leaves.items()}
+            if self._alone:
+                return self._call(self._leaves, inputs_SB[0]).unsqueeze(0)
+            if self.seeds == 1:  # one vmap instead of two
+                return vmap(self._call, in_dims=(0, None))(self._leaves, inputs_SB[0])
+            of_seeds = {name: leaf.unflatten(0, (self.seeds, self.points)) for name, leaf in self._leaves.items()}
             return vmap(vmap(self._call, in_dims=(0, None)))(of_seeds, inputs_SB).flatten(0, 1)
 
     def backward(self, inputs_SB: Tensor, logits_RBC: Tensor, gradient_RBC: Tensor, *, add: bool) -> None:
-        leaves = [leaf for turn in self._turns for leaf in turn.values()]
-        made = torch.autograd.grad(logits_RBC, leaves, gradient_RBC.to(logits_RBC.dtype))
+        made = torch.autograd.grad(logits_RBC, list(self._leaves.values()), gradient_RBC.to(logits_RBC.dtype))
         for kept, gradient in zip(self._kept, made, strict=True):
             if add:
                 kept.add_(gradient)
@@ -127,21 +114,15 @@ class StackedModules(StackedHeads):
                 kept.copy_(gradient)
 
     def scores(self, inputs_N: Tensor) -> Tensor:
-        at_once = self.points if self._in_turn else self.seeds * self.points
         with torch.no_grad():
-            return torch.cat(
-                [
-                    torch.cat([self._of_seed(leaves, piece) for leaves in self._turns])
-                    for piece in inputs_N.split(max(1, EVALUATED // at_once))
-                ],
-                dim=1,
-            )
+            pieces = inputs_N.split(max(1, EVALUATED // (self.seeds * self.points)))
+            if self._alone:
+                return torch.cat([self._call(self._leaves, piece) for piece in pieces]).unsqueeze(0)
+            return torch.cat([vmap(self._call, in_dims=(0, None))(self._leaves, piece) for piece in pieces], dim=1)
 
-    def _of_seed(self, leaves: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-        """G × B × C, of the same images for all replicas of a turn."""
-        if self._in_turn and self.points == 1:
-            return self._call(leaves, inputs).unsqueeze(0)
-        return vmap(self._call, in_dims=(0, None))(dict(leaves), inputs)
+    def _own(self, view: Tensor) -> Tensor:
+        """Without the axis of replicas where there is but one."""
+        return view[0] if self._alone else view
 
     def _call(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         return functional_call(self._template, dict(parameters), (inputs,))
@@ -152,5 +133,4 @@ def stack(heads: Sequence[Head], points: int, device: torch.device, dtype: Dtype
     linear = [each for each in heads if isinstance(each, LinearHead)]
     if len(linear) == len(heads):
         return StackedLinear(linear, points, device)
-    # A CPU is kept busy by the tokens of one seed, and slower where all are computed as one.
-    return StackedModules(heads, points, device, dtype, in_turn=device.type == "cpu")
+    return StackedModules(heads, points, device, dtype)
