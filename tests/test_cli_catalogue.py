@@ -272,5 +272,5 @@ def test_profiles_are_listed_with_what_they_spend(
         "ci": ["ci", "2,000 + 1,000 + 2,000", "10, heads 100", "3", "the backbone's", "float32"],
         "full": ["full", "all", "the regime's", "5", "the backbone's", "float32, training bfloat16_where_native"],
         "mine": ["mine", "all", "7", "2", "the backbone's", "float32"],
-        "smoke": ["smoke", "256 + 128 + 256", "8, heads 60", "3", "112 px", "bfloat16_where_native"],
+        "smoke": ["smoke", "256 + 128 + 256", "8, scratch 40, heads 60", "3", "112 px", "bfloat16_where_native"],
     }

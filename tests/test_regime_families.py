@@ -185,19 +185,25 @@ def test_a_profile_limits_epochs_and_batch_and_scales_the_warm_up(name: str, pro
         return
     assert isinstance(resolved, TrainingSettings)
     stored = resolved.trained == "head" and resolved.views != "every"
-    most = {"smoke": (60, 8), "ci": (100, 10), "full": (100, 100)}[profile_name][0 if stored else 1]
+    scratch = resolved.initial == "random"
+    most = {"smoke": (60, 40, 8), "ci": (100, 10, 10), "full": (100, 100, 100)}[profile_name][
+        0 if stored else 1 if scratch else 2
+    ]
     assert resolved.epochs == min(most, regime.settings.epochs)
     assert resolved.batch == (64 if profile_name == "full" else 16)
     assert resolved.warm_up_epochs / resolved.epochs == pytest.approx(
         regime.settings.warm_up_epochs / regime.settings.epochs
     )
-    scaled = {"epochs", "batch", "warm_up_epochs", "warm_up_steps"}
+    hurried = scratch and profile_name != "full"
+    assert resolved.learning_rate == (1e-3 if hurried else regime.settings.learning_rate)
+    scaled = {"epochs", "batch", "warm_up_epochs", "warm_up_steps", *(["learning_rate"] if hurried else [])}
     before, after = plain(regime.settings), plain(resolved)
     assert {key for key in before if before[key] != after[key]} <= scaled
 
 
-def test_under_full_a_regime_is_as_its_row_says() -> None:
-    regime = REGISTRY.regime("finetune_linear")
+@pytest.mark.parametrize("name", ["finetune_linear", "scratch"])
+def test_under_full_a_regime_is_as_its_row_says(name: str) -> None:
+    regime = REGISTRY.regime(name)
     assert settings_on(regime, DATASET, REGISTRY.profile("full")) == regime.settings
 
 

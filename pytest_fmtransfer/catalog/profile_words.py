@@ -12,9 +12,13 @@ def images(profile: Profile) -> str:
 
 
 def epochs(profile: Profile) -> str:
-    """Of a network and of a head on stored features: '8, heads 60'; the regime's own where nothing limits them."""
+    """Of a network, of one with random weights and of a head on stored features, where they differ.
+
+    '8, scratch 40, heads 60'; the regime's own where nothing limits them.
+    """
     networks, heads = (str(most) if most else "the regime's" for most in (profile.epochs, profile.head_epochs))
-    return networks if networks == heads else f"{networks}, heads {heads}"
+    scratch = f", scratch {profile.scratch_epochs}" if profile.scratch_epochs else ""
+    return networks + scratch + (f", heads {heads}" if networks != heads else "")
 
 
 def size(profile: Profile) -> str:
@@ -29,10 +33,11 @@ def dtype(profile: Profile) -> str:
 
 
 def in_words(profile: Profile) -> str:
-    """'smoke (up to 256 + 128 + 256 images, 8 epochs, heads 60, 3 seeds, up to 112 px, bfloat16_where_native)'."""
+    """'smoke (up to 256 + 128 + 256 images, epochs 8, scratch 40, heads 60, 3 seeds, up to 112 px, …)'."""
+    spent = epochs(profile)
     parts = [
         f"up to {images(profile)} images" if profile.caps else "every image",
-        f"{epochs(profile)} epochs" if profile.epochs == profile.head_epochs else f"epochs {epochs(profile)}",
+        f"epochs {spent}" if "," in spent else f"{spent} epochs",
         f"{profile.seeds} seeds",
         *([f"up to {size(profile)}"] if profile.size else []),
         dtype(profile),

@@ -64,8 +64,9 @@ class Profile:
     passes whose features are kept, and for training (`training_dtype`; tested without). It is not negligible: on
     efficientnet_lite0 it moved features by 5 % and the kNN AUC by .011
     (`python benchmarks/tolerance.py efficientnet_lite0`). `caps` are None where every image counts; `epochs` of
-    training a network and `head_epochs` of training a head on stored features, `batch` and `size`, the side in pixels,
-    are None where the regime's and the backbone's own hold, and are upper limits elsewhere.
+    training a network, `scratch_epochs` of one with random weights and `head_epochs` of training a head on stored
+    features, `batch` and `size`, the side in pixels, are None where the regime's and the backbone's own hold (and
+    `epochs`, for `scratch_epochs`), and are upper limits elsewhere.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Profile:
     training_dtype: PrecisionRule = "float32"
     caps: Caps | None = None
     epochs: int | None = None
+    scratch_epochs: int | None = None
     head_epochs: int | None = None
     batch: int | None = None
     size: int | None = None

@@ -63,6 +63,7 @@ PROFILES = (
         training_dtype="bfloat16_where_native",
         caps=Caps(train=256, validation=128, test=256),
         epochs=8,
+        scratch_epochs=40,
         head_epochs=60,
         batch=16,
         size=112,
