@@ -24,13 +24,7 @@ from pytest_fmtransfer.adapt.pooled import on_pooled
 from pytest_fmtransfer.adapt.sides import Adapted, Sides, shuffle_labels
 from pytest_fmtransfer.availability import DEIT_B, adapted_from, ready
 from pytest_fmtransfer.backbones.precision import Dtype, dtype_of
-from pytest_fmtransfer.catalog.regime_settings import (
-    FewShotSettings,
-    RegimeSettings,
-    TrainingSettings,
-    ZeroShotSettings,
-    plain,
-)
+from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, TrainingSettings, ZeroShotSettings, plain
 from pytest_fmtransfer.catalog.regime_specs import Profile
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.resolving import backbone_under, seeds_on, settings_on
@@ -44,8 +38,9 @@ from pytest_fmtransfer.errors import InvalidInput, Unavailable
 from pytest_fmtransfer.features import FeatureKey, computed_on, feature_key, met_by, subject_of
 from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.result_code import code_of
 from pytest_fmtransfer.results import Cost, Question, Result
-from pytest_fmtransfer.store import Store, code_digest, fingerprint, remembered_digest
+from pytest_fmtransfer.store import Store, fingerprint, remembered_digest
 from pytest_fmtransfer.text_places import tower_of, vocabulary_file
 
 
@@ -158,25 +153,6 @@ class Asked:
     key: str
 
 
-# What says which features are learnt from, and what is done to images.
-IMAGES = (
-    "catalog/regime_settings.py",
-    "data/augmentations.py",
-    "data/chunks.py",
-    "data/transforms.py",
-    "viewing.py",
-    "views.py",
-)
-# What turns prompts into vectors.
-TEXT = (
-    "catalog/prompts.py",
-    "backbones/blip_text.py",
-    "backbones/open_clip_text.py",
-    "backbones/text_towers.py",
-    "backbones/checkpoints.py",
-)
-
-
 def open_under(profile: Profile, spec: DatasetSpec, places: Places) -> Dataset:
     """A dataset with as many of its images as a profile uses. Raises as `open_dataset` does."""
     return capped(open_dataset(spec, places), profile.caps)
@@ -231,7 +207,7 @@ def ask(
     features = feature_key(dataset, spec, dtype, places)
     kept = (dataset.spec.margin, dataset.spec.classes, dataset.spec.patient_unit, seeded)
     key = fingerprint(
-        cell.id, chosen_seeds, asdict(question), subject, features.whole, kept, _code(regime.method, settings)
+        cell.id, chosen_seeds, asdict(question), subject, features.whole, kept, code_of(regime.method, settings)
     )
     return Asked(
         question=question,
@@ -262,18 +238,6 @@ def at_each_seed(adapt: Callable[..., Adapted], job: Job, settings: RegimeSettin
             yield adapt(shuffle_labels(sides, seed) if job.dataset.spec.shuffled else sides, settings, seed)
 
     return on_pooled(job, adapted)
-
-
-def _code(method: str, settings: RegimeSettings) -> str:
-    """Of what computes scores from features, or from images."""
-    package = Path(__file__).parent
-    folders = ("adapt", "backbones", "metrics") if isinstance(settings, TrainingSettings) else ("metrics",)
-    files = [f"{folder}/{file.name}" for folder in folders for file in sorted((package / folder).glob("*.py"))]
-    images = IMAGES if isinstance(settings, TrainingSettings) else ()
-    words = TEXT if isinstance(settings, ZeroShotSettings) else ()
-    shots = ("adapt/linear_probe.py", "data/subsets.py") if isinstance(settings, FewShotSettings) else ()
-    own = ("adapt/sides.py", "adapt/label_odds.py", "adapt/job.py", "adapt/pooled.py", f"adapt/{method}.py")
-    return code_digest("_transfer.py", "results.py", *dict.fromkeys((*files, *images, *words, *shots, *own)))
 
 
 def _vocabulary(spec: BackboneSpec, places: Places) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Keys of the store: equal for equal values, different for different ones."""
 
+import shutil
 from pathlib import Path
 from random import Random
 
@@ -7,8 +8,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pytest_fmtransfer import _transfer
+from pytest_fmtransfer import store
 from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.result_code import code_of, files_of
 from pytest_fmtransfer.store import code_digest, file_digest, fingerprint
 from tests.helpers import LAWS
 
@@ -64,15 +66,12 @@ def test_a_code_digest_tells_modules_apart() -> None:
     assert code_digest("cell.py") == code_digest("cell.py") != code_digest("store.py")
 
 
-def test_a_result_that_was_learnt_from_images_is_keyed_by_all_that_showed_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[str] = []
+def files_under(regime: str) -> set[str]:
+    row = Registry().regime(regime)
+    return set(files_of(row.method, row.settings))
 
-    def noted(*modules: str) -> str:
-        seen.extend(modules)
-        return ""
 
-    monkeypatch.setattr(_transfer, "code_digest", noted)
-    _transfer._code("frozen", Registry().regime("frozen_linear").settings)
+def test_a_result_that_was_learnt_from_images_is_keyed_by_all_that_showed_them() -> None:
     shown = {
         "viewing.py",
         "views.py",
@@ -81,7 +80,38 @@ def test_a_result_that_was_learnt_from_images_is_keyed_by_all_that_showed_them(m
         "adapt/frozen.py",
         "backbones/cutting.py",
     }
-    assert shown <= set(seen)
-    seen.clear()
-    _transfer._code("knn", Registry().regime("knn").settings)
-    assert not shown & set(seen)
+    assert shown <= files_under("frozen_linear")
+    assert not shown & files_under("knn")
+
+
+@pytest.mark.parametrize(
+    ("regime", "file"),
+    [
+        ("zeroshot", "backbones/open_clip_text.py"),
+        ("fewshot5", "data/subsets.py"),
+        ("lora8", "adapt/lora.py"),
+        ("ridge", "adapt/ridge.py"),
+    ],
+)
+def test_what_one_kind_of_regime_alone_uses_is_in_no_key_of_another(regime: str, file: str) -> None:
+    assert file in files_under(regime)
+    assert file not in files_under("knn")
+
+
+def test_a_change_of_a_module_changes_the_keys_of_its_regimes_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "pytest_fmtransfer"
+    shutil.copytree(Path(store.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__", "*.csv"))
+    monkeypatch.setattr(store, "__file__", str(package / "store.py"))
+    rows = {name: Registry().regime(name) for name in ("knn", "ridge")}
+
+    def codes() -> dict[str, str]:
+        return {name: code_of(row.method, row.settings) for name, row in rows.items()}
+
+    before = codes()
+    with (package / "adapt" / "ridge.py").open("a") as file:
+        file.write("# another\n")
+    after = codes()
+    assert after["knn"] == before["knn"]
+    assert after["ridge"] != before["ridge"]

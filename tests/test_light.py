@@ -30,7 +30,7 @@ FLOORS = (
     {"viewing"},
     {"views"},
     {"adapt"},
-    {"judge"},
+    {"judge", "result_code"},
     {"cell_result"},
     {"_transfer"},
     {"claims", "baselines"},
