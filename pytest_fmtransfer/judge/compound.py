@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Literal
 
 from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.judge import deciding
 from pytest_fmtransfer.judge.court import Court, Outcome, Verdict, current
 from pytest_fmtransfer.judge.power import shared_power
 from pytest_fmtransfer.judge.reading import Reading
@@ -69,11 +70,10 @@ def _whole(kind: Compound, readings: list[Reading]) -> Verdict:
     """The weakest part speaks for the whole: its effect, limits and p-value. The detectable effect is the largest."""
     court, parts = current(), len(readings)
     outcomes: list[Outcome] = [_outcome(reading, parts) for reading in readings]
-    weakest = _weakest(readings, outcomes)
+    values, effects = [reading.p for reading in readings], [reading.comparison.effect for reading in readings]
+    weakest = readings[deciding.weakest(outcomes, values, effects)]
     comparison, limits, p = weakest.comparison, weakest.limits, weakest.p
-    outcome: Outcome = "refuted" if "refuted" in outcomes else "inconclusive"
-    if all(each == "supported" for each in outcomes):
-        outcome = "supported"
+    outcome = deciding.of_all(outcomes)
     if kind == "not_consistently_better":
         outcome = _SWAPPED[outcome]
         p = None if p is None else min(1.0, parts * _smallest_p_refuting(readings))
@@ -101,19 +101,6 @@ def _whole(kind: Compound, readings: list[Reading]) -> Verdict:
     settle = f"{what_would_settle_it(verdict, weakest, power)}, on {where}" if outcome == "inconclusive" else ""
     verdict = replace(verdict, summary=summary, settle=settle)
     return replace(verdict, text=_text(verdict, readings, outcomes, court))
-
-
-def _weakest(readings: list[Reading], outcomes: list[Outcome]) -> Reading:
-    """A part that is refuted before one that has no verdict, that before the highest p-value; of several the lowest.
-
-    A p-value above 1 − alpha is one of the opposite below alpha, so that no other part is refuted more clearly.
-    """
-
-    def rank(at: int) -> tuple[bool, bool, float, float]:
-        p = readings[at].p
-        return outcomes[at] == "refuted", p is None, 1.0 if p is None else p, -readings[at].comparison.effect
-
-    return readings[max(range(len(readings)), key=rank)]
 
 
 def _outcome(reading: Reading, parts: int) -> Outcome:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise, product
 
 from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.judge import deciding
 from pytest_fmtransfer.judge.bounds import Bound, Piece, combine
 from pytest_fmtransfer.judge.court import Outcome, Verdict, current
 from pytest_fmtransfer.judge.power import POWER, both_ways, shared_power, smallest_detectable
@@ -56,10 +57,8 @@ def gains_in_order(*levels: Sequence[RelativeGain]) -> Verdict:
     unclear = levels[0][0].reference_reason(court.level)
     parts = [_part(one, other, unclear) for upper, lower in pairwise(levels) for one, other in product(upper, lower)]
     outcomes: list[Outcome] = [part.outcome(court.level, court.level / len(parts)) for part in parts]
-    weakest = _weakest(parts, outcomes)
-    outcome: Outcome = "refuted" if "refuted" in outcomes else "inconclusive"
-    if all(each == "supported" for each in outcomes):
-        outcome = "supported"
+    weakest = parts[deciding.weakest(outcomes, [part.p for part in parts], [part.effect for part in parts])]
+    outcome = deciding.of_all(outcomes)
     detectable = [
         smallest_detectable(part.bound, court.level, shared_power(len(parts)))
         for part in parts
@@ -122,10 +121,7 @@ def gain_consistent_with(gain: RelativeGain, published: Published, margin: float
         )
     outcome: Outcome = "inconclusive"
     if bound is not None and not reason:
-        if -allowed < bound.lower(level) and bound.upper(level) < allowed:
-            outcome = "supported"
-        elif bound.upper(level) <= -allowed or bound.lower(level) >= allowed:
-            outcome = "refuted"
+        outcome = deciding.between(bound.lower(level), bound.upper(level), -allowed, allowed)
     interval = _interval(bound, effect, level)
     verdict = Verdict(
         kind="gain_consistent_with",
@@ -167,16 +163,6 @@ def _part(better: RelativeGain, worse: RelativeGain, unclear: str) -> _Part:
         return _Part(better=better, worse=worse, bound=None, reason=reason or patients)
     bound = combine(better.value - worse.value, [*patients, *seed_pieces(terms)])
     return _Part(better=better, worse=worse, bound=bound, reason=reason)
-
-
-def _weakest(parts: Sequence[_Part], outcomes: Sequence[Outcome]) -> _Part:
-    """A part that is refuted before one that has no verdict, that before the highest p-value; of several the lowest."""
-
-    def rank(at: int) -> tuple[bool, bool, float, float]:
-        p = parts[at].p
-        return outcomes[at] == "refuted", p is None, 1.0 if p is None else p, -parts[at].effect
-
-    return parts[max(range(len(parts)), key=rank)]
 
 
 def _interval(bound: Bound | None, effect: float, level: float) -> str:

@@ -8,6 +8,7 @@ from pytest_fmtransfer.errors import InvalidInput, nearest
 from pytest_fmtransfer.judge.bounds import Bound, Piece, combine
 from pytest_fmtransfer.judge.comparison import own_piece, patients_by_class, seed_piece_of
 from pytest_fmtransfer.judge.court import Outcome, Verdict, current
+from pytest_fmtransfer.judge.deciding import between
 from pytest_fmtransfer.judge.power import POWER, both_ways, patients_to_settle, smallest_detectable
 from pytest_fmtransfer.judge.reading import no_bound, too_few_patients, too_few_seeds
 from pytest_fmtransfer.judge.verdicts import margin_of, uninformative
@@ -88,10 +89,7 @@ def _judge(kind: str, result: Result, published: Published, margin: float) -> Ve
         detectable = smallest_detectable(bound, court.level, both_ways() if margin else POWER)
         if not reason:
             p = max(bound.p_above(low), bound.p_below(high))
-            if low < lower and upper < high:
-                outcome = "supported"
-            elif upper <= low or lower >= high:
-                outcome = "refuted"
+            outcome = between(lower, upper, low, high)
     effect = result.mean - published.value
     interval = f"[{limits[0]:+.4f}, {limits[1]:+.4f}]" if limits else "too few patients for an interval"
     summary = shortened(
