@@ -25,6 +25,7 @@ from pytest_fmtransfer.store import Store
 from pytest_fmtransfer.throughput import Figure, Past
 from pytest_fmtransfer.training_costs import passes_beside, rows_of_view, steps_of_training, stored_views
 from pytest_fmtransfer.view_keys import Kept, kinds_of, view_key
+from pytest_fmtransfer.words import counted
 
 DECODED = 24  # images decoded to see how long one takes
 
@@ -219,7 +220,7 @@ def _decoding(dataset: Dataset, size: int) -> Step:
     images = len(dataset.table.ids_N)
     try:
         amount = images * seconds_per_image(dataset, size, sample=DECODED)
-        seconds = Figure(amount=amount, source=f"{min(DECODED, images)} images just decoded")
+        seconds = Figure(amount=amount, source=f"{counted(min(DECODED, images), 'image')} just decoded")
     except UnreadableImage as error:
         seconds = Figure(amount=None, source=str(error))
     return Step(

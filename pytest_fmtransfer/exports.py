@@ -19,6 +19,7 @@ from pytest_fmtransfer.cell_result import CellResult, tolerance_of
 from pytest_fmtransfer.errors import BaselineError
 from pytest_fmtransfer.judge.regression import Rerun
 from pytest_fmtransfer.results import Result
+from pytest_fmtransfer.words import counted
 
 AGAIN = "export it again: run the same command with --fm-export=DIR where its weights and data are"
 
@@ -51,8 +52,8 @@ def collect(cell: Cell, folder: Path, *, profile: str, registry: Registry) -> Ce
     chance = SHUFFLES if not registry.regime(cell.regime).costly else registry.profile(profile).seeds
     if registry.dataset(cell.dataset).shuffled and len(stored.seeds) < chance:
         raise BaselineError(
-            f"the exported result of {cell} in {folder} is of {len(stored.seeds)} shuffled labellings, and what chance "
-            f"is cannot be told from fewer than {chance}; {AGAIN}"
+            f"the exported result of {cell} in {folder} is of {counted(len(stored.seeds), 'shuffled labelling')}, and "
+            f"what chance is cannot be told from fewer than {chance}; {AGAIN}"
         )
     return as_declared(stored, registry, origin="collected")
 

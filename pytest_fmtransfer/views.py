@@ -38,6 +38,7 @@ from pytest_fmtransfer.progress import progress
 from pytest_fmtransfer.store import CorruptEntry, Store
 from pytest_fmtransfer.view_keys import Kept, kinds_of, view_key
 from pytest_fmtransfer.viewing import Viewer, viewer_of
+from pytest_fmtransfer.words import counted
 
 KIND = "features"
 SEED = 0  # of what chance does to a stored view
@@ -141,7 +142,7 @@ class Views:
         store = Store(root=self.places.store)
         keys = {self.key(view, self.kept): view for view in views if self._found(store, view) is None}
         if keys:
-            what = f"features of {self.spec.name} on {self.dataset.spec.name}, {len(keys)} views"
+            what = f"features of {self.spec.name} on {self.dataset.spec.name}, {counted(len(keys), 'view')}"
             bytes_of_rows = 4 * self._width * sum(len(self._rows(view)) for view in keys.values())
             there = sum(taken(_growing(store, key)) for key in keys)
             check_room(what, bytes_of_rows - there, self.places.store)

@@ -100,7 +100,7 @@ def test_the_mirror_has_a_split_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
-        ("x,5\n", "labels in column 'diagnosis' are no class, such as '5' (row 42)"),
+        ("x,5\n", "of no class in column 'diagnosis', such as '5' (row 42)"),
         ("x,-1\n", "such as '-1' (row 42)"),
         ("x,mild\n", "such as 'mild' (row 42)"),
         ("x,\n", "such as '' (row 42)"),
@@ -108,7 +108,7 @@ def test_the_mirror_has_a_split_of_its_own(tmp_path: Path) -> None:
         ("../x,0\n", "such as '../x' (row 42)"),
         ("/x,0\n", "such as '/x' (row 42)"),
         (",0\n", "such as '' (row 42)"),
-        ("x\n", "rows have not the 2 fields of its first: row 42"),
+        ("x\n", "row without the 2 fields of its first: row 42"),
     ],
 )
 def test_a_row_that_is_wrong_is_told(rows: str, told: str, tmp_path: Path) -> None:

@@ -221,8 +221,8 @@ def test_images_of_another_shape_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "columns", "told"),
     [
-        (np.array([[0], [1], [3]]), 1, "1 labels are not from 0 to 2, the first of them 3 in row 2"),
-        (np.array([[0], [-1], [-1]]), 1, "2 labels are not from 0 to 2, the first of them -1 in row 1"),
+        (np.array([[0], [1], [3]]), 1, "1 label outside 0 to 2, the first of them 3 in row 2"),
+        (np.array([[0], [-1], [-1]]), 1, "2 labels outside 0 to 2, the first of them -1 in row 1"),
         (np.array([0.0, 1.0, 2.0]), 1, r"holds float64 of shape \(3,\), not 1 whole number for each of 3 images"),
         (np.array([0, 1]), 1, r"holds int64 of shape \(2,\)"),
         (np.array([[0, 1], [1, 1], [0, 0]]), 1, r"holds int64 of shape \(3, 2\)"),

@@ -160,7 +160,7 @@ def test_a_crop_without_its_mask_or_of_its_size_is_not_guessed(tmp_path: Path) -
     with pytest.raises(DatasetError, match=told):
         pictures_of(CROPS, *read(tmp_path, crops=True))
     one.unlink()
-    with pytest.raises(DatasetError, match=r"\(1 DICOM files\)"):
+    with pytest.raises(DatasetError, match=r"\(1 DICOM file\)"):
         pictures_of(CROPS, *read(tmp_path, crops=True))
 
 
@@ -174,10 +174,10 @@ def test_tables_that_are_not_there_are_missing_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("MALIGNANT", "malignant?", r"mass.*test.*labels in column 'pathology' are no class.* \(row 2\)"),
+        ("MALIGNANT", "malignant?", r"mass.*test.*of no class in column 'pathology'.* \(row 2\)"),
         ("P_00011,", ",", r"row 3 has no patient_id"),
         ("Mass-Test_P_00010_LEFT_CC/", "../", r"row 2 has '\.\./.*' in column 'image file path', no path below"),
-        ("Mass-Test_P_00011_LEFT_CC_1/", "Mass-Test_P_00010_LEFT_CC_1/", r"1 rows repeat what column 'cropped image"),
+        ("Mass-Test_P_00011_LEFT_CC_1/", "Mass-Test_P_00010_LEFT_CC_1/", r"1 row with what column 'cropped image"),
         ("image view", "view", "has no column 'image view'"),
     ],
 )

@@ -133,17 +133,17 @@ def test_uncertain_findings_follow_the_policy(
             "column 'Edema' holds 1.0, 0.0, -1.0 or nothing, not '2.0' (row",
         ),
         ("train/patient9/a.jpg", findings(Fracture="yes"), "not 'yes' (row 302)"),
-        ("train/a.jpg", findings(), "1 paths name no patient, such as 'CheXpert-v1.0/train/a.jpg' (row 302)"),
-        ("train/patient/a.jpg", findings(), "1 paths name no patient"),
+        ("train/a.jpg", findings(), "1 path without a patient, such as 'CheXpert-v1.0/train/a.jpg' (row 302)"),
+        ("train/patient/a.jpg", findings(), "1 path without a patient"),
         (
             "../patient9/a.jpg",
             findings(),
-            "do not stay below the dataset's folder, such as '../patient9/a.jpg' (row 302)",
+            "outside the dataset's folder, such as '../patient9/a.jpg' (row 302)",
         ),
         ("/patient9/a.jpg", findings(), "(row 302)"),
         ("train/patient9/", findings(), "(row 302)"),
-        (SOME[0][0], findings(), f"1 images are listed more than once, such as {SOME[0][0]} on side validation"),
-        ("train/patient9/a.jpg", ["1.0"], "1 rows have not the 19 fields of its first: row 302"),
+        (SOME[0][0], findings(), f"1 image listed more than once, such as {SOME[0][0]} on side validation"),
+        ("train/patient9/a.jpg", ["1.0"], "1 row without the 19 fields of its first: row 302"),
     ],
 )
 def test_a_row_that_is_wrong_is_told(path: str, texts: Sequence[str], told: str, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_row_that_is_wrong_is_told(path: str, texts: Sequence[str], told: str,
 def test_a_path_that_is_only_a_file_names_no_patient(tmp_path: Path) -> None:
     file = chexpert(tmp_path, SOME) / "train.csv"
     file.write_text(file.read_text() + "a.jpg" + "," * 18 + "\n")
-    assert "1 paths name no patient, such as 'a.jpg' (row 302)" in refused(tmp_path)
+    assert "1 path without a patient, such as 'a.jpg' (row 302)" in refused(tmp_path)
 
 
 def test_a_missing_file_or_column_is_told(tmp_path: Path) -> None:

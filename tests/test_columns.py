@@ -52,8 +52,8 @@ def test_blank_rows_at_the_end_are_left_out(end: str, tmp_path: Path) -> None:
     [
         ("image,labels\nx,1\n", "has no column 'label'; did you mean labels?"),
         ("image,label,label\nx,1,2\n", "has 2 columns 'label'; leave one"),
-        ("label,b\n1,2\n3\n4,5,6\n", "2 rows have not the 2 fields of its first: rows 3, 4"),
-        ("label,b\n1,2\n\n4,5\n", "1 rows have not the 2 fields of its first: row 3"),
+        ("label,b\n1,2\n3\n4,5,6\n", "2 rows without the 2 fields of its first: rows 3, 4"),
+        ("label,b\n1,2\n\n4,5\n", "1 row without the 2 fields of its first: row 3"),
         ("label,b\n", "has no rows"),
         ("label,b\n,\n\n", "has no rows"),
         ("", "has no column 'label'"),
@@ -113,9 +113,7 @@ def test_classes_are_told_by_their_place() -> None:
 def test_a_label_that_is_no_class_is_told_with_its_row_and_the_nearest() -> None:
     with pytest.raises(DatasetError) as raised:
         class_indices(FILE, "kind", ["benign", "benine", "", "x", "x", "x", "x"], ("benign", "malignant"))
-    told = (
-        "a.csv: 6 labels in column 'kind' are no class, such as 'benine' (rows 3, 4, 5, 6, 7, …); did you mean benign"
-    )
+    told = "a.csv: 6 labels of no class in column 'kind', such as 'benine' (rows 3, 4, 5, 6, 7, …); did you mean benign"
     assert told in str(raised.value)
     with pytest.raises(DatasetError, match=r"\(row 1\)"):
         class_indices(FILE, "kind", ["x"], ("benign",), first=1)
@@ -125,7 +123,7 @@ def test_a_text_that_stands_twice_is_told_with_both_rows() -> None:
     check_unique(FILE, "id", ["a", "b", "c"])
     with pytest.raises(DatasetError) as raised:
         check_unique(FILE, "id", ["a", "b", "c", "b", "a"])
-    assert "2 rows repeat what column 'id' has already, such as 'b' in rows 3 and 5" in str(raised.value)
+    assert "2 rows with what column 'id' has already, such as 'b' in rows 3 and 5" in str(raised.value)
 
 
 def test_five_rows_are_shown() -> None:
@@ -163,7 +161,7 @@ OUTSIDE = [
 def test_a_path_that_may_leave_the_folder_is_told_with_its_row(path: str) -> None:
     with pytest.raises(DatasetError) as raised:
         check_paths(FILE, ["x.png", path, "y/z.png"])
-    assert str(raised.value).startswith("a.csv: 1 paths do not stay below the dataset's folder, such as ")
+    assert str(raised.value).startswith("a.csv: 1 path outside the dataset's folder, such as ")
     assert f"{path!r} (row 3)" in str(raised.value)
     with pytest.raises(DatasetError, match=r"\(row 2\)"):
         check_paths(FILE, ["x.png", path], first=1)

@@ -41,7 +41,7 @@ def test_the_text_has_a_line_per_part_and_the_rule() -> None:
         lines = verdict.text.splitlines()
         assert lines[0].endswith(f"old.model-data0+data1-knn: {verdict!r}")
         assert lines[1].strip() == (
-            "2 parts, each 'beats' at one-sided level 0.05 (0.05 over 1 declared claims): the whole is "
+            "2 parts, each 'beats' at one-sided level 0.05 (0.05 over 1 declared claim): the whole is "
             f"{if_all} when all are supported, {if_one} when one is refuted at 0.025"
         )
         for line, mine, theirs, outcome in zip(lines[2:4], *both, ("supported", "refuted"), strict=True):
@@ -65,7 +65,7 @@ def test_an_uninformative_dataset_marks_it() -> None:
         (sides(), "two datasets or more, each once, not none"),
         (sides(pair_on(0, GOOD)), "two datasets or more, each once, not data0"),
         (sides(pair_on(0, GOOD), pair_on(0, GOOD)), "not data0, data0"),
-        ((sides(pair_on(0, GOOD), pair_on(1, GOOD))[0], [pair_on(0, GOOD)[1]]), "2 candidates against 1 references"),
+        ((sides(pair_on(0, GOOD), pair_on(1, GOOD))[0], [pair_on(0, GOOD)[1]]), "2 candidates against 1 reference"),
         ((list(pair_on(0, GOOD)), list(pair_on(0, GOOD))), "each once, not data0, data0"),
         (([pair_on(0, 1)[0], pair_on(1, 1)[1]], sides(pair_on(0, 1), pair_on(1, 1))[1]), "one backbone and regime"),
         ((sides(pair_on(0, 1), pair_on(1, 1))[0], [pair_on(0, 1)[1], pair_on(1, 1)[0]]), "one backbone and regime"),

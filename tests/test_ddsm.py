@@ -77,11 +77,11 @@ def test_lists_as_long_as_the_published_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("malignant_05-C_0128_1.LEFT_CC.LJPEG.1.jpg", "column 'prefix' are no class, such as 'malignant' (row 3)"),
-        ("cancer.jpg", "are no class, such as 'cancer.jpg' (row 3); did you mean cancer"),
-        ("cancer_05.jpg", "1 names tell no DDSM case, such as 'cancer_05.jpg' (row 3)"),
-        ("cancer_05-E_0128_1.LEFT_CC.LJPEG.1.jpg", "tell no DDSM case"),
-        ("../cancer_05-C_0130_1.LEFT_CC.LJPEG.1.jpg", "do not stay below the dataset's folder, such as '../cancer_05"),
+        ("malignant_05-C_0128_1.LEFT_CC.LJPEG.1.jpg", "of no class in column 'prefix', such as 'malignant' (row 3)"),
+        ("cancer.jpg", "of no class in column 'prefix', such as 'cancer.jpg' (row 3); did you mean cancer"),
+        ("cancer_05.jpg", "1 name without a DDSM case, such as 'cancer_05.jpg' (row 3)"),
+        ("cancer_05-E_0128_1.LEFT_CC.LJPEG.1.jpg", "without a DDSM case"),
+        ("../cancer_05-C_0130_1.LEFT_CC.LJPEG.1.jpg", "outside the dataset's folder, such as '../cancer_05"),
         ("/cancer_05-C_0130_1.LEFT_CC.LJPEG.1.jpg", "(row 3)"),
         ("\ncancer_05-C_0130_1.LEFT_CC.LJPEG.1.jpg", "such as '' (row 3)"),
         (LISTS["val"][0], f"has already, such as '{LISTS['val'][0]}' in rows 1 and 3"),

@@ -88,9 +88,9 @@ def test_a_class_that_is_only_tested_is_a_class_for_the_audit_to_find(tmp_path: 
         (["val/a", "test/b"], "no train side"),
         (["train/a", "test/a", "extra"], "has extra beside its sides of a split"),
         (["train/a", "val/a", "valid/a", "test/a"], "val and valid are one side; join them"),
-        (["."], "10 images in"),
-        (["a", "b", "."], "are in no class: 00.png, 01.png, 02.png, 03.png, 04.png, …"),
-        (["train", "test/a"], "are in no class"),
+        (["."], "10 images of no class in"),
+        (["a", "b", "."], ": 00.png, 01.png, 02.png, 03.png, 04.png, …"),
+        (["train", "test/a"], "of no class in"),
     ],
 )
 def test_another_layout_is_refused_when_it_is_registered(folders: list[str], message: str, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_class_without_images_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no images of class c"):
         table_of(own_folder("mine", tmp_path))
     (tmp_path / "c" / "x.gif").touch()
-    with pytest.raises(DatasetError, match="c has 1 files, and none ends as an image does"):
+    with pytest.raises(DatasetError, match="c has 1 file, and none ends as an image does"):
         table_of(own_folder("mine", tmp_path))
 
 

@@ -125,14 +125,14 @@ def one_hot(*values: str) -> str:
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        (one_hot(*["0.0"] * 8, "1.0"), "1 images have not exactly one of the 8 classes (row 242); leave out images of"),
-        (one_hot(*["0.0"] * 9), "have not exactly one of the 8 classes (row 242)"),
-        (one_hot("1.0", "1.0", *["0.0"] * 7), "have not exactly one of the 8 classes (row 242)"),
+        (one_hot(*["0.0"] * 8, "1.0"), "1 image with none or several of the 8 classes (row 242); leave out images of"),
+        (one_hot(*["0.0"] * 9), "with none or several of the 8 classes (row 242)"),
+        (one_hot("1.0", "1.0", *["0.0"] * 7), "with none or several of the 8 classes (row 242)"),
         (one_hot("2.0", *["0.0"] * 8), "a class is 0.0 or 1.0, not '2.0' (row 242)"),
         (one_hot("1.0", "", *["0.0"] * 7), "a class is 0.0 or 1.0, not '' (row 242)"),
         (f"ISIC_0000003{one_hot('1.0', *['0.0'] * 8)[12:]}", "such as 'ISIC_0000003' in rows 5 and 242"),
         (f"../x{one_hot('1.0', *['0.0'] * 8)[12:]}", "such as '../x' (row 242)"),
-        ("ISIC_9999999,1.0\n", "rows have not the 10 fields of its first: row 242"),
+        ("ISIC_9999999,1.0\n", "row without the 10 fields of its first: row 242"),
     ],
 )
 def test_a_row_that_is_wrong_is_told(row: str, told: str, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_metadata_that_lack_an_image_or_have_it_twice_are_told(tmp_path: Path) -
     file.write_text("\n".join(text.splitlines()[:-2]) + "\n")
     assert f"{file} has no row for 2 images of the ground truth, such as ISIC_0000238" in refused(tmp_path)
     file.write_text(text + text.splitlines()[3] + "\n")
-    assert f"{file}: 1 rows repeat what column 'image' has already" in refused(tmp_path)
+    assert f"{file}: 1 row with what column 'image' has already" in refused(tmp_path)
 
 
 @pytest.mark.parametrize("name", [TRUTH, METADATA])

@@ -14,7 +14,7 @@ HEAVY = {"torch", "timm", "transformers", "torchvision", "open_clip"}
 
 # Floors of the house, from the ground: a room may import its own floor and those below.
 FLOORS = (
-    {"errors"},
+    {"errors", "words"},
     {"devices"},
     {"device_runs"},
     {"cell", "missing", "places", "progress", "work"},

@@ -164,7 +164,7 @@ def test_a_file_with_other_counts_than_the_official_ones_is_refused(tmp_path: Pa
         ({"val_images": np.zeros((5, 64, 64), np.uint8)}, "not N × 28 × 28;"),
         ({"val_images": np.zeros((5, 28, 28))}, "an array of float64"),
         ({"val_images": np.zeros((4, 28, 28), np.uint8)}, "for each of 4 images"),
-        ({"val_labels": np.full((5, 1), 4, np.uint8)}, "5 labels are not from 0 to 3, the first of them 4 in row 0"),
+        ({"val_labels": np.full((5, 1), 4, np.uint8)}, "5 labels outside 0 to 3, the first of them 4 in row 0"),
         ({"val_labels": np.full((5, 2), 0, np.uint8)}, r"val_labels in .* holds uint8 of shape \(5, 2\)"),
         ({"val_labels": np.full((5, 1), 0.5)}, "holds float64"),
     ],

@@ -149,7 +149,7 @@ def test_a_label_of_an_image_and_the_image_must_agree_in_number(tmp_path: Path) 
         ("x.h5", {"x": np.zeros((3, 96, 96, 3))}, "x is an array of float64"),
         ("x.h5", {"z": np.zeros((3, 96, 96, 3), np.uint8)}, "no array x, only z"),
         ("x.h5", {"x/y": np.zeros(3)}, "x is no array of this file's own"),
-        ("y.h5", {"y": np.full((3, 1, 1, 1), 2)}, r"3 labels are not from 0 to 1, the first of them 2 in row 0"),
+        ("y.h5", {"y": np.full((3, 1, 1, 1), 2)}, r"3 labels outside 0 to 1, the first of them 2 in row 0"),
         ("y.h5", {"y": np.zeros((2, 1, 1, 1), int)}, "for each of 3 images"),
         ("y.h5", {"y": np.zeros((3, 1, 1, 1))}, "holds float64"),
     ],

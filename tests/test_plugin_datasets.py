@@ -105,7 +105,7 @@ def test_its_claims_are_a_family_of_the_declared_size_and_no_exception_is_its_ow
     [
         ("mine=folder:absent", "no such folder: "),
         ("mine=table:absent.csv,label=y", "no such file: "),
-        ("mine=folder:images/well", "are in no class"),
+        ("mine=folder:images/well", "of no class in"),
         ("mine=foldr:images", "no kind of dataset 'foldr'; did you mean folder"),
         ("br35h=folder:images", "'br35h' is registered already"),
         ("mine=table:test_suite.py,label=y", "test_suite.py"),
@@ -122,7 +122,7 @@ def test_a_mistake_in_a_conftest_is_a_usage_error(suite: pytest.Pytester) -> Non
     suite.makeconftest(CONFTEST.replace('"images"', '"images/well"'))
     result = suite.runpytest("--co", "-q")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "are in no class" in result.stderr.str()
+    assert "of no class in" in result.stderr.str()
 
 
 STRIPES = """

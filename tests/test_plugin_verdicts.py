@@ -93,7 +93,7 @@ def test_too_few_cells_exit_with_five(pytester: pytest.Pytester) -> None:
     assert pytester.runpytest(*chosen, "--fm-require=1").ret == pytest.ExitCode.OK
     result = pytester.runpytest(*chosen, "--fm-require=2")
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
-    result.stdout.fnmatch_lines(["*1 cells measured, --fm-require=2*"])
+    result.stdout.fnmatch_lines(["*1 cell measured, --fm-require=2*"])
 
 
 def test_nothing_is_printed_or_written_unless_asked(pytester: pytest.Pytester) -> None:

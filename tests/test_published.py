@@ -179,7 +179,7 @@ def test_it_is_recorded_once_and_says_where_the_number_stands() -> None:
         f"roc_auc: ours {OURS.mean:.4f}, published 0.9 (spread 0.01: sd, 5 runs), other test images" in reached[0].text
     )
     assert "at one-sided level 0.025 lies within ±0.02" in reached[0].text
-    assert "1 runs), the same test images" in reached[1].text
+    assert "1 run), the same test images" in reached[1].text
     assert "lies above 0" in reached[1].text
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from pytest_fmtransfer.backbones.base import Backbone
 from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.words import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ def check_block(backbone: Backbone, number: int) -> None:
     """Raises InvalidInput for a block that there is none of; blocks are counted from 0 at the input."""
     count = len(backbone.blocks)
     if not 0 <= number < count:
-        told = f"{count} blocks, 0 to {count - 1}" if count > 1 else f"{count} block, 0"
+        told = f"{counted(count, 'block')}, {'0' if count == 1 else f'0 to {count - 1}'}"
         raise InvalidInput(f"{backbone.spec.name} has {told}; it has no block {number}")
 
 

@@ -1,6 +1,7 @@
 """What a profile spends, in words: for help texts and lists."""
 
 from pytest_fmtransfer.catalog.regime_specs import Profile
+from pytest_fmtransfer.words import counted
 
 ALL = "all"
 
@@ -32,13 +33,18 @@ def dtype(profile: Profile) -> str:
     return forward if forward == training else f"{forward}, training {training}"
 
 
+def _epochs_in_words(profile: Profile) -> str:
+    if "," in (spent := epochs(profile)):
+        return f"epochs {spent}"
+    return counted(profile.epochs, "epoch") if profile.epochs else f"{spent} epochs"
+
+
 def in_words(profile: Profile) -> str:
     """'smoke (up to 256 + 128 + 256 images, epochs 8, scratch 40, heads 60, 3 seeds, up to 112 px, …)'."""
-    spent = epochs(profile)
     parts = [
         f"up to {images(profile)} images" if profile.caps else "every image",
-        f"epochs {spent}" if "," in spent else f"{spent} epochs",
-        f"{profile.seeds} seeds",
+        _epochs_in_words(profile),
+        counted(profile.seeds, "seed"),
         *([f"up to {size(profile)}"] if profile.size else []),
         dtype(profile),
     ]

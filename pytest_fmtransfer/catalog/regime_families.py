@@ -15,6 +15,7 @@ from functools import cache
 
 from pytest_fmtransfer.catalog.regime_settings import FewShotSettings, TrainingSettings
 from pytest_fmtransfer.catalog.regime_specs import RegimeSpec
+from pytest_fmtransfer.words import counted
 
 # How many augmented views of an image are stored where a backbone does not learn: docs/regimes.md says why.
 VIEWS = 16
@@ -74,7 +75,7 @@ def regime_of(name: str) -> RegimeSpec | None:
             seeded=True,
             tolerance=1e-2,
             metric_tolerance=5e-3,
-            summary=f"a linear probe on {shots} training images of each class, {DRAWS} draws",
+            summary=f"a linear probe on {counted(shots, 'training image')} of each class, {DRAWS} draws",
             seeds=DRAWS,
         )
     if name == "attention_probe.sweep":
@@ -137,7 +138,7 @@ def _told(settings: TrainingSettings) -> Iterator[str]:
     if settings.recipe == "none":
         yield "no augmentation"
     elif settings.trained == "head":
-        yield "a new view in every epoch" if settings.views == "every" else f"{settings.views} stored views"
+        yield "a new view in every epoch" if settings.views == "every" else counted(settings.views, "stored view")
     if settings.rates:
         yield f"{len(settings.rates) * len(settings.decays)} pairs of rate and decay at once"
     if settings.recipe == "huix2024":

@@ -16,6 +16,7 @@ from pytest_fmtransfer.catalog.specs import DataRoot, DatasetSpec
 from pytest_fmtransfer.data.decoding import picture_digest
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
 from pytest_fmtransfer.errors import DatasetError, FmTransferError, UnreadableImage
+from pytest_fmtransfer.words import counted
 
 DIGITS = 8  # of a row's number in an id, so that ids sort as the rows of their array do
 
@@ -163,15 +164,15 @@ def check_labels(labels: np.ndarray, *, where: str, images: int, columns: int, b
     values = labels.reshape(len(labels), -1) if labels.ndim else labels.reshape(1, 1)
     if values.dtype.kind not in "iub" or values.shape != (images, columns):
         raise DatasetError(
-            f"{where} holds {labels.dtype} of shape {labels.shape}, not {columns} whole number"
-            f"{'s' if columns > 1 else ''} for each of {images} images; get the file again"
+            f"{where} holds {labels.dtype} of shape {labels.shape}, not {counted(columns, 'whole number')} "
+            f"for each of {images} images; get the file again"
         )
     wrong = np.argwhere((values < 0) | (values >= below))
     if len(wrong):
         row, column = wrong[0]
         raise DatasetError(
-            f"{where}: {len(wrong)} labels are not from 0 to {below - 1}, the first of them {values[row, column]} in "
-            f"row {row}; get the file again"
+            f"{where}: {counted(len(wrong), 'label')} outside 0 to {below - 1}, the first of them "
+            f"{values[row, column]} in row {row}; get the file again"
         )
     found = values.astype(np.int64)
     return found[:, 0] if columns == 1 else found

@@ -12,6 +12,7 @@ from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.data.columns import shown
 from pytest_fmtransfer.data.table import SIDES, TRAIN, Table
 from pytest_fmtransfer.errors import DatasetError, InvalidInput, nearest
+from pytest_fmtransfer.words import counted
 
 # What no path has that stays below a folder, in lines of one path each; beside '//' and the like, all that may
 # be a drive's letter, '.' or '..'.
@@ -29,7 +30,7 @@ def check_paths(file: Path, values: Sequence[str], *, first: int = 2) -> None:
     outside = [number for number, value in enumerate(values, start=first) if not _below(value)]
     if outside:
         raise DatasetError(
-            f"{file}: {len(outside)} paths do not stay below the dataset's folder, such as "
+            f"{file}: {counted(len(outside), 'path')} outside the dataset's folder, such as "
             f"{values[outside[0] - first]!r} ({shown(outside)}); write paths relative to it, with '/' and without '..'"
         )
 
@@ -70,7 +71,7 @@ def arranged(
             row = int(again[0])
             sides = " and ".join(dict.fromkeys(split_N[row : row + 2].tolist()))
             raise DatasetError(
-                f"{where}: {len(again)} images are listed more than once, such as {ids_N[row]} on side {sides}; "
+                f"{where}: {counted(len(again), 'image')} listed more than once, such as {ids_N[row]} on side {sides}; "
                 "leave each once"
             )
     sizes = {side: int((split_N == side).sum()) for side in SIDES}

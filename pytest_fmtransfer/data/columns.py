@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from pytest_fmtransfer.errors import DatasetError, first_few, nearest
+from pytest_fmtransfer.words import counted, plural
 
 
 @contextmanager
@@ -63,7 +64,9 @@ def read_columns(path: Path, wanted: Sequence[str], *, delimiter: str = ",") -> 
         raise DatasetError(f"cannot read {path} ({error.strerror}); restore it, or get the data again") from error
     uneven = [number for number in uneven if number <= last]  # spreadsheets leave blank rows at the end
     if uneven:
-        raise DatasetError(f"{path}: {len(uneven)} rows have not the {len(names)} fields of its first: {shown(uneven)}")
+        raise DatasetError(
+            f"{path}: {counted(len(uneven), 'row')} without the {len(names)} fields of its first: {shown(uneven)}"
+        )
     if not end:
         raise DatasetError(f"{path} has no rows")
     return {name: fields[place : end : len(wanted) + 1] for place, name in enumerate(wanted)}
@@ -97,8 +100,8 @@ def class_indices(
     if unknown:
         text = values[unknown[0] - first]
         raise DatasetError(
-            f"{path}: {len(unknown)} labels in column {column!r} are no class, such as {text!r} ({shown(unknown)}); "
-            f"{nearest(text, classes)}"
+            f"{path}: {counted(len(unknown), 'label')} of no class in column {column!r}, such as {text!r} "
+            f"({shown(unknown)}); {nearest(text, classes)}"
         )
     return np.array([place[value] for value in values], dtype=np.int64)
 
@@ -112,7 +115,7 @@ def check_unique(path: Path, column: str, values: Sequence[str], *, first: int =
     if again:
         value = values[again[0] - first]
         raise DatasetError(
-            f"{path}: {len(again)} rows repeat what column {column!r} has already, such as {value!r} in rows "
+            f"{path}: {counted(len(again), 'row')} with what column {column!r} has already, such as {value!r} in rows "
             f"{seen[value]} and {again[0]}"
         )
 
@@ -120,4 +123,4 @@ def check_unique(path: Path, column: str, values: Sequence[str], *, first: int =
 def shown(rows: Iterable[int]) -> str:
     """'row 4' or 'rows 4, 7, …': the first five, counted from 1 with the first line, as an editor does."""
     numbers = list(map(str, rows))
-    return f"row{'s' if len(numbers) > 1 else ''} {first_few(numbers)}"
+    return f"{'row' if len(numbers) == 1 else plural('row')} {first_few(numbers)}"

@@ -15,6 +15,7 @@ from pytest_fmtransfer.catalog.specs import FindingKind
 from pytest_fmtransfer.data.copies import Copy, contradict
 from pytest_fmtransfer.data.table import TEST, TRAIN, UNKNOWN, Table
 from pytest_fmtransfer.metrics import images_by_class
+from pytest_fmtransfer.words import counted
 
 # Fewest test patients of a class for `beats`, and for `not_worse_than`, to be settled: judge/reading.py.
 TOO_FEW, FEW = 20, 50
@@ -136,11 +137,11 @@ def small_classes(table: Table, classes: tuple[str, ...]) -> list[Finding]:
     for name, of_class_N in of_class.items():
         images = int(of_class_N[trained].sum())
         patients = len(np.unique(table.patients_N[tested][of_class_N[tested]]))
-        counted = f"{name}: {images} training images, {patients} test patients"
+        told = f"{name}: {counted(images, 'training image')}, {counted(patients, 'test patient')}"
         if not images or not patients:
-            absent.append(counted)
+            absent.append(told)
         elif patients < FEW:
-            (too_few if patients < TOO_FEW else few).append(counted)
+            (too_few if patients < TOO_FEW else few).append(told)
     among = f"{len(of_class)} classes" if table.labels_N.ndim == 1 else f"{len(of_class)} classes, two for each label,"
     hold_out = "hold out more patients for testing, or join classes"
     groups: list[tuple[FindingKind, Severity, list[str], str, str]] = [

@@ -19,6 +19,7 @@ import numpy as np
 from pytest_fmtransfer.data.table import TRAIN, Table
 from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.metrics import images_by_class
+from pytest_fmtransfer.words import counted
 
 
 def few_shot(table: Table, classes: Sequence[str], k: int, *, draw: int) -> np.ndarray:
@@ -32,8 +33,8 @@ def few_shot(table: Table, classes: Sequence[str], k: int, *, draw: int) -> np.n
     smallest = min(rows_of, key=lambda name: len(rows_of[name]))
     if len(rows_of[smallest]) < k:
         raise InvalidInput(
-            f"class {smallest!r} has {len(rows_of[smallest])} training images, not {k}; give k up to the images of the "
-            "smallest class, or leave the class out of the dataset's row"
+            f"class {smallest!r} has {counted(len(rows_of[smallest]), 'training image')}, not {k}; give k up to the "
+            "images of the smallest class, or leave the class out of the dataset's row"
         )
     return _first_of_each(table, rows_of, k, draw)
 

@@ -16,6 +16,7 @@ from pytest_fmtransfer.judge.reading import Reading
 from pytest_fmtransfer.judge.verdicts import compare, uninformative
 from pytest_fmtransfer.judge.wording import figures, scope, shortened, what_would_settle_it
 from pytest_fmtransfer.results import Result
+from pytest_fmtransfer.words import counted
 
 Compound = Literal["consistently_better", "not_consistently_better", "ranks_above"]
 
@@ -46,7 +47,8 @@ def ranks_above(*results: Result) -> Verdict:
 def _consistent(kind: Compound, candidates: Sequence[Result], references: Sequence[Result]) -> Verdict:
     if len(candidates) != len(references):
         raise InvalidInput(
-            f"{len(candidates)} candidates against {len(references)} references; give one of each a dataset"
+            f"{counted(len(candidates), 'candidate')} against {counted(len(references), 'reference')}; give one "
+            "of each a dataset"
         )
     datasets = [result.cell.dataset for result in candidates]
     if len(set(datasets)) != len(datasets) or len(datasets) < 2:

@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from pytest_fmtransfer.words import counted
+
 if TYPE_CHECKING:  # collecting a suite reads this module, and imports no numpy
     from pytest_fmtransfer.judge.bounds import Piece
     from pytest_fmtransfer.results import Result
@@ -97,7 +99,7 @@ class Court:
     @property
     def claims(self) -> str:
         """How many claims share the level, in words."""
-        declared = f"{self.family_size - self.added} declared claims"
+        declared = counted(self.family_size - self.added, "declared claim")
         return f"{declared} and {self.added} of candidates added to them" if self.added else declared
 
 

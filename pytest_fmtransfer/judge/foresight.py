@@ -23,10 +23,11 @@ from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court
 from pytest_fmtransfer.judge.power import ASSUMED_CORRELATION, POWER, both_ways, patients_to_settle, smallest_detectable
 from pytest_fmtransfer.judge.reading import Reading, too_few_patients
-from pytest_fmtransfer.judge.wording import more_seeds, plural
+from pytest_fmtransfer.judge.wording import more_seeds
 from pytest_fmtransfer.metrics import Estimate, evaluate
 from pytest_fmtransfer.metrics.estimate import Ints
 from pytest_fmtransfer.results import Result
+from pytest_fmtransfer.words import counted
 
 ASSUMED_METRIC = 0.85
 DRAWS = 20_000
@@ -140,9 +141,10 @@ def _foresee(
         alike=piece.alike > 0,
     )
     enough = needed(seed_variance=sum(each.variance for each in seeds))
-    what = f"{enough} {plural(sample.patient_unit)}"
     if enough is None:
         what = f"{more_seeds(needed(seed_variance=0.0), sample.patients, sample.patient_unit)},"
+    else:
+        what = counted(enough, sample.patient_unit)
     answer = f"underpowered: {what} would settle {sample.margin:g}"
     return Foresight(detectable=detectable, settled=False, answer=answer, source=source)
 

@@ -13,6 +13,7 @@ from pytest_fmtransfer.judge.power import POWER, both_ways, shared_power, smalle
 from pytest_fmtransfer.judge.published import Published
 from pytest_fmtransfer.judge.relative_gain import METRIC, RelativeGain, merged, patient_pieces, seed_pieces
 from pytest_fmtransfer.judge.wording import figures, scope, shortened
+from pytest_fmtransfer.words import counted
 
 KINDS = ("gains_in_order", "gain_consistent_with")
 SETTLE = "would settle it: more patients or seeds of the datasets whose gains are least sure"
@@ -146,7 +147,7 @@ def gain_consistent_with(gain: RelativeGain, published: Published, margin: float
         f"{verdict.candidate} gain consistent with {verdict.reference}: {verdict.summary}",
         f"average relative gain over {_reference(gain)}: ours {gain.value:+.3f} % "
         f"({', '.join(f'{name} {value:+.3f}' for name, value in by_dataset)}), published {published.value:+g} % "
-        f"(spread {published.spread:g}: {published.spread_is}, {published.runs} runs)",
+        f"(spread {published.spread:g}: {published.spread_is}, {counted(published.runs, 'run')})",
         f"nothing is paired; supported when the interval at one-sided level {level:.4g} lies within ±{allowed:.3g}",
         *dict.fromkeys(line for result in gain.candidates for line in scope(result)),
     ]

@@ -14,6 +14,7 @@ from pytest_fmtransfer.judge.reading import no_bound, too_few_patients, too_few_
 from pytest_fmtransfer.judge.verdicts import margin_of, uninformative
 from pytest_fmtransfer.judge.wording import exact_rule, it_takes, scope, shortened
 from pytest_fmtransfer.results import Result
+from pytest_fmtransfer.words import counted
 
 Spread = Literal["sd", "se", "interval", "unknown"]
 
@@ -170,7 +171,7 @@ def _text(verdict: Verdict, result: Result, published: Published, interval: str)
     lines = [
         f"{verdict.candidate} {verdict.kind.replace('_', ' ')} {verdict.reference}: {verdict.summary}",
         f"{verdict.metric}: ours {result.mean:.4f}, published {published.value:g} "
-        f"(spread {published.spread:g}: {published.spread_is}, {published.runs} runs), {images}",
+        f"(spread {published.spread:g}: {published.spread_is}, {counted(published.runs, 'run')}), {images}",
         f"nothing is paired; supported when the interval {interval} at one-sided level {verdict.level:.4g} lies {rule}"
         f"{exact}",
         *scope(result),

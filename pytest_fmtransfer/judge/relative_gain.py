@@ -31,6 +31,7 @@ from pytest_fmtransfer.judge.reading import too_few_patients, too_few_seeds
 from pytest_fmtransfer.judge.resampling import bootstrap_piece
 from pytest_fmtransfer.metrics import metric_named
 from pytest_fmtransfer.results import Result
+from pytest_fmtransfer.words import counted
 
 METRIC = "average relative gain"
 
@@ -58,8 +59,8 @@ class RelativeGain:
     def __post_init__(self) -> None:
         if len(self.candidates) != len(self.references):
             raise InvalidInput(
-                f"{len(self.candidates)} candidates against {len(self.references)} references; give one of each a "
-                "dataset"
+                f"{counted(len(self.candidates), 'candidate')} against {counted(len(self.references), 'reference')}; "
+                "give one of each a dataset"
             )
         if len(self.candidates) < 2 or len(set(self.datasets)) != len(self.datasets):
             raise InvalidInput(
@@ -149,7 +150,9 @@ def relative_gains(candidates: Sequence[Result], references: Sequence[Result]) -
     `references` are those of `candidates`, one each. Raises InvalidInput as RelativeGain does.
     """
     if len(candidates) != len(references):
-        raise InvalidInput(f"{len(candidates)} candidates against {len(references)} references; give one each")
+        raise InvalidInput(
+            f"{counted(len(candidates), 'candidate')} against {counted(len(references), 'reference')}; give one each"
+        )
     sides: dict[tuple[str, str], list[tuple[Result, Result]]] = {}
     for mine, other in zip(candidates, references, strict=True):
         sides.setdefault((mine.cell.backbone, mine.cell.regime), []).append((mine, other))

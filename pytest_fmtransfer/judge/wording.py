@@ -10,6 +10,7 @@ from pytest_fmtransfer.judge.power import POWER, both_ways, patients_to_settle
 from pytest_fmtransfer.judge.reading import Reading
 from pytest_fmtransfer.metrics import absent_labels
 from pytest_fmtransfer.results import Result
+from pytest_fmtransfer.words import counted, plural
 
 WIDTH = 120
 
@@ -78,23 +79,17 @@ def more_seeds(patients: int | None, there: int, unit: str) -> str:
     """
     if patients is None or patients <= there:
         return "more seeds, not more patients"
-    return f"more seeds, and at least {patients} {plural(unit)} where there are {there}"
+    return f"more seeds, and at least {counted(patients, unit)} where there are {there}"
 
 
 def it_takes(result: Result, enough: int | None, true_effect: float, *, otherwise: str) -> str:
     """'would settle it: …' so many patients, or what else where no number of them is enough."""
     what = otherwise
     if enough is not None:
-        what = f"{enough} {plural(result.patient_unit)} in the test side (it has {result.patients})"
+        what = f"{counted(enough, result.patient_unit)} in the test side (it has {result.patients})"
     told = f"would settle it: {what}, for a true difference of {round(true_effect, 9):g}"
     is_enough = enough is not None and enough <= result.patients
     return f"{told}, which is therefore probably not the true one" if is_enough else told
-
-
-def plural(unit: str) -> str:
-    """'patient' → 'patients', 'group of near copies' → 'groups of near copies'."""
-    head, space, rest = unit.partition(" ")
-    return f"{head}s{space}{rest}"
 
 
 def scope(result: Result) -> list[str]:
@@ -123,7 +118,7 @@ def _full_text(verdict: Verdict, reading: Reading, court: Court, diagnostics: li
     """Both metrics, patients, seeds, level and family, the rule that decided, and what would settle it."""
     comparison = reading.comparison
     candidate = comparison.candidate
-    patients = f"{candidate.patients} {plural(candidate.patient_unit)}"
+    patients = counted(candidate.patients, candidate.patient_unit)
     classes = ", ".join(f"{name} {count}" for name, count in comparison.patients_by_class.items())
     lines = [
         f"{verdict.candidate} {verdict.kind.replace('_', ' ')} {verdict.reference}: {verdict.summary}",

@@ -14,6 +14,7 @@ from pytest_fmtransfer.plugin.listing import Lister
 from pytest_fmtransfer.plugin.marks import Case, case_of, claim_of
 from pytest_fmtransfer.plugin.measuring import lacking
 from pytest_fmtransfer.plugin.settings import settings_of
+from pytest_fmtransfer.words import counted
 
 if TYPE_CHECKING:
     from pytest_fmtransfer.plugin.last_verdicts import LastVerdicts
@@ -76,7 +77,7 @@ def _family(item: pytest.Function) -> str:
     if name is None:
         return f"none, {level}"
     called = name.rpartition(" [")[0].replace(_test_of(item), "the test's own")
-    return f"{called}, {size} {'claim' if size == 1 else 'claims'} per dataset and regime, each {level}"
+    return f"{called}, {counted(size, 'claim')} per dataset and regime, each {level}"
 
 
 def _test_of(item: pytest.Function) -> str:

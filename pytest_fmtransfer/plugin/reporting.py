@@ -17,6 +17,7 @@ from pytest_fmtransfer.plugin.planning import effort_of
 from pytest_fmtransfer.plugin.settings import ReportRequest, settings_of
 from pytest_fmtransfer.reports.github import Failure, annotations, append_summary
 from pytest_fmtransfer.store import write_atomically
+from pytest_fmtransfer.words import counted
 
 
 def configure(config: pytest.Config) -> None:
@@ -104,7 +105,8 @@ class Reporter:
                 terminalreporter.write_line(f"fmtransfer: {request.kind} report in {request.file}")
         if self._measured() < self._settings.require:
             terminalreporter.write_line(
-                f"fmtransfer: {self._measured()} cells measured, --fm-require={self._settings.require}", red=True
+                f"fmtransfer: {counted(self._measured(), 'cell')} measured, --fm-require={self._settings.require}",
+                red=True,
             )
 
     def pytest_unconfigure(self) -> None:

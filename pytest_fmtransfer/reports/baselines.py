@@ -12,8 +12,8 @@ import numpy as np
 from pytest_fmtransfer.judge.causes import question_changes, subject_changes
 from pytest_fmtransfer.judge.intervals import interval
 from pytest_fmtransfer.judge.regression import rank_correlation, relative_move
-from pytest_fmtransfer.judge.wording import plural
 from pytest_fmtransfer.results import Result
+from pytest_fmtransfer.words import counted
 
 HEADINGS = ("cell", "metric", "mean", "images", "patients", "profile", "recorded", "obtained")
 
@@ -46,19 +46,19 @@ def in_full(result: Result) -> str:
     limits = ", too few patients for an interval, or none that shows any variance"
     if found:
         limits = f", 95 % interval [{found[0]:.4f}, {found[1]:.4f}]"
-    seeds = "the seed does not matter" if not result.seeded else f"{len(result.seeds)} seeds"
+    seeds = "the seed does not matter" if not result.seeded else counted(len(result.seeds), "seed")
     by_seed = ", ".join(f"{seed}: {value:.4f}" for seed, value in zip(result.seeds, result.by_seed, strict=True))
     lines = [
         f"{result.cell}: {question.metric} {result.mean:.4f}{limits}",
         f"  by seed: {by_seed} ({seeds})",
-        f"  test side: {len(result.ids_N)} images of {result.patients} {plural(result.patient_unit)}; "
+        f"  test side: {counted(len(result.ids_N), 'image')} of {counted(result.patients, result.patient_unit)}; "
         f"classes: {', '.join(result.classes)}; margin {result.margin:g}",
         f"  chosen: {'; '.join(_plain(choice) for choice in result.chosen)}",
         f"  question {question.fingerprint}",
         *(f"    {name}: {_plain(value)}" for name, value in asdict(question).items()),
         "  subject",
         *(f"    {name}: {_plain(value)}" for name, value in sorted(result.subject.items())),
-        f"  cost: {cost.forward_passes} forward passes in {cost.forward_seconds:.1f} s, adapted in "
+        f"  cost: {counted(cost.forward_passes, 'forward pass')} in {cost.forward_seconds:.1f} s, adapted in "
         f"{cost.adapt_seconds:.1f} s, {cost.feature_bytes / 2**20:.1f} MiB of features",
         f"  recorded: {_when(result)}",
     ]

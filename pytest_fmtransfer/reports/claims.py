@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from textwrap import fill
 
+from pytest_fmtransfer.words import counted
+
 WIDTH = 100
 NOT_RUN = "not run"
 
@@ -78,14 +80,10 @@ def _case_lines(case: ListedCase, numbers: dict[str, int]) -> Iterable[str]:
 def _totals(sentences: Sequence[ListedSentence], cases: Sequence[ListedCase]) -> str:
     here, judged = (sum(not case.lacks for case in cases), sum(not case.last.startswith(NOT_RUN) for case in cases))
     told = (
-        f"{_counted(len(cases), 'claim')} in {_counted(len(sentences), 'sentence')}: nothing is missing to run {here}, "
+        f"{counted(len(cases), 'claim')} in {counted(len(sentences), 'sentence')}: nothing is missing to run {here}, "
         f"{judged} {'has' if judged == 1 else 'have'} a last verdict"
     )
     return _wrapped(told, 0, 0)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _wrapped(text: str, first: int, others: int) -> str:

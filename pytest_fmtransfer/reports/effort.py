@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_fmtransfer.words import counted
+
 if TYPE_CHECKING:  # a report of results that were collected is drawn where nothing can be measured
     from pytest_fmtransfer.costs import Plan
 
@@ -35,12 +37,12 @@ class Estimate:
     def __str__(self) -> str:
         """'22 cells to measure: 6,574 forward passes, 0 training steps, about 2 min 31 s, about 320.1 MB on disk'."""
         parts = (
-            f"{self.forward_passes:,} forward passes",
-            f"{self.training_steps:,} training steps",
+            counted(self.forward_passes, "forward pass", ","),
+            counted(self.training_steps, "training step", ","),
             roughly(duration(self.seconds), self.seconds_at_least),
             f"{roughly(size(self.bytes), self.bytes_at_least)} on disk",
         )
-        return f"{self.cells} cell{'s' if self.cells != 1 else ''} to measure: {', '.join(parts)}"
+        return f"{counted(self.cells, 'cell')} to measure: {', '.join(parts)}"
 
 
 def compared(effort: Mapping[str, Any]) -> str:
@@ -49,8 +51,9 @@ def compared(effort: Mapping[str, Any]) -> str:
     if not (estimated["cells"] or actual["forward_passes"] or actual["seconds"]):
         return "Nothing had to be computed: every result was in the store."
     told = roughly(duration(estimated["seconds"]), estimated["seconds_at_least"])
+    passes = counted(estimated["forward_passes"], "forward pass", ",")
     return (
-        f"Estimated {told} and {estimated['forward_passes']:,} forward passes; took {duration(actual['seconds'])} and "
+        f"Estimated {told} and {passes}; took {duration(actual['seconds'])} and "
         f"{actual['forward_passes']:,}. Time is of what was computed and stored: decoding, forward passes, adapting, "
         "starting torch; shared among workers as they share the cores. Look-ups are not in it."
     )

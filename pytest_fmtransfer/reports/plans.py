@@ -10,6 +10,7 @@ from pytest_fmtransfer.costs import CellPlan, Plan, total
 from pytest_fmtransfer.judge.foresight import Foresight
 from pytest_fmtransfer.reports.effort import Estimate, duration, size
 from pytest_fmtransfer.throughput import Figure
+from pytest_fmtransfer.words import counted
 
 LEGEND = (
     "Time is of what is not in the store yet, decoding, forward passes and adapting, for one process that has all "
@@ -81,11 +82,12 @@ def _totals(plan: Plan, claims: Sequence[PlannedClaim]) -> str:
     lines = [str(Estimate.of(plan)) if plan.to_run else "nothing to measure"]
     if plan.networks:
         lines.append(
-            f"in it, assumed: {duration(plan.starting.amount or 0.0)} to start torch and build {plan.networks} networks"
+            f"in it, assumed: {duration(plan.starting.amount or 0.0)} to start torch and build "
+            f"{counted(plan.networks, 'network')}"
         )
     if claims:
         settled = sum(claim.foresight.settled for claim in claims)
-        lines.append(f"{len(claims)} claims, of which {settled} can be settled")
+        lines.append(f"{counted(len(claims), 'claim')}, of which {settled} can be settled")
     return "\n".join(lines)
 
 

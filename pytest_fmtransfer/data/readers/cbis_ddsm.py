@@ -32,6 +32,7 @@ from pytest_fmtransfer.data.pictures import FilePictures
 from pytest_fmtransfer.data.splits import stratified_split
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
 from pytest_fmtransfer.errors import DatasetError, InvalidInput, first_few, nearest
+from pytest_fmtransfer.words import counted
 
 TABLES = {
     f"{kind}_case_description_{side}_set.csv": side == "test" for kind in ("mass", "calc") for side in ("train", "test")
@@ -115,7 +116,7 @@ def pictures(folder: Path, table: Table, spec: DatasetSpec) -> FilePictures:
         files = sorted((folder / name).rglob("*.dcm"))
         path = choose(files)
         if path is None:
-            wrong.append(f"{name} ({len(files)} DICOM files)")
+            wrong.append(f"{name} ({counted(len(files), 'DICOM file')})")
         else:
             names.append(path.relative_to(folder).as_posix())
     if wrong:

@@ -25,6 +25,7 @@ from pytest_fmtransfer.data.checks import arranged, check_paths, option
 from pytest_fmtransfer.data.columns import read_columns, shown
 from pytest_fmtransfer.data.table import TEST, TRAIN, UNKNOWN, VALIDATION, Table
 from pytest_fmtransfer.errors import DatasetError
+from pytest_fmtransfer.words import counted
 
 POLICIES = {"zeros": 0, "ones": 1, "ignore": UNKNOWN}
 HELD_OUT, MORE = 0.2, 15
@@ -49,8 +50,8 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
     if len(patients) != len(paths):
         unnamed = [row for row, path in enumerate(paths, start=2) if not PATIENT.search(path)]
         raise DatasetError(
-            f"{file}: {len(unnamed)} paths name no patient, such as {paths[unnamed[0] - 2]!r} ({shown(unnamed)}); "
-            "restore the file"
+            f"{file}: {counted(len(unnamed), 'path')} without a patient, such as {paths[unnamed[0] - 2]!r} "
+            f"({shown(unnamed)}); restore the file"
         )
     # The protocol's order, which is that of the ids too where all paths begin alike.
     order = np.array(sorted(range(len(paths)), key=paths.__getitem__))

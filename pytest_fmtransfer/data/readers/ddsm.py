@@ -18,6 +18,7 @@ from pytest_fmtransfer.data.checks import arranged, check_paths
 from pytest_fmtransfer.data.columns import check_unique, class_indices, read_lines, shown
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
 from pytest_fmtransfer.errors import DatasetError
+from pytest_fmtransfer.words import counted
 
 LISTS = {TRAIN: "train.txt", VALIDATION: "val.txt", TEST: "test.txt"}
 PREFIXES = ("normal", "benign", "cancer")
@@ -48,7 +49,7 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
         unnamed = [row for row, case in enumerate(cases, start=1) if case is None]
         if unnamed:
             raise DatasetError(
-                f"{file}: {len(unnamed)} names tell no DDSM case, such as {names[unnamed[0] - 1]!r} "
+                f"{file}: {counted(len(unnamed), 'name')} without a DDSM case, such as {names[unnamed[0] - 1]!r} "
                 f"({shown(unnamed)}); "
                 "keep the names of the release, such as cancer_05-C_0128_1.LEFT_CC.LJPEG.1.jpg"
             )

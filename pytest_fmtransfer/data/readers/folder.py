@@ -19,6 +19,7 @@ from pytest_fmtransfer.catalog.specs import DatasetSpec, UserFolder
 from pytest_fmtransfer.data.own import SIDE_NAMES, is_image, own_table
 from pytest_fmtransfer.data.table import TEST, TRAIN, Table
 from pytest_fmtransfer.errors import SHOWN, DatasetError, first_few, nearest
+from pytest_fmtransfer.words import counted
 
 LAYOUT = "put images into one sub-folder per class, or into train/<class>, val/<class> and test/<class>"
 
@@ -97,8 +98,8 @@ def _enough(folder: Path, found: list[_Class]) -> list[_Class]:
         return found
     loose = sum(len(names) for _, _, names in os.walk(folder))
     raise DatasetError(
-        f"{folder} has {len(names)} class folder{'' if len(names) == 1 else 's'}, two or more are needed "
-        f"({loose} file{'' if loose == 1 else 's'} below it); {LAYOUT}"
+        f"{folder} has {counted(len(names), 'class folder')}, two or more are needed "
+        f"({counted(loose, 'file')} below it); {LAYOUT}"
     )
 
 
@@ -112,7 +113,7 @@ def _sub_folders(folder: Path) -> list[Path]:
         raise DatasetError(f"cannot read {folder} ({error.strerror}); name a folder that you may read") from error
     if loose:
         told = first_few([_plain(folder, name) for name in loose])
-        raise DatasetError(f"{len(loose)} images in {folder} are in no class: {told}; {LAYOUT}")
+        raise DatasetError(f"{counted(len(loose), 'image')} of no class in {folder}: {told}; {LAYOUT}")
     for path in below:
         _plain(folder, path.name)
     return below
@@ -136,7 +137,9 @@ def _images(folder: Path) -> list[str]:
             else:
                 others += 1
     if others and not found:
-        raise DatasetError(f"{folder} has {others} files, and none ends as an image does (.png, .jpg, .tif, .dcm …)")
+        raise DatasetError(
+            f"{folder} has {counted(others, 'file')}, and none ends as an image does (.png, .jpg, .tif, .dcm …)"
+        )
     return sorted(found)
 
 

@@ -22,6 +22,7 @@ from pytest_fmtransfer.data.columns import check_unique, read_columns, shown
 from pytest_fmtransfer.data.splits import grouped_split, shuffled_split
 from pytest_fmtransfer.data.table import Table
 from pytest_fmtransfer.errors import DatasetError
+from pytest_fmtransfer.words import counted
 
 SPLITS = ("paper", "by_lesion")
 HELD_OUT = 0.2
@@ -63,8 +64,8 @@ def _classes(file: Path, columns: list[list[str]]) -> np.ndarray:
     odd = (np.flatnonzero(hot_NC.sum(axis=1) != 1) + 2).tolist()
     if odd:
         raise DatasetError(
-            f"{file}: {len(odd)} images have not exactly one of the {len(columns)} classes ({shown(odd)}); leave out "
-            "images of class UNK, which nobody can learn, and give every other one class"
+            f"{file}: {counted(len(odd), 'image')} with none or several of the {len(columns)} classes ({shown(odd)}); "
+            "leave out images of class UNK, which nobody can learn, and give every other one class"
         )
     return hot_NC.argmax(axis=1)
 
@@ -77,6 +78,7 @@ def _lesions(file: Path, images: list[str]) -> list[str]:
     missing = [image for image in images if image not in lesion]
     if missing:
         raise DatasetError(
-            f"{file} has no row for {len(missing)} images of the ground truth, such as {missing[0]}; restore the file"
+            f"{file} has no row for {counted(len(missing), 'image')} of the ground truth, such as {missing[0]}; "
+            "restore the file"
         )
     return [lesion[image].strip() or image for image in images]

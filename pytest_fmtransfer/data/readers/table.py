@@ -25,6 +25,7 @@ from pytest_fmtransfer.data.columns import check_unique, class_indices, read_col
 from pytest_fmtransfer.data.own import SIDE_NAMES, is_image, own_table
 from pytest_fmtransfer.data.table import UNKNOWN, Table
 from pytest_fmtransfer.errors import DatasetError, nearest
+from pytest_fmtransfer.words import counted
 
 IMAGE_COLUMNS = (
     "image",
@@ -173,14 +174,14 @@ def _text(value: object) -> str:
 
 def _ids(file: Path, column: str, texts: Sequence[str], root: Path, suffix: str) -> list[str]:
     """Paths below the root, with '/'."""
-    _refuse(file, column, [not text or "\0" in text for text in texts], "name no image")
+    _refuse(file, column, [not text or "\0" in text for text in texts], "without an image")
     given = [PurePosixPath(Path(text).as_posix() + suffix) for text in texts]
     inside = [
         posixpath.normpath(path.relative_to(root.as_posix()) if path.is_relative_to(root.as_posix()) else path)
         for path in given
     ]
     outside = [name == "." or name.split("/")[0] in ("..", "") for name in inside]
-    _refuse(file, column, outside, f"lie outside {root}, such as {{}}; say root=DIR", texts)
+    _refuse(file, column, outside, f"outside {root}, such as {{}}; say root=DIR", texts)
     if not suffix and not any(map(is_image, inside)) and not (root / inside[0]).is_file():
         raise DatasetError(
             f"{file}: column {column!r} holds names such as {texts[0]!r}, which end as no image does; say suffix=.jpg, "
@@ -191,13 +192,13 @@ def _ids(file: Path, column: str, texts: Sequence[str], root: Path, suffix: str)
 
 def _labels(file: Path, column: str, texts: Sequence[str]) -> list[str]:
     """As written; numbers without a fraction, so that 1.0 is 1."""
-    _refuse(file, column, [not text for text in texts], "have no label: leave them out, or name a class for them")
+    _refuse(file, column, [not text for text in texts], "without a label: leave them out, or name a class for them")
     try:
         numbers = [float(text) for text in texts]
     except ValueError:
         return list(texts)
     fractions = [not number.is_integer() for number in numbers]
-    _refuse(file, column, fractions, "have no whole number, such as {}: give classes, not measurements", texts)
+    _refuse(file, column, fractions, "without a whole number, such as {}: give classes, not measurements", texts)
     return [str(int(number)) for number in numbers]
 
 
@@ -208,21 +209,21 @@ def _whole(texts: Sequence[str]) -> bool:
 def _zeros_and_ones(file: Path, column: str, texts: Sequence[str], unknown: int) -> np.ndarray:
     lower = [text.lower() for text in texts]
     wrong = [text not in KNOWN and text not in BLANK for text in lower]
-    _refuse(file, column, wrong, "hold neither 0 nor 1, nor blank or -1 for unknown, such as {}", texts)
+    _refuse(file, column, wrong, "with neither 0 nor 1, nor blank or -1 for unknown, such as {}", texts)
     return np.array([KNOWN.get(text, unknown) for text in lower], dtype=np.int64)
 
 
 def _patients(file: Path, column: str, columns: Mapping[str, list[str]]) -> np.ndarray:
     texts = columns[column]
     wrong = [not text or "\0" in text for text in texts]
-    _refuse(file, column, wrong, "name no patient: give each patient a name")
+    _refuse(file, column, wrong, "without a patient: give each patient a name")
     return np.array(texts)
 
 
 def _sides(file: Path, column: str, columns: Mapping[str, list[str]]) -> np.ndarray:
     texts = columns[column]
     wrong = [text.lower() not in SIDE_NAMES for text in texts]
-    _refuse(file, column, wrong, "name no side, such as {}: write train, validation or test", texts)
+    _refuse(file, column, wrong, "of no side, such as {}: write train, validation or test", texts)
     return np.array([SIDE_NAMES[text.lower()] for text in texts])
 
 
@@ -231,4 +232,4 @@ def _refuse(file: Path, column: str, wrong: Sequence[bool], what: str, texts: Se
     rows = [number for number, is_wrong in enumerate(wrong, start=2) if is_wrong]
     if rows:
         told = what.replace("{}", repr(texts[rows[0] - 2])) if texts else what
-        raise DatasetError(f"{file}: {len(rows)} rows of column {column!r} {told} ({shown(rows)})")
+        raise DatasetError(f"{file}: {counted(len(rows), 'row')} of column {column!r} {told} ({shown(rows)})")
