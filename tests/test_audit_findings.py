@@ -15,6 +15,7 @@ from pytest_fmtransfer.data.findings import (
     small_classes,
 )
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
+from pytest_fmtransfer.words import counted
 from tests.datasets import Row, table_of
 
 CLASSES = ("well", "ill")
@@ -121,7 +122,7 @@ def test_a_class_is_judged_by_its_test_patients(ill: int, kind: str, severity: s
     for images_each in (1, 3):
         findings = small_classes(classes_with(ill, images_each=images_each), CLASSES)
         assert [told(finding) for finding in findings] == [
-            (kind, severity, 1, (f"ill: 1 training image, {ill} test patients",))
+            (kind, severity, 1, (f"ill: 1 training image, {counted(ill, 'test patient')}",))
         ]
 
 
