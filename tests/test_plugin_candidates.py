@@ -122,6 +122,42 @@ def test_it_joins_where_candidates_are_held_against_a_reference(suite: pytest.Py
     assert sorted(collected(suite, MINE)) == sorted([*without, *ADDED])
 
 
+CLOSED = """
+import pytest
+
+@pytest.mark.fm_cells(
+    backbones=["efficientnet_lite0", "efficientnet_lite1"], datasets=["br35h"], regimes=["knn"], {}
+)
+def test_it({}):
+    pass
+"""
+
+
+def test_none_joins_a_claim_about_the_named_backbones_alone(pytester: pytest.Pytester) -> None:
+    """A reference of the user's own stands in it as in any other, and so does a dataset."""
+    names = ["test_it[efficientnet_lite0-br35h-knn]", "test_it[efficientnet_lite1-br35h-knn]"]
+    for closed, added in ((False, ["test_it[mine-br35h-knn]"]), (True, [])):
+        suite = CLOSED.format(f'reference="mobilenetv2", closed={closed}', "candidate, reference")
+        pytester.makepyfile(test_suite=suite)
+        assert collected(pytester, MINE) == [*names, *added]
+    assert collected(pytester, MINE, "--fm-reference=efficientnet_lite2", "-k", "efficientnet_lite2") == names
+
+
+@pytest.mark.parametrize(
+    ("keywords", "fixtures", "told"),
+    [
+        ('reference="mobilenetv2", closed="all"', "candidate", "fm_cells(closed='all'): give True or False"),
+        ("closed=True", "candidate", "leave it out"),
+        ('reference="mobilenetv2", over="backbones", closed=True', "candidates", "leave it out"),
+    ],
+)
+def test_closed_is_said_where_backbones_would_join(
+    pytester: pytest.Pytester, keywords: str, fixtures: str, told: str
+) -> None:
+    pytester.makepyfile(test_suite=CLOSED.format(keywords, fixtures))
+    assert told in complaint(pytester)
+
+
 def test_several_join_in_the_order_of_names(suite: pytest.Pytester) -> None:
     both = collected(suite, "--fm-backbone=b.two=timm:resnet34", "--fm-backbone=b.one=timm:resnet18", "-k", "test_twin")
     assert both == [f"test_twin[{name}-br35h-knn]" for name in ("b.one", "b.two", "efficientnet_lite0")]

@@ -21,11 +21,13 @@ def with_candidates(cells: Cells, fixtures: Iterable[str], registry: Registry) -
     """The user's backbones join where candidates are held against a reference, one by one.
 
     They stay out of tests of a baseline, which is of one cell; of rankings over backbones or of cells that are named
-    together, whose order is what is claimed; and of tests whose own candidates are all controls.
+    together, whose order is what is claimed; of a mark that says closed=True; and of tests whose own candidates are all
+    controls.
     """
     asked = set(fixtures)
     takes_them = (
         cells.reference is not None
+        and not cells.closed
         and cells.over != "backbones"
         and not cells.together
         and bool({"candidate", "candidates"} & asked)

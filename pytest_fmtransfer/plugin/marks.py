@@ -11,12 +11,13 @@ from pytest_fmtransfer.claims import Claim, parse_expected
 from pytest_fmtransfer.errors import InvalidInput, nearest
 
 MARKS = (
-    "fm_cells(backbones, datasets, regimes, reference=None, over=None, cells=None, recorded=False): parametrise a test "
-    "over backbone × dataset × regime; `reference` is a backbone, or a cell id, in which {backbone}, {dataset} and "
-    "{regime} are filled in; over='datasets' or over='backbones' makes one test of all of them, for the fixtures "
-    "`candidates` and `references`; cells=['{backbone}-{dataset}-knn', …] in the place of `regimes`, with "
+    "fm_cells(backbones, datasets, regimes, reference=None, over=None, cells=None, closed=False, recorded=False): "
+    "parametrise a test over backbone × dataset × regime; `reference` is a backbone, or a cell id, in which {backbone}, "
+    "{dataset} and {regime} are filled in; over='datasets' or over='backbones' makes one test of all of them, for the "
+    "fixtures `candidates` and `references`; cells=['{backbone}-{dataset}-knn', …] in the place of `regimes`, with "
     "over='datasets', makes one test of these cells on all datasets, for each of `backbones` where a cell says "
-    "{backbone}; fm_cells(recorded=True), with nothing else, is about every cell that has a baseline",
+    "{backbone}; closed=True is a claim about the named backbones alone, which no --fm-backbone joins; "
+    "fm_cells(recorded=True), with nothing else, is about every cell that has a baseline",
     "fm_claim(source='', where='', family='', family_size=1, expected={}, controls=False): who claims it and where, "
     "how many claims make one sentence about one dataset and regime (`family` names it across tests), known "
     "exceptions {cell id: (verdict, reason)}, and whether the controls are run with it",
@@ -56,6 +57,8 @@ class Cells:
     over: Over | None = None
     together: tuple[str, ...] = ()
     """Cells, to be filled in, that make one test on all datasets; empty where backbones × regimes do."""
+    closed: bool = False
+    """What is claimed is said of `backbones` alone: a user's do not join them."""
     added: tuple[str, ...] = ()
     """Backbones that a user added to `backbones`."""
     other_reference: bool = False
@@ -142,7 +145,7 @@ def cells_of_mark(mark: pytest.Mark) -> Cells:
                 "select among them with -k or -m"
             )
         return Cells(backbones=(), datasets=(), regimes=(), recorded=True)
-    unknown = set(given) - {"recorded", "backbones", "datasets", "regimes", "reference", "over", "cells"}
+    unknown = set(given) - {"recorded", "backbones", "datasets", "regimes", "reference", "over", "cells", "closed"}
     missing = ({"datasets"} if "cells" in given else {"backbones", "datasets", "regimes"}) - set(given)
     if unknown or missing:
         wrong = [
@@ -150,16 +153,23 @@ def cells_of_mark(mark: pytest.Mark) -> Cells:
             *(f"{name} missing" for name in sorted(missing)),
         ]
         raise InvalidInput(f"fm_cells: {', '.join(wrong)}; {_signature('fm_cells')}")
-    reference, over = given.get("reference"), given.get("over")
+    reference, over, closed = given.get("reference"), given.get("over"), given.get("closed", False)
     if reference is not None and not isinstance(reference, str):
         raise InvalidInput(f"fm_cells(reference={reference!r}): name one backbone or cell id")
     if over is not None and over not in OVERS:
         raise InvalidInput(f"fm_cells(over={over!r}): {nearest(str(over), OVERS)}")
+    if closed not in (True, False):
+        raise InvalidInput(f"fm_cells(closed={closed!r}): give True or False")
     together = _names(given, "cells") if "cells" in given else ()
     if together and (over != "datasets" or "regimes" in given):
         raise InvalidInput("fm_cells(cells=...) goes with over='datasets' and without regimes: each cell names its own")
     if together and ("backbones" in given) != any("{backbone}" in text for text in together):
         raise InvalidInput("fm_cells(cells=...): name backbones where a cell says {backbone}, and nowhere else")
+    if closed and (reference is None or over == "backbones" or together):
+        raise InvalidInput(
+            "fm_cells(closed=True) goes with candidates that are held against a reference one by one; no backbone joins "
+            "this test anyway, leave it out"
+        )
     return Cells(
         backbones=() if together and "backbones" not in given else _names(given, "backbones"),
         datasets=_names(given, "datasets"),
@@ -167,6 +177,7 @@ def cells_of_mark(mark: pytest.Mark) -> Cells:
         reference=reference,
         over=over,
         together=together,
+        closed=closed,
     )
 
 

@@ -22,7 +22,9 @@ def test_consistently_beats_imagenet(candidates, references):
     assert fm.consistently_better(candidates, references)
 
 
-@pytest.mark.fm_cells(backbones=OTHERS, datasets=DATASETS, regimes=CLASSIFIERS, reference=REFERENCE, over="datasets")
+@pytest.mark.fm_cells(
+    backbones=OTHERS, datasets=DATASETS, regimes=CLASSIFIERS, reference=REFERENCE, over="datasets", closed=True
+)
 @pytest.mark.fm_claim(source=SOURCE, where="abstract", family_size=4)
 def test_does_not_consistently_beat_imagenet(candidates, references):
     """'However, other foundation models failed to consistently beat this established baseline [...].'
@@ -33,7 +35,9 @@ def test_does_not_consistently_beat_imagenet(candidates, references):
     assert fm.not_consistently_better(candidates, references)
 
 
-@pytest.mark.fm_cells(backbones=COMPARISONS, datasets=DATASETS, regimes=[LINEAR], reference=REFERENCE, over="datasets")
+@pytest.mark.fm_cells(
+    backbones=COMPARISONS, datasets=DATASETS, regimes=[LINEAR], reference=REFERENCE, over="datasets", closed=True
+)
 @pytest.mark.fm_claim(source=SOURCE, where="Figure 1", family_size=2)
 def test_comparison_does_not_consistently_beat_imagenet(candidates, references):
     """DINO and ResNet-152, which stand below the reference in Figure 1, do not consistently beat it either.

@@ -31,14 +31,14 @@ def test_not_worse_than_imagenet(candidate, reference):
     assert candidate.not_worse_than(reference)
 
 
-@pytest.mark.fm_cells(backbones=COMPARISONS, datasets=DATASETS, regimes=[LINEAR], reference=REFERENCE)
+@pytest.mark.fm_cells(backbones=COMPARISONS, datasets=DATASETS, regimes=[LINEAR], reference=REFERENCE, closed=True)
 @pytest.mark.fm_claim(source=SOURCE, where="Figure 1, by dataset", family_size=2)
 def test_comparison_beats_imagenet(candidate, reference):
     """DINO or ResNet-152 beats the reference on this dataset; in Figure 1 both stand below it on average."""
     assert candidate.beats(reference)
 
 
-@pytest.mark.fm_cells(backbones=COMPARISONS, datasets=DATASETS, regimes=[LINEAR], reference=REFERENCE)
+@pytest.mark.fm_cells(backbones=COMPARISONS, datasets=DATASETS, regimes=[LINEAR], reference=REFERENCE, closed=True)
 @pytest.mark.fm_claim(source=SOURCE, where="Figure 1, by dataset", family_size=2)
 def test_comparison_is_not_worse_than_imagenet(candidate, reference):
     """DINO or ResNet-152 loses nothing that matters against the reference on this dataset."""

@@ -33,6 +33,7 @@ def test_training_from_block_k_beats_frozen(candidate, reference):
     datasets=DATASETS,
     regimes=["partial3_linear", "partial2_linear", "partial1_linear"],
     reference=FROZEN,
+    closed=True,
 )
 @pytest.mark.fm_claim(source=SOURCE, where=SETTINGS, family_size=1)
 def test_training_from_stage_k_beats_frozen(candidate, reference):
@@ -71,6 +72,7 @@ def test_dropping_blocks_after_k_loses_nothing(candidate, reference):
     datasets=DATASETS,
     regimes=["drop2_linear.every", "drop1_linear.every", "drop0_linear.every"],
     reference=FROZEN,
+    closed=True,
 )
 @pytest.mark.fm_claim(source=SOURCE, where=SETTINGS, family_size=1)
 def test_dropping_stages_after_k_loses_nothing(candidate, reference):
