@@ -24,6 +24,7 @@ EXACT = 2e-5
 
 DINOV2 = ["dinov2_vits14", "dinov2_vitb14", "dinov2_vitl14"]
 PAPER = [*DINOV2, "dinov2_vitg14", "imagenet_deitb16", "dino_vitb16", "imagenet_resnet152"]
+BEFORE = ["imagenet_deits16", "imagenet_resnet50"]  # Matsoukas et al. 2021
 
 
 def noise(*shape: int) -> Tensor:
@@ -39,7 +40,7 @@ def published(name: str) -> Tensors:
 
 
 def transformers(name: str, stored: Tensors, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-    offset = 0.0 if name == "imagenet_deitb16" else 0.1
+    offset = 0.0 if name.startswith("imagenet_deit") else 0.1
     return vit_by_transformers(stored, size_of(tiny(name)), images_NCHW, offset=offset)
 
 
@@ -47,14 +48,14 @@ def write_as(name: str, tensors: Tensors, folder: Path) -> Path:
     return write(tiny(name), tensors, folder)
 
 
-@pytest.mark.parametrize("name", PAPER)
+@pytest.mark.parametrize("name", [*PAPER, *BEFORE])
 def test_the_publishers_file_is_loaded(name: str, tmp_path: Path) -> None:
     backbone = build(tiny(name), write_as(name, published(name), tmp_path))
     assert not backbone.training
     assert not any(each.requires_grad for each in backbone.parameters())
 
 
-@pytest.mark.parametrize("name", PAPER)
+@pytest.mark.parametrize("name", [*PAPER, *BEFORE])
 def test_a_tensor_that_is_missing_extra_or_of_another_shape_is_named(name: str, tmp_path: Path) -> None:
     stored = published(name)
     middle = list(stored)[len(stored) // 2]
@@ -106,7 +107,9 @@ def test_positions_of_the_trained_grid_stay() -> None:
 
 @pytest.mark.parametrize("channels", [3, 1])
 @pytest.mark.parametrize("size", [224, 112])
-@pytest.mark.parametrize("name", ["dinov2_vitb14", "dinov2_vitg14", "imagenet_deitb16", "dino_vitb16"])
+@pytest.mark.parametrize(
+    "name", ["dinov2_vitb14", "dinov2_vitg14", "imagenet_deitb16", "imagenet_deits16", "dino_vitb16"]
+)
 def test_a_vit_equals_transformers(name: str, size: int, channels: int, tmp_path: Path) -> None:
     stored = published(name)
     backbone = build(tiny(name), write_as(name, stored, tmp_path), channels=channels)
@@ -132,8 +135,9 @@ def test_dinov2_at_its_trained_size_equals_transformers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("channels", [3, 1])
 @pytest.mark.parametrize("size", [224, 160])
-def test_resnet_equals_torchvisions(size: int, channels: int, tmp_path: Path) -> None:
-    name, stored = "imagenet_resnet152", published("imagenet_resnet152")
+@pytest.mark.parametrize("name", ["imagenet_resnet152", "imagenet_resnet50"])
+def test_resnet_equals_torchvisions(name: str, size: int, channels: int, tmp_path: Path) -> None:
+    stored = published(name)
     backbone, images = (
         build(tiny(name), write_as(name, stored, tmp_path), channels=channels),
         noise(2, channels, size, size),

@@ -54,9 +54,9 @@ def tensors_of(spec: BackboneSpec) -> Tensors:
     """What the publisher's file of a row holds, without its nesting."""
     size = size_of(spec)
     match spec.name:
-        case "imagenet_resnet152":
+        case "imagenet_resnet152" | "imagenet_resnet50":
             return resnet(tiny=spec.tiny)
-        case "imagenet_deitb16":
+        case "imagenet_deitb16" | "imagenet_deits16":
             return vit(size, 16, 14, classes=1000)
         case "dino_vitb16":
             return vit(size, 16, 14)
@@ -76,7 +76,7 @@ def write(spec: BackboneSpec, tensors: Mapping[str, Tensor], folder: Path) -> Pa
     """The publisher's file in a folder, its tensors in the entry where the publisher keeps them."""
     assert isinstance(spec.weights, PublishedWeights)
     path = folder / spec.weights.file
-    inside = {"imagenet_deitb16": "model", "blip_vitb16": "model"}.get(spec.name)
+    inside = {"imagenet_deitb16": "model", "imagenet_deits16": "model", "blip_vitb16": "model"}.get(spec.name)
     torch.save({inside: dict(tensors)} if inside else dict(tensors), path)
     return path
 

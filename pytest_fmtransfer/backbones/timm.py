@@ -32,7 +32,11 @@ from pytest_fmtransfer.catalog.specs import (
 from pytest_fmtransfer.errors import InvalidInput, nearest
 
 # Architectures whose reference resizes position embeddings otherwise than timm, and its offset (`positions.resized`).
-OFFSETS = {"deit_base_patch16_224.fb_in1k": 0.0, "vit_base_patch16_224.dino": 0.1}
+OFFSETS = {
+    "deit_base_patch16_224.fb_in1k": 0.0,
+    "deit_small_patch16_224.fb_in1k": 0.0,
+    "vit_base_patch16_224.dino": 0.1,
+}
 DINOV2 = re.compile(r"vit_\w+_patch14_dinov2(\..*)?")
 DINOV2_WITH_REGISTERS = re.compile(r"vit_\w+_patch14_reg4_dinov2(\..*)?")
 # timm's default pools by the mean; the publisher's embedding is the class token.

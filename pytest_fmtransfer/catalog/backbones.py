@@ -2,6 +2,7 @@
 
 from pytest_fmtransfer.catalog.backbones_of_today import BACKBONES_OF_TODAY
 from pytest_fmtransfer.catalog.mansoori2025_backbones import MANSOORI2025_BACKBONES
+from pytest_fmtransfer.catalog.matsoukas2021_backbones import MATSOUKAS2021_BACKBONES
 from pytest_fmtransfer.catalog.medical_backbones import MEDICAL_BACKBONES
 from pytest_fmtransfer.catalog.medmnistplus_backbones import MEDMNIST_PLUS_BACKBONES
 from pytest_fmtransfer.catalog.normalisation import CLIP_MEAN, CLIP_STD, HALF, IMAGENET_MEAN, IMAGENET_STD
@@ -197,6 +198,7 @@ BACKBONES = (
     _blip("blip_vitb16", "base"),
     _blip("blip_vitl16", "large"),
     *MANSOORI2025_BACKBONES,
+    *MATSOUKAS2021_BACKBONES,
     *MEDICAL_BACKBONES,
     *MEDMNIST_PLUS_BACKBONES,
     *BACKBONES_OF_TODAY,
