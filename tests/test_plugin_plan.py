@@ -164,3 +164,32 @@ def test_the_controller_of_workers_tells_it_once(suite: pytest.Pytester) -> None
 def test_listing_makes_no_estimate(suite: pytest.Pytester) -> None:
     suite.runpytest("--co")
     assert not Path(suite.path / "store").exists()
+
+
+NUMBERS = """
+import pytest
+import pytest_fmtransfer as fm
+
+CELLS = {"backbones": ["small"], "datasets": ["absent"], "regimes": ["knn"]}
+
+@pytest.mark.fm_cells(**CELLS)
+@pytest.mark.fm_claim(family_size=3)
+def test_agrees(candidate):
+    assert candidate.consistent_with(fm.Published(value=0.9, source="a table"))
+
+@pytest.mark.fm_cells(**CELLS)
+def test_is_a_number(candidate):
+    assert candidate.mean > 0
+"""
+
+
+def test_a_claim_about_a_published_number_is_among_those_that_are_planned(suite: pytest.Pytester) -> None:
+    suite.makepyfile(test_numbers=NUMBERS)
+    result = suite.runpytest("test_numbers.py", "--fm-plan")
+    result.stdout.fnmatch_lines(
+        [
+            "*test_agrees[[]small-absent-knn[]] * 3 *held against a published number: *",
+            "1 claims, of which 0 can be settled",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*test_is_a_number*")

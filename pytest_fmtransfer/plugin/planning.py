@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 LONG = 600  # seconds above which a run says how long it will take before it starts
 
 AVERAGED = "an average over data sets: what it can show is known once it is measured"
+PUBLISHED = "held against a published number: what it can show is known once it is measured"
 
 WATCH = "fmtransfer-watch"  # the name of the plugin that knows the estimate
 ESTIMATE = "fmtransfer_estimate"  # the name under which a worker is told where to leave the estimate
@@ -201,19 +202,21 @@ def asked_for(item: pytest.Item) -> list[Cell]:
 
 
 def _foreseen(item: pytest.Item, planner: "Planner") -> "PlannedClaim | None":
-    """What an item that compares cells can come to; None for any other item."""
+    """What an item that compares cells, or one with a published number, can come to; None for any other item."""
     from pytest_fmtransfer.judge.court import Court
     from pytest_fmtransfer.judge.foresight import Foresight
     from pytest_fmtransfer.reports.plans import PlannedClaim
 
     case = case_of(item)
-    if case is None or not (pairs := _pairs(case, fixtures_of(item))):
+    if case is None or not ((pairs := _pairs(case, fixtures_of(item))) or _against_a_number(item)):
         return None
     size = claim_of(item).family_size + claims_added(item)
     registry = settings_of(item.config).registry
     court = Court(family_size=size, seed_variances=seed_variances((*case.cells, *case.references), registry))
-    if _averages(item):  # of which neither a margin of one dataset nor an assumed error says anything
-        foresight = Foresight(detectable=None, settled=False, answer=AVERAGED, source="")
+    # Of which neither a margin of one dataset nor an error that is assumed of a pair says anything.
+    if _averages(item) or not pairs:
+        answer = AVERAGED if pairs else PUBLISHED
+        foresight = Foresight(detectable=None, settled=False, answer=answer, source="")
     else:
         foresight = planner.foresee(_kind(item), pairs, court)
     return PlannedClaim(
@@ -234,6 +237,11 @@ def _pairs(case: Case, fixtures: Sequence[str]) -> list[tuple[Cell, Cell]]:
 def _averages(item: pytest.Item) -> bool:
     """Whether a test's own code asks for gains averaged over datasets."""
     return "relative_gains" in _names_in(item)
+
+
+def _against_a_number(item: pytest.Item) -> bool:
+    """Whether a test's own code holds a candidate against a published number."""
+    return not {"consistent_with", "above"}.isdisjoint(_names_in(item))
 
 
 def _kind(item: pytest.Item) -> str:
