@@ -70,7 +70,7 @@ class FalseClaims:
         return found
 
 
-def question(kind: Kind, level: float) -> str:
+def question(kind: str, level: float) -> str:
     return f"{kind} at {level:g}".replace("0.", ".")
 
 

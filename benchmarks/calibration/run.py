@@ -20,12 +20,23 @@ HERE = Path(__file__).parent
 PACKAGE = Path(pytest_fmtransfer.__file__).parent
 
 # What a figure depends on: a block is run again when one of these changes.
-SIMULATION = ("false_claims", "gate", "noise", "percentiles", "populations", "power", "scenario")
+SIMULATION = ("false_claims", "gains", "gate", "noise", "percentiles", "populations", "power", "scenario")
 SOURCES = (
     *(HERE / f"{name}.py" for name in SIMULATION),
     *(
         PACKAGE / "judge" / f"{name}.py"
-        for name in ("bounds", "comparison", "drift", "mover", "power", "reading", "resampling")
+        for name in (
+            "bounds",
+            "comparison",
+            "drift",
+            "gain_claims",
+            "mover",
+            "power",
+            "published",
+            "reading",
+            "relative_gain",
+            "resampling",
+        )
     ),
     *sorted((PACKAGE / "metrics").glob("*.py")),
 )

@@ -1,9 +1,10 @@
-"""Two cells whose difference is known, drawn by chance: synthetic scores in place of a candidate's and a reference's.
+"""Cells whose metrics are known, drawn by chance: synthetic scores in place of a candidate's and a reference's.
 
-Legend: N images, P patients, S seeds, K latents of an image, C classes, two cells: candidate and reference.
+Legend: N images, P patients, S seeds, K latents of an image, C classes, D cells on the same patients.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, cast
@@ -90,26 +91,32 @@ class Scenario:
 
     def draw(self, rng: Generator) -> tuple[Result, Result]:
         """Candidate and reference, once."""
+        candidate, reference = self.draw_cells(
+            rng, {"candidate": self.value + self.effect, "reference": self.value}, dataset="synthetic"
+        )
+        return candidate, reference
+
+    def draw_cells(self, rng: Generator, values: Mapping[str, float], *, dataset: str) -> list[Result]:
+        """A cell of each backbone with its metric in the population, all on the same patients, once."""
         patient_N = np.arange(self.patients).repeat(self.images)
         labels_N = np.arange(len(self.patients_by_class)).repeat(self.patients_by_class)[patient_N]
         if self.mixed:
             labels_N = rng.permutation(labels_N)
         fingerprint = f"{rng.integers(2**32):08x}"  # a bootstrap's draws depend on it
-        latents_2SNK = self._latents(rng, patient_N, self.population.latents)
+        latents_DSNK = self._latents(rng, patient_N, self.population.latents, len(values))
         cells: list[Result] = []
-        for name, value, latents_SNK in zip(
-            ("candidate", "reference"), (self.value + self.effect, self.value), latents_2SNK, strict=True
-        ):
+        for (name, value), latents_SNK in zip(values.items(), latents_DSNK, strict=True):
             spread = SEED_SHARE * (1 - value) if self.seeds > 1 else 0.0
             signal_S = self.population.signal(value + spread * SHAPES[self.noise](rng, (self.seeds,)))
             scores_SNC = [
                 self.population.scores(labels_N, latents_NK, signal)
                 for latents_NK, signal in zip(latents_SNK, signal_S.tolist(), strict=True)
             ]
-            cells.append(self._result(name, fingerprint, patient_N, labels_N, np.stack(scores_SNC)))
-        return cells[0], cells[1]
+            cell = Cell(backbone=name, dataset=dataset, regime="simulated")
+            cells.append(self._result(cell, fingerprint, patient_N, labels_N, np.stack(scores_SNC)))
+        return cells
 
-    def _latents(self, rng: Generator, patient_N: Ints, latents: int) -> Floats:
+    def _latents(self, rng: Generator, patient_N: Ints, latents: int, cells: int) -> Floats:
         """Standard normal for each cell, seed and image; correlated as the constants above say."""
 
         def normal(*lead: int) -> Floats:
@@ -119,17 +126,19 @@ class Scenario:
             patients = rng.standard_normal((*lead, self.patients, latents), dtype=np.float32)
             return blend(patients[..., patient_N, :], own, DEPENDENCE)
 
-        own_2SNK = normal(2, 1) if self.seeds == 1 else blend(normal(2, self.seeds), normal(2, 1), INTERACTION)
-        return blend(normal(1, 1), own_2SNK, CORRELATION)
+        own_DSNK = (
+            normal(cells, 1) if self.seeds == 1 else blend(normal(cells, self.seeds), normal(cells, 1), INTERACTION)
+        )
+        return blend(normal(1, 1), own_DSNK, CORRELATION)
 
-    def _result(self, name: str, fingerprint: str, patient_N: Ints, labels_N: Ints, scores_SNC: Floats) -> Result:
+    def _result(self, cell: Cell, fingerprint: str, patient_N: Ints, labels_N: Ints, scores_SNC: Floats) -> Result:
         told_N = np.arange(len(patient_N)) if self.wrong == "images taken for patients" else patient_N
         return Result(
-            cell=Cell(backbone=name, dataset="synthetic", regime="simulated"),
+            cell=cell,
             question=Question(
-                dataset="synthetic",
+                dataset=cell.dataset,
                 dataset_fingerprint=fingerprint,
-                regime="simulated",
+                regime=cell.regime,
                 settings={},
                 metric=self.metric,
                 profile="full",
