@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pytest_fmtransfer.judge.gain_claims import gain_consistent_with as gain_consistent_with
     from pytest_fmtransfer.judge.gain_claims import gains_in_order as gains_in_order
     from pytest_fmtransfer.judge.published import Published as Published
+    from pytest_fmtransfer.judge.ranks import Rank as Rank
+    from pytest_fmtransfer.judge.ranks import ranks as ranks
     from pytest_fmtransfer.judge.relative_gain import RelativeGain as RelativeGain
     from pytest_fmtransfer.judge.relative_gain import relative_gains as relative_gains
     from pytest_fmtransfer.places import Places as Places
@@ -39,6 +41,7 @@ _HOMES = {
     "Prompts": "catalog.prompts",
     "Published": "judge.published",
     "Profile": "catalog.regime_specs",
+    "Rank": "judge.ranks",
     "RegimeSpec": "catalog.regime_specs",
     "Registry": "catalog.registry",
     "RelativeGain": "judge.relative_gain",
@@ -50,6 +53,7 @@ _HOMES = {
     "not_consistently_better": "judge.compound",
     "own_folder": "catalog.user_dataset",
     "own_table": "catalog.user_dataset",
+    "ranks": "judge.ranks",
     "ranks_above": "judge.compound",
     "relative_gains": "judge.relative_gain",
     "transfer": "_transfer",
@@ -63,6 +67,7 @@ __all__ = (
     "Profile",
     "Prompts",
     "Published",
+    "Rank",
     "RegimeSpec",
     "Registry",
     "RelativeGain",
@@ -74,6 +79,7 @@ __all__ = (
     "not_consistently_better",
     "own_folder",
     "own_table",
+    "ranks",
     "ranks_above",
     "relative_gains",
     "transfer",

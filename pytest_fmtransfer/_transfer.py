@@ -131,7 +131,7 @@ def transfer(
     def rerun(others: tuple[int, ...]) -> CellResult:
         return transfer(cell, profile=profile, seeds=others, registry=registry, places=places)
 
-    return CellResult.restore(record, scores, origin=origin, tolerance=tolerance_of(regime), rerun=rerun)
+    return CellResult.restore(record, scores, origin=origin, tolerance=tolerance_of(regime), rerun=rerun, key=asked.key)
 
 
 @dataclass(frozen=True, kw_only=True)

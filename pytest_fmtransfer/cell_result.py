@@ -13,11 +13,13 @@ from pytest_fmtransfer.results import Result
 class CellResult(Result):
     """A result that can be held against others; each verb returns a Verdict, true only when supported.
 
-    `rerun` yields the cell's result at other seeds, None where nothing can be run.
+    `rerun` yields the cell's result at other seeds, None where nothing can be run. `key` names its entry in the store,
+    and is empty for one that is not from there.
     """
 
     tolerance: Tolerance
     rerun: Rerun | None = field(default=None, compare=False)
+    key: str = field(default="", compare=False)
 
     def beats(self, reference: Result, *, margin: float = 0.0) -> Verdict:
         """Is this cell's metric better than the reference's by more than `margin`, in the metric's unit?"""

@@ -1,4 +1,8 @@
-"""Rows that several suites use, and timing only when asked for: `pytest suites/throughput`, or `--benchmark-only`."""
+"""Rows that several suites use, and which suites are run only when they are named.
+
+Timing is: `pytest suites/throughput`, or `--benchmark-only`. So is the leaderboard, which claims nothing and would
+train every backbone on every data set: `pytest suites/leaderboard`.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +13,14 @@ import pytest
 if TYPE_CHECKING:
     from pytest_fmtransfer import Registry
 
-THROUGHPUT = Path(__file__).parent / "throughput"
+THROUGHPUT, LEADERBOARD = (Path(__file__).parent / name for name in ("throughput", "leaderboard"))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     # pytest does not ask about a path that was named on the command line.
-    return True if collection_path == THROUGHPUT and not config.getoption("--benchmark-only", default=False) else None
+    if collection_path == THROUGHPUT:
+        return None if config.getoption("--benchmark-only", default=False) else True
+    return True if collection_path == LEADERBOARD else None
 
 
 @pytest.hookimpl(optionalhook=True)

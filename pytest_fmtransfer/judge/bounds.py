@@ -165,12 +165,19 @@ def strata_of(stratum_N: NDArray[np.int64], patients_N: NDArray[np.str_]) -> Str
     return Strata(patient_of_N=patient_of_N, stratum_of_N=stratum_of_N, patients_K=present_KP.sum(axis=1))
 
 
-def _covariance(one_N: Floats, other_N: Floats, strata: Strata) -> float:
+def by_patient(influence_N: Floats, strata: Strata) -> Floats:
+    """Each patient's sum of influences, scaled so that the sum of its squares is the variance.
+
+    Raises ValueError when a stratum has fewer than two patients.
+    """
     if strata.patients_K.min() < 2:
         raise ValueError("a class with fewer than two patients has no variance")
     factor_N = np.sqrt(strata.patients_K / (strata.patients_K - 1))[strata.stratum_of_N]
-    one_P, other_P = (np.bincount(strata.patient_of_N, weights=each_N * factor_N) for each_N in (one_N, other_N))
-    return float(one_P @ other_P)
+    return np.bincount(strata.patient_of_N, weights=influence_N * factor_N)
+
+
+def _covariance(one_N: Floats, other_N: Floats, strata: Strata) -> float:
+    return float(by_patient(one_N, strata) @ by_patient(other_N, strata))
 
 
 def seed_piece(by_seed: tuple[float, ...]) -> Piece | None:

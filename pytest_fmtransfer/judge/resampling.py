@@ -5,7 +5,7 @@ The draws are fixed by the dataset's fingerprint, so that every comparison on a 
 verdict can be repeated, and the number of replicates does not depend on the level. Only the variance is used:
 percentiles are too narrow near the ceiling.
 
-Legend: N test images, P patients, B replicates of a chunk, R replicates in all.
+Legend: N test images, P patients, B replicates of a chunk, R replicates in all, K results.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,22 +26,35 @@ def bootstrap_piece(terms: Sequence[tuple[float, Result]]) -> Piece | None:
 
     `terms` are (weight, result), +1 and -1 for a difference. None where a stratum has fewer than two patients.
     """
-    first = terms[0][1]
-    strata_N = strata_for_draws(first)
-    counts_K = strata_of(strata_N, first.patients_N).patients_K
-    if counts_K.min() < 2:
+    drawn_KR = replicated([result for _, result in terms])
+    if drawn_KR is None:
+        return None
+    return piece_of_replicates(np.array([weight for weight, _ in terms]) @ drawn_KR, terms[0][1])
+
+
+def replicated(results: Sequence[Result]) -> NDArray[np.float64] | None:
+    """Each result's mean over seeds in every replicate, K × R; all are on the same test images.
+
+    None where a stratum has fewer than two patients.
+    """
+    strata_N = strata_for_draws(results[0])
+    if strata_of(strata_N, results[0].patients_N).patients_K.min() < 2:
         return None
     drawn: list[NDArray[np.float64]] = []
-    for counts_NB in draws(first, strata_N):
-        total_B = np.zeros(counts_NB.shape[1])
-        for weight, result in terms:
+    for counts_NB in draws(results[0], strata_N):
+        chunk_KB = np.zeros((len(results), counts_NB.shape[1]))
+        for total_B, result in zip(chunk_KB, results, strict=True):
             for scores_NC in result.scores_SNC:
                 values_B = replicates(result.question.metric, result.labels_N, scores_NC, counts_NB)
-                total_B += weight * values_B / len(result.seeds)
-        drawn.append(total_B)
-    fewest = int(counts_K.min())
-    variance = float(np.nanvar(np.concatenate(drawn), ddof=1)) * fewest / (fewest - 1)
-    return Piece(variance=variance, degrees=fewest - 1)
+                total_B += values_B / len(result.seeds)
+        drawn.append(chunk_KB)
+    return np.concatenate(drawn, axis=1)
+
+
+def piece_of_replicates(values_R: NDArray[np.float64], result: Result) -> Piece:
+    """The variance that replicates show of something measured on a result's test side."""
+    fewest = int(strata_of(strata_for_draws(result), result.patients_N).patients_K.min())
+    return Piece(variance=float(np.nanvar(values_R, ddof=1)) * fewest / (fewest - 1), degrees=fewest - 1)
 
 
 def strata_for_draws(result: Result) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ import pytest
 
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.plugin.candidates import against_itself
-from pytest_fmtransfer.plugin.collection import cells_of, controls_of
+from pytest_fmtransfer.plugin.collection import cells_of, controls_of, fixtures_of
 from pytest_fmtransfer.plugin.families import claims_added, family_of
 from pytest_fmtransfer.plugin.judging import expectation_of
 from pytest_fmtransfer.plugin.listing import Lister
@@ -33,9 +33,14 @@ def _claims(session: pytest.Session) -> str:
     verdicts = LastVerdicts(settings_of(session.config))
     tests: dict[str, list[tuple[pytest.Function, Case]]] = {}
     for item in session.items:
-        if isinstance(item, pytest.Function) and (case := case_of(item)) is not None:
+        if isinstance(item, pytest.Function) and (case := case_of(item)) is not None and not _only_ranks(item):
             tests.setdefault(_test_of(item), []).append((item, case))
     return claims_text([_sentence(name, members, verdicts) for name, members in tests.items()])
+
+
+def _only_ranks(item: pytest.Function) -> bool:
+    """Whether an item takes a place in a table, and claims nothing."""
+    return "ranked" in fixtures_of(item) and item.get_closest_marker("fm_claim") is None
 
 
 def _sentence(test: str, members: Sequence[tuple[pytest.Function, Case]], verdicts: "LastVerdicts") -> "ListedSentence":

@@ -13,11 +13,12 @@ from pytest_fmtransfer.plugin.controlling import control_cells, wants_controls
 from pytest_fmtransfer.plugin.families import too_large
 from pytest_fmtransfer.plugin.marks import CASE, MARKS, Case, Cells, case_of, cells_of_mark, claim_of
 from pytest_fmtransfer.plugin.recorded import NOTHING, cells_on_record
+from pytest_fmtransfer.plugin.registered import cells_of_the_catalogue
 from pytest_fmtransfer.plugin.settings import settings_of
 
 MISTAKES, NOTES = "fmtransfer_mistakes", "fmtransfer_notes"  # the names under which a worker sends them
 
-FIXTURES = ("cell", "candidate", "reference", "baseline", "controls")
+FIXTURES = ("cell", "candidate", "reference", "baseline", "controls", "ranked")
 FIXTURES_OVER = ("candidates", "references", "controls")
 TELLING = "_fm_telling"  # set up beside the fixtures of an item whose verdicts know what the controls say
 
@@ -39,6 +40,9 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
         _check_fixtures(cells, metafunc.fixturenames)
         if cells.recorded:
             cells = replace(cells, found=cells_on_record(metafunc.definition))
+        if cells.registered:
+            regimes = cells.regimes if settings.regime is None else (settings.regime,)
+            cells = replace(cells, found=cells_of_the_catalogue(settings.registry, regimes))
         cases = cells.cases()
         ids = {case.id for case in cases}
         claim = claim_of(metafunc.definition)
@@ -46,9 +50,8 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
             raise InvalidInput(f"fm_claim(expected=...) names {unknown}, no case of this test; {nearest(unknown, ids)}")
         if len(list(metafunc.definition.iter_markers("fm_cells"))) > 1:
             raise InvalidInput("bears fm_cells twice; write one test per mark")
-        for case in cases:
-            for cell in (*case.cells, *case.references):
-                settings.registry.check(cell)
+        for cell in [] if cells.registered else [cell for case in cases for cell in (*case.cells, *case.references)]:
+            settings.registry.check(cell)
         cases = as_the_user_asks(cells, metafunc.fixturenames, settings.registry, settings.reference).cases()
         for case in cases:
             if claim.controls or "controls" in metafunc.fixturenames:

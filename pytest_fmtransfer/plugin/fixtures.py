@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pytest_fmtransfer.judge.court import Verdict
     from pytest_fmtransfer.results import Result
 
+RANKED = pytest.StashKey["CellResult"]()
+
 
 @pytest.fixture(name=CASE)
 def case(request: pytest.FixtureRequest) -> Case:
@@ -40,6 +42,13 @@ def cell(_fm_case: Case) -> Cell:
 def candidate(request: pytest.FixtureRequest, cell: Cell) -> "CellResult":
     """The result of this item's cell: from the store, computed, or collected."""
     return measure(request.node, cell)
+
+
+@pytest.fixture
+def ranked(request: pytest.FixtureRequest, candidate: "CellResult") -> "CellResult":
+    """The result of this item's cell, which takes a place in the table of its dataset and regime."""
+    request.node.stash[RANKED] = candidate
+    return candidate
 
 
 @pytest.fixture

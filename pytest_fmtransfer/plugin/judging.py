@@ -11,7 +11,7 @@ from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.plugin.candidates import against_itself
 from pytest_fmtransfer.plugin.collection import TELLING, cells_of
 from pytest_fmtransfer.plugin.families import claims_added, family_of
-from pytest_fmtransfer.plugin.fixtures import baselines_of
+from pytest_fmtransfer.plugin.fixtures import RANKED, baselines_of
 from pytest_fmtransfer.plugin.marks import Case, case_of, claim_of
 from pytest_fmtransfer.plugin.measuring import MEASURED, available
 from pytest_fmtransfer.plugin.obtained import keep_obtained
@@ -69,6 +69,12 @@ def expectation_of(item: pytest.Item, case: Case) -> Expectation | None:
     return None if case.other_reference else claim_of(item).expected.get(case.id)
 
 
+def _place(item: pytest.Item) -> dict[str, str] | None:
+    """Of an item that takes a place in a table: its cell, and the entry of the store that has its result."""
+    ranked = item.stash.get(RANKED, None)
+    return None if ranked is None else {"cell": ranked.cell.id, "key": ranked.key}
+
+
 def judge(item: pytest.Function) -> Generator[None, object, object]:
     """Run the test under the level of its family, record its verdicts, and hold it to known exceptions."""
     case = case_of(item)
@@ -102,6 +108,7 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
             "cells": [cell_row(result) for result in measured],
             "verdicts": [verdict_row(verdict) for verdict in reached],
             "telling": verdict_row(telling) if telling is not None else None,
+            "ranked": _place(item),
         }
         item.user_properties.append((PROPERTY, json.dumps(row, sort_keys=True, ensure_ascii=False)))
         for verdict in reached:

@@ -107,7 +107,7 @@ class LastVerdicts:
             return _baseline(item, case.cells[0])
         if name == "controls":
             return self._controls(case, results)
-        one = {"cell": case.cells[:1], "candidate": own, "reference": others}
+        one = {"cell": case.cells[:1], "candidate": own, "ranked": own, "reference": others}
         return one[name][0] if name in one else tuple({"candidates": own, "references": others}[name])
 
     def _telling(self, item: pytest.Item, case: Case, results: Results) -> Verdict | None:

@@ -11,13 +11,15 @@ from pytest_fmtransfer.claims import Claim, parse_expected
 from pytest_fmtransfer.errors import InvalidInput, nearest
 
 MARKS = (
-    "fm_cells(backbones, datasets, regimes, reference=None, over=None, cells=None, closed=False, recorded=False): "
+    "fm_cells(backbones, datasets, regimes, reference=None, over=None, cells=None, closed=False, recorded=False, "
+    "registered=False): "
     "parametrise a test over backbone × dataset × regime; `reference` is a backbone, or a cell id, in which "
     "{backbone}, {dataset} and {regime} are filled in; over='datasets' or over='backbones' makes one test of all of "
     "them, for the fixtures `candidates` and `references`; cells=['{backbone}-{dataset}-knn', …] in the place of "
     "`regimes`, with over='datasets', makes one test of these cells on all datasets, for each of `backbones` where a "
     "cell says {backbone}; closed=True is a claim about the named backbones alone, which no --fm-backbone joins; "
-    "fm_cells(recorded=True), with nothing else, is about every cell that has a baseline",
+    "fm_cells(recorded=True), with nothing else, is about every cell that has a baseline; "
+    "fm_cells(registered=True, regimes=[…]) about every backbone of the catalogue on each of its datasets",
     "fm_claim(source='', where='', family='', family_size=1, expected={}, controls=False): who claims it and where, "
     "how many claims make one sentence about one dataset and regime (`family` names it across tests), known "
     "exceptions {cell id: (verdict, reason)}, and whether the controls are run with it",
@@ -64,6 +66,8 @@ class Cells:
     other_reference: bool = False
     recorded: bool = False
     """The mark names no cells: it is about those that have a baseline, which are `found`."""
+    registered: bool = False
+    """The mark names regimes alone: it is about all that is in the catalogue, and these cells are `found`."""
     found: tuple[Cell, ...] = ()
 
     def cases(self) -> list[Case]:
@@ -75,7 +79,7 @@ class Cells:
             return self._cases_together()
         backbones = (*self.backbones, *self.added)
         cells = dict.fromkeys(Cell(b, d, r) for b in backbones for d in self.datasets for r in self.regimes)
-        if self.recorded:
+        if self.recorded or self.registered:
             cells = dict.fromkeys(self.found)
         if self.over is None:
             return [self._case(cell.id, [cell]) for cell in sorted(cells)]
@@ -145,7 +149,26 @@ def cells_of_mark(mark: pytest.Mark) -> Cells:
                 "select among them with -k or -m"
             )
         return Cells(backbones=(), datasets=(), regimes=(), recorded=True)
-    unknown = set(given) - {"recorded", "backbones", "datasets", "regimes", "reference", "over", "cells", "closed"}
+    if (registered := given.get("registered", False)) not in (True, False):
+        raise InvalidInput(f"fm_cells(registered={registered!r}): give True or False")
+    if registered:
+        if set(given) - {"recorded"} != {"registered", "regimes"}:
+            raise InvalidInput(
+                "fm_cells(registered=True) is about every backbone and dataset of the catalogue, and takes regimes and "
+                "nothing else; select among them with -k or -m"
+            )
+        return Cells(backbones=(), datasets=(), regimes=_names(given, "regimes"), registered=True)
+    unknown = set(given) - {
+        "recorded",
+        "registered",
+        "backbones",
+        "datasets",
+        "regimes",
+        "reference",
+        "over",
+        "cells",
+        "closed",
+    }
     missing = ({"datasets"} if "cells" in given else {"backbones", "datasets", "regimes"}) - set(given)
     if unknown or missing:
         wrong = [

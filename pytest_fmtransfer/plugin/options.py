@@ -129,6 +129,11 @@ def add_options(parser: pytest.Parser) -> None:
         help="a backbone to hold candidates against in place of each that a suite names",
     )
     group.addoption(
+        "--fm-regime",
+        metavar="NAME",
+        help="the regime of suites/leaderboard, in place of linear_probe",
+    )
+    group.addoption(
         "--fm-device",
         metavar="NAME",
         help="what computes: cpu, cuda or mps (default: the best there is)",

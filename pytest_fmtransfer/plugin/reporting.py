@@ -37,6 +37,7 @@ class Reporter:
         self._settings = settings_of(config)
         self._rows: list[dict[str, Any]] = []
         self._failures: list[Failure] = []
+        self._rankings: tuple[dict[str, Any], ...] | None = None
         self._kept: set[Path] = set()
         self._root = config.rootpath
         # pytest holds standard error back while a test runs; a copy made now is the real terminal.
@@ -90,6 +91,9 @@ class Reporter:
             terminalreporter.write_line(f"fmtransfer: {note}")
         if config.option.collectonly:
             return
+        if self._ranked() and not any(each.kind == "terminal" for each in self._settings.reports):
+            terminalreporter.section("fmtransfer: leaderboard")
+            terminalreporter.write(self._leaderboard())
         for request in self._settings.reports:
             if request.kind == "github":
                 for line in annotations(self._failures):
@@ -119,10 +123,37 @@ class Reporter:
     def _measured(self) -> int:
         return len({cell["cell"] for row in self._rows for cell in row["cells"]})
 
+    def _ranked(self) -> tuple[dict[str, Any], ...]:
+        """The tables of a leaderboard, once the session has ended; empty where no test takes a place in any."""
+        if self._rankings is None:
+            self._rankings = ()
+            if any(row["ranked"] for row in self._rows):
+                from pytest_fmtransfer.plugin.ranking import rankings_of
+
+                self._rankings = rankings_of(self._rows, self._settings)
+        return self._rankings
+
+    def _leaderboard(self) -> str:
+        """The tables alone, for a run that asks for no report and may have nothing to draw one with."""
+        from pytest_fmtransfer.reports.baselines import table
+        from pytest_fmtransfer.reports.rankings import ranking_parts
+        from pytest_fmtransfer.reports.rows import gather
+
+        def aligned(rows: list[dict[str, Any]]) -> str:
+            return table([list(rows[0]), *(list(row.values()) for row in rows)])
+
+        rankings = gather(self._rows, rankings=self._ranked()).rankings
+        return "\n\n".join(ranking_parts(rankings, heading=str, table=aligned)) + "\n"
+
     def _draw(self, kind: str) -> str:
         from pytest_fmtransfer.reports.rows import as_json, gather
 
-        report = gather(self._rows, datasets=self._settings.registry.rows(DatasetSpec), effort=effort_of(self._config))
+        report = gather(
+            self._rows,
+            rankings=self._ranked(),
+            datasets=self._settings.registry.rows(DatasetSpec),
+            effort=effort_of(self._config),
+        )
         if kind == "json":
             return as_json(report)
         from pytest_fmtransfer.reports.tables import RENDERERS

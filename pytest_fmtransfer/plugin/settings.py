@@ -40,7 +40,7 @@ class Settings:
     collecting has to tell.
 
     `export` is the folder that results are written to, `collect` the one that they come from; `reference` is the
-    backbone that stands in place of the suites' own.
+    backbone that stands in place of the suites' own, `regime` the one under which all that is registered is ranked.
     """
 
     registry: Registry
@@ -55,6 +55,7 @@ class Settings:
     allow_missing: bool
     controls: bool
     reference: str | None
+    regime: str | None
     on_ci: bool
     mistakes: list[str]
     notes: list[str]
@@ -108,6 +109,7 @@ def configure(config: pytest.Config) -> None:
         allow_missing=cast(bool, config.getoption("--fm-allow-missing")),
         controls=cast(bool, config.getoption("--fm-controls")),
         reference=cast(str | None, config.getoption("--fm-reference")),
+        regime=cast(str | None, config.getoption("--fm-regime")),
         on_ci=on_ci(),
         mistakes=mistakes,
         notes=[],
@@ -130,6 +132,11 @@ def configure(config: pytest.Config) -> None:
             registry.backbone(reference)
         except InvalidInput as error:
             raise pytest.UsageError(f"--fm-reference={reference}: {error}") from error
+    if (regime := settings_of(config).regime) is not None:
+        try:
+            registry.regime(regime)
+        except InvalidInput as error:
+            raise pytest.UsageError(f"--fm-regime={regime}: {error}") from error
 
 
 def _add_backbone(config: pytest.Config, registry: SessionRegistry, text: str) -> None:

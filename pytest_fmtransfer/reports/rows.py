@@ -14,6 +14,7 @@ from pytest_fmtransfer.judge.court import Verdict
 from pytest_fmtransfer.judge.families import holm
 from pytest_fmtransfer.judge.intervals import interval
 from pytest_fmtransfer.reports.courses import course_rows
+from pytest_fmtransfer.reports.rankings import completed, place_of
 from pytest_fmtransfer.results import Result
 
 Row = dict[str, Any]
@@ -28,13 +29,15 @@ class Report:
     """Everything a report shows: one row per cell, per verdict, and per dataset and regime whose controls were run,
     in the order of their ids.
 
-    `datasets` are what their rows in the catalogue say of those that were used. `effort` is what the run was estimated
-    to take and what it took, where that is known.
+    `rankings` are the tables of a leaderboard, a dataset and regime each. `datasets` are what their rows in the
+    catalogue say of those that were used. `effort` is what the run was estimated to take and what it took, where that
+    is known.
     """
 
     cells: tuple[Row, ...]
     claims: tuple[Row, ...]
     tellings: tuple[Row, ...]
+    rankings: tuple[Row, ...] = ()
     datasets: tuple[Row, ...] = ()
     effort: Row | None = None
 
@@ -108,11 +111,16 @@ def dataset_row(spec: DatasetSpec, cells: Iterable[Row]) -> Row:
 
 
 def gather(
-    rows: Iterable[Mapping[str, Any]], *, datasets: Iterable[DatasetSpec] = (), effort: Row | None = None
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    rankings: Iterable[Row] = (),
+    datasets: Iterable[DatasetSpec] = (),
+    effort: Row | None = None,
 ) -> Report:
     """Rows of tests, in any order and from any number of workers, as one report.
 
-    It says of `datasets` those that were used.
+    It says of `datasets` those that were used. `rankings` are of cells among these rows, as `rankings.ranking_row` has
+    them.
     """
     cells: dict[str, Row] = {}
     claims: list[Row] = []
@@ -127,7 +135,9 @@ def gather(
         told = [row["telling"], *(verdict for verdict in row["verdicts"] if verdict["kind"] == TELLING)]
         tellings |= {verdict["candidate"]: verdict for verdict in told if verdict is not None}
     claims.sort(key=lambda claim: (claim["file"], claim["test"], claim["kind"], claim["reference"]))
+    tables = tuple(completed(ranking, cells) for ranking in rankings)
     for cell in cells.values():
+        cell["place"] = place_of(cell["cell"], tables)
         cell["against_reference"] = _against_reference(cell, claims)
     _adjust(claims)
     of_dataset: dict[str, list[Row]] = {}
@@ -137,6 +147,7 @@ def gather(
         cells=tuple(cells[name] for name in sorted(cells)),
         claims=tuple(claims),
         tellings=tuple(tellings[name] for name in sorted(tellings)),
+        rankings=tables,
         datasets=tuple(dataset_row(spec, of_dataset[spec.name]) for spec in datasets if spec.name in of_dataset),
         effort=effort,
     )

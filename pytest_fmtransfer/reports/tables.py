@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from pytest_fmtransfer.reports.courses import course_lines, in_a_line
 from pytest_fmtransfer.reports.effort import compared
+from pytest_fmtransfer.reports.rankings import ranking_parts
 from pytest_fmtransfer.reports.rows import Report, Row
 from pytest_fmtransfer.reports.sentences import in_words
 
@@ -24,17 +25,23 @@ def markdown(report: Report) -> str:
 
 
 def csv(report: Report) -> str:
-    """One line per cell, every figure unrounded; the comparison's columns begin with `vs_`. Histories are not in it."""
+    """One line per cell, every figure unrounded; the comparison's columns begin with `vs_`, those of a place in a
+    leaderboard's table with `rank`. Histories are not in it.
+    """
     lines: list[Row] = []
     for cell in report.cells:
         plain = {
-            name: value for name, value in cell.items() if name not in ("against_reference", "training", "used_images")
+            name: value
+            for name, value in cell.items()
+            if name not in ("against_reference", "place", "training", "used_images")
         }
         plain["by_seed"] = json.dumps(cell["by_seed"])
         plain["chosen"] = json.dumps(cell["chosen"])
         versus = cell["against_reference"] or {}
         names = ("reference", "kind", "effect", "lower", "upper", "outcome", "detectable", "p", "family_size")
-        lines.append(plain | {f"vs_{name}": versus.get(name) for name in names})
+        place = cell["place"] or {}
+        ranked = {f"rank_{name}": place.get(name) for name in ("best", "worst", "among")}
+        lines.append(plain | {f"vs_{name}": versus.get(name) for name in names} | {"rank": place.get("rank")} | ranked)
     return pd.DataFrame(lines).to_csv(index=False)
 
 
@@ -69,6 +76,7 @@ def _sections(report: Report, heading: Callable[[str], str], layout: str, *, cur
         "95 % intervals; Δ, its interval and the smallest detectable effect are candidate minus reference, at the "
         "level of the claim's family. Seconds and images/s are of the computation, also where it came from the store.",
         *_left_out(report),
+        *ranking_parts(report.rankings, heading, table),
         heading("Claims"),
         table([_claim_line(claim) for claim in report.claims]) if report.claims else "no claim was judged",
         _HOW_CLAIMS_READ,
