@@ -1,4 +1,8 @@
-"""Matsoukas et al. 2021, Table 1: its numbers, and what its rows say of initialisation."""
+"""Matsoukas et al. 2021, Table 1: its numbers, and what its rows say of initialisation.
+
+To agree is to lie within the data set's margin of a number. Its own five runs are part of the error: from random
+weights most of them differ so much that no result can be said to agree, not even the same number.
+"""
 
 import pytest
 
