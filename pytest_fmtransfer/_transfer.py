@@ -24,7 +24,14 @@ from pytest_fmtransfer.adapt.pooled import on_pooled
 from pytest_fmtransfer.adapt.sides import Adapted, Sides, shuffle_labels
 from pytest_fmtransfer.availability import DEIT_B, adapted_from, ready
 from pytest_fmtransfer.backbones.precision import Dtype, dtype_of
-from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, TrainingSettings, ZeroShotSettings, plain
+from pytest_fmtransfer.catalog.possible import check_blocks
+from pytest_fmtransfer.catalog.regime_settings import (
+    FewShotSettings,
+    RegimeSettings,
+    TrainingSettings,
+    ZeroShotSettings,
+    plain,
+)
 from pytest_fmtransfer.catalog.regime_specs import Profile
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.resolving import backbone_under, seeds_on, settings_on
@@ -33,6 +40,7 @@ from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.cell_result import CellResult, tolerance_of
 from pytest_fmtransfer.data.capped import capped
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
+from pytest_fmtransfer.data.subsets import check_shots
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import InvalidInput, Unavailable
 from pytest_fmtransfer.features import FeatureKey, computed_on, feature_key, met_by, subject_of
@@ -57,7 +65,8 @@ def transfer(
     `seeds` are by default those of the profile where training depends on a seed, 0 to 19 on shuffled labels, one
     shuffle a seed, and 0 elsewhere (`catalog.resolving.seeds_on`). `registry` is the
     catalogue to look names up in, by default our own and that of entry points; `places` are by default what the
-    environment says. Raises InvalidInput for no seed at all, UnknownName for a name nobody registered, Unavailable
+    environment says. Raises InvalidInput for no seed at all, a block that the backbone has not, and more
+    images of each class than there are; UnknownName for a name nobody registered, Unavailable
     with the remedy when weights, data or the regime are not here, UnreadableImage, CheckpointMismatch or DatasetError
     for files that are not as they should be, and DatasetError for a dataset in which an audit finds something severe
     that its row does not acknowledge.
@@ -66,6 +75,7 @@ def transfer(
         raise InvalidInput("seeds=() asks for no run; give at least one, seeds=(0,), or leave `seeds` out")
     registry = registry or Registry()
     places = places or Places.from_environment()
+    check_blocks(registry.backbone(cell.backbone), registry.regime(cell.regime))
     state = ready(cell, registry, places)
     if isinstance(state, Missing):
         raise Unavailable(f"{cell}: {state}")
@@ -97,7 +107,7 @@ def transfer(
         cost = Cost(
             forward_passes=ran.forward_passes,
             forward_seconds=ran.forward_seconds,
-            adapt_seconds=time.perf_counter() - started - ran.loading_seconds,
+            adapt_seconds=time.perf_counter() - started - ran.loading_seconds + ran.earlier_seconds,
             feature_bytes=ran.feature_bytes,
         )
         test = dataset.table.side(TEST)
@@ -170,10 +180,12 @@ def ask(
     """Everything a result is found by, without computing anything. Imports no torch.
 
     `dataset` is as `open_under` opens it. Raises Unavailable, with the remedy, when the backbone's weights are not
-    here.
+    here, and InvalidInput for a regime on more images of each class than the training side has.
     """
     spent, regime = registry.profile(profile), registry.regime(cell.regime)
     settings = settings_on(regime, dataset.spec, spent)
+    if isinstance(settings, FewShotSettings):
+        check_shots(dataset.table, dataset.spec.classes, settings.shots)
     row = backbone_under(adapted_from(registry.backbone(cell.backbone), settings), spent)
     reads = isinstance(settings, ZeroShotSettings)
     # Words are compared with images as the publisher trained on them: nothing learns what another input does.

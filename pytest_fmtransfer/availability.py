@@ -4,6 +4,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from pytest_fmtransfer.catalog.possible import impossible
 from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, TrainingSettings, ZeroShotSettings
 from pytest_fmtransfer.catalog.regime_specs import RegimeSpec
 from pytest_fmtransfer.catalog.registry import Registry
@@ -68,6 +69,11 @@ def adapted_from(spec: BackboneSpec, settings: RegimeSettings) -> BackboneSpec:
 def backbone_ready(spec: BackboneSpec, places: Places) -> Ready | Missing:
     """Whether a backbone can be loaded here."""
     return all_told(_weights_lacks(spec, places))
+
+
+def regime_ready(regime: RegimeSpec, registry: Registry, places: Places) -> Ready | Missing:
+    """Whether what a regime brings itself, such as the weights of its head, is here; of what it adapts, nothing."""
+    return all_told(_head_lacks(regime.settings, registry, places))
 
 
 def dataset_ready(spec: DatasetSpec, places: Places) -> Ready | Missing:
@@ -142,6 +148,8 @@ def _regime_lacks(regime: RegimeSpec, backbone: BackboneSpec, registry: Registry
         return text_lacks(backbone, places)
     if not isinstance(settings, TrainingSettings):
         return []
+    if (told := impossible(backbone, regime)) is not None:
+        return [Missing(reason=told[0], remedy=told[1])]
     if isinstance(backbone.weights, NoWeights):
         return [
             Missing(
@@ -149,7 +157,12 @@ def _regime_lacks(regime: RegimeSpec, backbone: BackboneSpec, registry: Registry
                 remedy=f"choose a regime on pooled features: {backbone.name} runs under knn, linear_probe and ridge",
             )
         ]
-    return _weights_lacks(registry.backbone(DEIT_B), places) if settings.head == "deitb" else []
+    return _head_lacks(settings, registry, places)
+
+
+def _head_lacks(settings: RegimeSettings, registry: Registry, places: Places) -> list[Missing]:
+    deitb = isinstance(settings, TrainingSettings) and settings.head == "deitb"
+    return _weights_lacks(registry.backbone(DEIT_B), places) if deitb else []
 
 
 def _weights_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:

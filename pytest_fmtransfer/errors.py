@@ -36,11 +36,12 @@ class InvalidName(InvalidInput):
 class UnknownName(InvalidInput):
     """A name that nothing is registered under.
 
-    `kind` is the singular noun ("backbone"); `known` are the valid names.
+    `kind` is the singular noun ("backbone"); `known` are the valid names. `mistake` says what is wrong with it and what
+    to write, where that is known; the nearest names otherwise.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        super().__init__(f"unknown {kind} {name!r}; {nearest(name, known)}")
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, mistake: str = "") -> None:
+        super().__init__(f"unknown {kind} {name!r}; {mistake or nearest(name, known)}")
 
 
 class DuplicateName(InvalidInput):

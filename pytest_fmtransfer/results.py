@@ -57,6 +57,7 @@ class Question:
 class Cost:
     """What a result cost when it was computed.
 
+    `adapt_seconds` are of every leg of a training that was killed and gone on with, as far as each had saved it.
     `forward_passes` are those of its features' entry; `feature_bytes` is what that entry takes on disk.
     """
 

@@ -102,8 +102,18 @@ def test_a_folder_that_is_named_is_looked_into(capsys: pytest.CaptureFixture[str
 def test_datasets_and_regimes_are_listed_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert listed(capsys, "datasets", "--missing") == ["packed", "remote"]
     assert listed(capsys, "datasets", "--licence=mit") == ["local", "packed", "remote"]
+
+
+def test_a_regime_whose_head_has_no_weights_here_is_missing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_fmtransfer.cli.list.Registry", Registry)
     assert {"knn", "finetune_linear", "lora<r>"} <= set(listed(capsys, "regimes", "--ready"))
-    assert listed(capsys, "regimes", "--missing") == []
+    deitb = ["drop<k>_deitb", "finetune_deitb", "frozen_deitb", "partial<k>_deitb"]
+    assert sorted(listed(capsys, "regimes", "--missing")) == deitb
+    assert "  no weights of imagenet_deitb16  " in line(told(capsys, "list", "regimes"), "frozen_deitb")
+    (tmp_path / "deit_base_patch16_224-b5f2ef4d.pth").touch()
+    assert told(capsys, "list", "regimes", "--missing", "--weights", str(tmp_path)).startswith("none of the regimes")
 
 
 def test_nothing_that_answers_is_said(capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,6 +141,26 @@ def test_the_doctor_says_where_to_get_what_is_missing(capsys: pytest.CaptureFixt
     remote = line(text, "remote")
     assert all(part in remote for part in ("no images", "REMOTE/", "https://example.org/remote", "--data-root=DIR"))
     assert "pip install absent-data" in line(text, "packed")
+
+
+def test_datasets_that_are_missing_from_one_folder_share_a_line_of_the_doctor(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_fmtransfer.cli.doctor.Registry", Registry)
+    few = [f"medmnist.{name}" for name in ("pathmnist", "pathmnist_64")]
+    text = told(capsys, "doctor", "--data-root", str(tmp_path))
+    assert not any(name in text for name in few)
+    together = line(text, "medmnist.…")
+    assert "(48 datasets)  no images" in together
+    assert "  MedMNIST/  " in together
+    assert "https://zenodo.org/records/10519652/files" in together
+    assert together.endswith(f"{tmp_path}; fmtransfer list datasets names each")
+    folder = tmp_path / "MedMNIST"
+    folder.mkdir()
+    (folder / "pathmnist_64.npz").write_bytes(b"no archive")  # one that is here is told by itself
+    text = told(capsys, "doctor", "--data-root", str(tmp_path))
+    assert "cannot be read" in line(text, "medmnist.pathmnist_64")
+    assert "(47 datasets)" in line(text, "medmnist.…")
 
 
 def test_the_doctor_counts_the_images_of_what_is_here_and_says_what_is_wrong_with_it(

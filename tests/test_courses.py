@@ -14,7 +14,16 @@ from pytest_fmtransfer.adapt.checkpoints import Checkpoints
 from pytest_fmtransfer.adapt.loop import Course, train
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
 from pytest_fmtransfer.progress import show_on
-from pytest_fmtransfer.reports.courses import BARS, MOST_COLUMNS, MOST_EPOCHS, best_of, course_rows, curve, spread
+from pytest_fmtransfer.reports.courses import (
+    BARS,
+    CURVES,
+    MOST_COLUMNS,
+    MOST_EPOCHS,
+    best_of,
+    course_rows,
+    curve,
+    spread,
+)
 from pytest_fmtransfer.reports.rows import Report, cell_row, gather
 from pytest_fmtransfer.reports.tables import csv, markdown, terminal
 from pytest_fmtransfer.results import Result
@@ -179,3 +188,30 @@ def test_the_line_of_progress_tells_cell_seed_epoch_loss_metric_speed_and_time_l
         and "<" in line
         for line in lines
     ), lines
+    stream = Terminal()
+    show_on(stream)
+    try:
+        train(learner, course, Checkpoints(tmp_path / "seed4.pt"))
+    finally:
+        show_on(None)
+    assert f"{CELL} seed 4, resumed after epoch 3:" in stream.getvalue()
+
+
+def test_a_training_that_was_resumed_says_after_which_epochs() -> None:
+    once, twice = (history(0.6, 0.9, 0.7) | {"resumed": each} for each in ([1], [1, 2]))
+    told = report(trained(once, twice, history(0.6, 0.9, 0.7)))
+    assert [row["notes"] for row in told.cells[0]["training"]] == [
+        ["resumed after epoch 1"],
+        ["resumed after epochs 1, 2"],
+        [],
+    ]
+    for drawn in (markdown(told), terminal(told)):
+        assert "resumed after epoch 1" in drawn
+
+
+def test_curves_are_explained_where_there_are_any() -> None:
+    told = report(trained(history(0.6, 0.9, 0.7)))
+    assert "validation by epoch, [best]" in markdown(told)
+    assert CURVES in markdown(told)
+    assert CURVES not in terminal(told)
+    assert CURVES not in markdown(report(result(CELL, 1.0)))

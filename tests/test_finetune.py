@@ -119,6 +119,8 @@ def test_a_killed_run_ends_with_the_scores_of_one_that_was_not(
     left = sorted(file.name for file in tmp_path.glob("training/*/seed*"))
     assert left == (["seed0.pt"] if number == 2 else ["seed0.npz", "seed1.pt"])
     found = run(cell, places, registry)  # the fixture kills once
+    assert [course.get("resumed") for course in found.training] == ([[1], None] if number == 2 else [None, [1]])
+    assert found.record()["training"][number == 5]["resumed"] == [1]
     assert_same(found.scores_SNC, whole.scores_SNC, small)
     assert [dict(each) for each in found.chosen] == [dict(each) for each in whole.chosen]
     assert not list(tmp_path.glob("training/*/*"))

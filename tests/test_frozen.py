@@ -122,6 +122,9 @@ def test_killed_half_way_it_ends_with_the_same_scores(
     assert set(begun) == {2, 3}
     assert scores_of(resumed).tobytes() == scores_of(never).tobytes()
     assert [each.chosen for each in resumed.adapted] == [each.chosen for each in never.adapted]
+    assert [course["resumed"] for course in resumed.training] == [[2], [2]]
+    assert not any("resumed" in course for course in never.training)
+    assert resumed.earlier_seconds > never.earlier_seconds == 0
 
 
 def test_heads_that_a_killed_run_has_finished_are_not_trained_again(
@@ -139,6 +142,7 @@ def test_heads_that_a_killed_run_has_finished_are_not_trained_again(
     again = frozen.run(job(small, tmp_path), settings, [0, 1])
     assert scores_of(again).tobytes() == scores_of(first).tobytes()
     assert again.training == first.training
+    assert again.earlier_seconds > first.earlier_seconds == 0
     (tmp_path / "heads0.npz").write_bytes(b"cut short")
     with pytest.raises(AssertionError):
         frozen.run(job(small, tmp_path), settings, [0, 1])

@@ -215,3 +215,17 @@ def test_no_metric_on_the_validation_side_is_said(tmp_path: Path) -> None:
         match=r"no best epoch can be told by validation \(roc_auc needs .*put images of every class on that side",
     ):
         trained(Scripted(((MIDDLE,),)), asked, tmp_path)
+
+
+def test_seconds_are_of_every_leg_and_the_epochs_of_each_resumption_are_kept(tmp_path: Path) -> None:
+    script = ((WORST,), (BEST,), (MIDDLE,), (BEST,))
+    whole = trained(Scripted(script), course(4), tmp_path / "whole")
+    assert (whole.earlier_seconds, "resumed" in whole.training[0]) == (0.0, False)
+    for dies_in in (2, 3):
+        with pytest.raises(Stopped):
+            trained(Scripted(script, dies_in=dies_in), course(4), tmp_path)
+    spent = float(torch.load(next(tmp_path.glob("*.pt")), weights_only=True)["seconds"])
+    found = trained(Scripted(script), course(4), tmp_path)
+    assert found.training[0]["resumed"] == [2, 3]
+    assert found.earlier_seconds == spent > 0
+    assert found.seconds > spent

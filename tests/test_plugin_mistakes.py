@@ -1,6 +1,7 @@
 """Every mistake of a user is a usage error, exit code 4, that says what to type instead."""
 
 import pytest
+import torch
 
 CELLS = 'backbones=["shortcut.metadata"], datasets=["br35h"], regimes=["knn"]'
 
@@ -107,7 +108,9 @@ def test_a_fixture_without_a_mark(pytester: pytest.Pytester) -> None:
     ("options", "message"),
     [
         (["--fm-report", "suites"], "write --fm-report=terminal suites"),
-        (["--fm-report=markdwn"], "did you mean markdown"),
+        (["--fm-report=markdwn"], "did you mean markdown? (write --fm-report=markdown)"),
+        (["--fm-report=markdwn:out/report.md"], "did you mean markdown? (write --fm-report=markdown:out/report.md)"),
+        (["--fm-report=xxyy:report.md"], "valid names: csv, github, json, markdown, terminal (write --fm-report=mark"),
         (["--fm-report=terminal:x.txt"], "--fm-report=markdown:x.txt"),
         (["--fm-report=csv:/no/such/folder/x.csv"], "name a file in a folder that exists"),
         (["--fm-update=every"], "valid names: all, changed, new"),
@@ -120,6 +123,18 @@ def test_wrong_options(pytester: pytest.Pytester, options: list[str], message: s
     result = pytester.runpytest(*options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert message in result.stderr.str()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_plan_for_a_device_that_torch_cannot_use_is_refused(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    monkeypatch.setattr("pytest_fmtransfer.plugin.settings.best_device", lambda: "cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    result = pytester.runpytest("--fm-plan", "--fm-device=cuda")
+    assert (result.ret == pytest.ExitCode.USAGE_ERROR) == (not there)
+    told = "--fm-plan is of the time that cuda would take here: torch cannot use cuda here; compute on the processor"
+    assert (told in result.stderr.str()) == (not there)
 
 
 def test_baselines_are_never_written_on_ci(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,8 @@ def test_help_names_every_profile_and_what_it_spends(pytester: pytest.Pytester) 
     told = " ".join(pytester.runpytest("--help").stdout.str().split())
     assert all(in_words(profile) in told for profile in PROFILES)
     assert in_words(PROFILES[0]) == (
-        "smoke (up to 256 + 128 + 256 images, epochs 8, heads 60, 3 seeds, up to 112 px, bfloat16_where_native)"
+        "smoke (up to 256 + 128 + 256 images, epochs 8, scratch 40, heads 60, 3 seeds, up to 112 px, "
+        "bfloat16_where_native)"
     )
 
 

@@ -1,5 +1,6 @@
 """Regimes whose names hold a number, and what any regime comes to under a profile and on a dataset."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -156,6 +157,39 @@ def test_whoever_mistypes_a_name_is_told_the_nearest(mistyped: str, meant: str) 
     with pytest.raises(UnknownName) as raised:
         REGISTRY.regime(mistyped)
     assert meant in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("mistaken", "told"),
+    [
+        ("fewshot0", "k is how many training images of each class there are, from 1 on; write fewshot5"),
+        ("fewshot", "write fewshot5"),
+        ("fewshot05", "a number has no zeros before it; write fewshot5"),
+        ("lora0", "r is the rank of what is learnt, from 1 on; write lora8"),
+        ("lora0.from9", "write lora8.from9"),
+        ("lora08", "write lora8"),
+        ("partial_linear", "k is a block, counted from 0; write partial9_linear"),
+        ("drop_deitb.every", "write drop9_deitb.every"),
+        ("frozen_linear.views0", "V is how many views are stored, from 1 on; write frozen_linear.views4"),
+        ("finetune_linear.sweep", "a sweep trains heads on a backbone that does not learn: frozen_…, drop<k>_… and"),
+        ("lora8.sweep", "write frozen_linear.sweep, or lora8 without one"),
+        ("knn.sweep", "write frozen_linear.sweep, or knn without one"),
+        ("finetune_linear.views4", "views are stored of a backbone that does not learn"),
+        ("partial9_linear.every", "write partial9_linear"),
+        ("ridge.unaugmented", "this regime augments nothing, and has no variant .unaugmented; write ridge"),
+        ("frozen_linear.small_random", "the small head takes the place of deitb's; write frozen_deitb.small_random"),
+        ("frozen_linear.sweep.every", "what follows a dot has an order; write frozen_linear.every.sweep"),
+        ("lora8.unaugmented.from9", "write lora8.from9.unaugmented"),
+    ],
+)
+def test_whoever_breaks_a_rule_of_the_grammar_is_told_the_rule_and_a_name_that_keeps_it(
+    mistaken: str, told: str
+) -> None:
+    with pytest.raises(UnknownName) as raised:
+        REGISTRY.regime(mistaken)
+    assert str(raised.value).startswith(f"unknown regime '{mistaken}'; ")
+    assert told in str(raised.value)
+    REGISTRY.regime(re.findall(r"write ([a-z0-9_.]+)", str(raised.value))[0])
 
 
 def test_the_forms_are_listed_with_the_names_and_each_has_an_example() -> None:

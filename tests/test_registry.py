@@ -92,7 +92,7 @@ def test_a_control_has_no_random_twin(name: str) -> None:
 @pytest.mark.parametrize("row", LEARNT, ids=kind_and_name)
 def test_a_network_has_a_tiny_version_of_random_weights(row: BackboneSpec) -> None:
     small = Registry().backbone(f"{row.name}.tiny")
-    assert small == replace(row, name=f"{row.name}.tiny", weights=RandomWeights(), tiny=True)
+    assert small == replace(row, name=f"{row.name}.tiny", weights=RandomWeights(), tiny=True, blocks=None)
     assert small.is_control
     assert small.name in Registry().names(BackboneSpec)
 

@@ -55,6 +55,16 @@ def test_what_is_measured_follows_it(places: Places) -> None:
     assert record["recorded"] is None
 
 
+def test_a_training_that_was_resumed_follows_it() -> None:
+    course = {"history": [], "resumed": [1, 7]}
+    record = replace(a_baseline(), training=(course,)).record()
+    VALIDATOR.validate(record)
+    for wrong in ([], [-1], ["1"], 1):
+        record["training"] = [course | {"resumed": wrong}]
+        with pytest.raises(ValidationError):
+            VALIDATOR.validate(record)
+
+
 def objects_of(rules: dict[str, Any], record: Any) -> Generator[tuple[str, dict[str, Any], dict[str, Any]]]:
     """Every object that the schema closes, with the record's own."""
     if rules.get("additionalProperties") is False:

@@ -132,7 +132,7 @@ def test_a_class_with_too_few_training_images_is_named() -> None:
     with pytest.raises(InvalidInput, match="class 'ill' has 0 training images, not 1"):
         few_shot(table, CLASSES, 1, draw=0)
     assert len(few_shot(many(), CLASSES, 60, draw=0)) == 180
-    with pytest.raises(InvalidInput, match="has 60 training images, not 61; give k up to"):
+    with pytest.raises(InvalidInput, match="has 60 training images, not 61; write fewshot<k> with k from 1 to 60"):
         few_shot(many(), CLASSES, 61, draw=0)
 
 

@@ -46,6 +46,7 @@ def run(job: Job, settings: TrainingSettings, seeds: Sequence[int]) -> Ran:
     return Ran(
         adapted=tuple(Adapted(scores_TC=each.scores_RTC[0], chosen={"epoch": int(each.epoch_R[0])}) for each in done),
         training=tuple(each.training[0] for each in done),
+        earlier_seconds=sum(each.earlier_seconds for each in done),
     )
 
 

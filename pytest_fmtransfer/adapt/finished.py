@@ -23,12 +23,13 @@ def finish(file: Path, trained: Trained) -> None:
         best_R=trained.best_R,
         epoch_R=trained.epoch_R,
         training=json.dumps(trained.training),
+        seconds=trained.seconds,
     )
     write_atomically(file, stream.getvalue())
 
 
 def finished(file: Path) -> Trained | None:
-    """What was kept; None where nothing was, or where it cannot be read."""
+    """What a killed run kept, all of whose seconds are earlier ones; None where nothing was, or it cannot be read."""
     try:
         with np.load(file, allow_pickle=False) as archive:
             return Trained(
@@ -36,6 +37,8 @@ def finished(file: Path) -> Trained | None:
                 best_R=archive["best_R"],
                 epoch_R=archive["epoch_R"],
                 training=tuple(json.loads(str(archive["training"]))),
+                seconds=float(archive["seconds"]),
+                earlier_seconds=float(archive["seconds"]),
             )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

@@ -67,7 +67,7 @@ def run(job: Job, settings: TrainingSettings, seeds: Sequence[int]) -> Ran:
     inputs, points = _inputs(job, settings), _grid(settings)
     loading = time.perf_counter() - started
     with training_context("float32", job.places.device, job.places.deterministic):
-        outcomes = _trained(job, settings, seeds, points, inputs)
+        outcomes, earlier = _trained(job, settings, seeds, points, inputs)
     chosen = [max(outcomes[seed], key=lambda each: each.best) for seed in seeds]  # the first of equals
     return Ran(
         adapted=tuple(Adapted(scores_TC=each.scores_TC, chosen=_chosen(each, settings)) for each in chosen),
@@ -78,14 +78,16 @@ def run(job: Job, settings: TrainingSettings, seeds: Sequence[int]) -> Ran:
         forward_seconds=sum(each.seconds for each in inputs.seen),
         feature_bytes=sum(each.bytes for each in inputs.seen),
         loading_seconds=loading,
+        earlier_seconds=earlier,
     )
 
 
 def _trained(
     job: Job, settings: TrainingSettings, seeds: Sequence[int], points: Sequence[Point], inputs: Inputs
-) -> dict[int, list[Outcome]]:
-    """Outcomes of each seed, in the order of the points."""
+) -> tuple[dict[int, list[Outcome]], float]:
+    """Outcomes of each seed, in the order of the points; and the seconds that a killed run had spent on them."""
     outcomes: dict[int, list[Outcome]] = {seed: [] for seed in seeds}
+    earlier = 0.0
     device = torch_device(job.places.device)
     together = groups(_head(job, settings, inputs, seeds[0]), seeds, points, device)
     for number, (some_seeds, some_points) in enumerate(together):
@@ -96,6 +98,7 @@ def _trained(
             found = _train(job, settings, some_seeds, some_points, inputs, Checkpoints(checkpoint))
             finish(kept, found)
             checkpoint.unlink(missing_ok=True)
+        earlier += found.earlier_seconds
         for replica, (seed, point) in enumerate(product(some_seeds, some_points)):
             outcomes[seed].append(
                 Outcome(
@@ -106,7 +109,7 @@ def _trained(
                     training=found.training[replica],
                 )
             )
-    return outcomes
+    return outcomes, earlier
 
 
 def _train(

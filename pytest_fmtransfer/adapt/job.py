@@ -70,6 +70,7 @@ class Ran:
 
     Forward passes are those whose features are kept, and `forward_seconds` what they took when they were made;
     `loading_seconds` is how long features took to get this time, made or from the store: no part of the regime's own.
+    `earlier_seconds` is what a run that was killed had spent on the training that this one went on with.
     """
 
     adapted: tuple[Adapted, ...]
@@ -78,3 +79,4 @@ class Ran:
     forward_seconds: float = 0.0
     feature_bytes: int = 0
     loading_seconds: float = 0.0
+    earlier_seconds: float = 0.0

@@ -10,7 +10,6 @@ B images of a batch, C classes or labels.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -96,12 +95,16 @@ class Trained:
     """Scores of the test side at each replica's best epoch, R × T × C, and the course of each.
 
     `best_R` are the validation metrics there, signed so that more is better, and `epoch_R` the epochs, from 1 on.
+    `seconds` is what training took, `earlier_seconds` how much of it a run took that was killed: as far as its last
+    checkpoint, since what came after it is done again.
     """
 
     scores_RTC: np.ndarray
     best_R: np.ndarray
     epoch_R: np.ndarray
     training: tuple[dict[str, Any], ...]
+    seconds: float
+    earlier_seconds: float
 
 
 def train(learner: Learner, course: Course, checkpoints: Checkpoints) -> Trained:
@@ -115,11 +118,25 @@ def train(learner: Learner, course: Course, checkpoints: Checkpoints) -> Trained
     batch, warm_up = min(settings.batch, images), warm_up_of(settings, steps)
     best_R, epoch_R = np.full(learner.replicas, -np.inf), np.zeros(learner.replicas, dtype=np.int64)
     history: list[dict[str, Any]] = []
+    begun, earlier, resumed = time.perf_counter(), 0.0, list[int]()
     if (saved := checkpoints.load()) is not None:
         learner.load(saved["learner"])
         best_R, epoch_R, history = np.array(saved["best"]), np.array(saved["epochs"]), list(saved["history"])
+        earlier, resumed = float(saved["seconds"]), [*saved["resumed"], len(history)]
+    what = f"{course.what}, resumed after epoch {resumed[-1]}" if resumed else course.what
+
+    def state() -> dict[str, Any]:
+        return {
+            "learner": learner.state(),
+            "best": best_R.tolist(),
+            "epochs": epoch_R.tolist(),
+            "history": list(history),
+            "seconds": earlier + time.perf_counter() - begun,
+            "resumed": resumed,
+        }
+
     total = settings.epochs * steps * batch * learner.replicas
-    with progress(course.what, total=total, unit="image") as bar:
+    with progress(what, total=total, unit="image") as bar:
         bar.update(len(history) * steps * batch * learner.replicas)
         for epoch in range(len(history), settings.epochs):
             started = time.perf_counter()
@@ -152,30 +169,20 @@ def train(learner: Learner, course: Course, checkpoints: Checkpoints) -> Trained
                 f"epoch {epoch + 1}/{settings.epochs}, loss {losses_KR.mean():.4f}, "
                 f"{course.metric} {validation_R.mean():.4f}"
             )
-            checkpoints.save(
-                partial(_saved, learner, best_R, epoch_R, history),
-                last=epoch + 1 == settings.epochs,
-            )
+            checkpoints.save(state, last=epoch + 1 == settings.epochs)
     learner.use_best()
+    scores_RTC = learner.scores("test").numpy()
     return Trained(
-        scores_RTC=learner.scores("test").numpy(),
+        scores_RTC=scores_RTC,
         best_R=best_R,
         epoch_R=epoch_R,
         training=tuple(
-            _course_of(history, learner.notes, replica, course.rate_of(replica)) for replica in range(learner.replicas)
+            _course_of(history, learner.notes, replica, course.rate_of(replica), resumed)
+            for replica in range(learner.replicas)
         ),
+        seconds=earlier + time.perf_counter() - begun,
+        earlier_seconds=earlier,
     )
-
-
-def _saved(
-    learner: Learner, best_R: np.ndarray, epoch_R: np.ndarray, history: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    return {
-        "learner": learner.state(),
-        "best": best_R.tolist(),
-        "epochs": epoch_R.tolist(),
-        "history": list(history),
-    }
 
 
 def _validated(learner: Learner, course: Course) -> np.ndarray:
@@ -208,7 +215,9 @@ def _check(losses_KR: np.ndarray, rows_KRB: np.ndarray, course: Course, *, epoch
     )
 
 
-def _course_of(history: Sequence[Mapping[str, Any]], notes: Sequence[str], replica: int, rate: float) -> dict[str, Any]:
+def _course_of(
+    history: Sequence[Mapping[str, Any]], notes: Sequence[str], replica: int, rate: float, resumed: Sequence[int]
+) -> dict[str, Any]:
     own = [
         {
             "epoch": row["epoch"],
@@ -220,4 +229,5 @@ def _course_of(history: Sequence[Mapping[str, Any]], notes: Sequence[str], repli
         }
         for row in history
     ]
-    return {"history": own, **({"notes": list(notes)} if notes else {})}
+    told = {"notes": list(notes), "resumed": list(resumed)}
+    return {"history": own, **{name: each for name, each in told.items() if each}}

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.catalog.possible import no_block
 from pytest_fmtransfer.errors import InvalidInput
-from pytest_fmtransfer.words import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +44,7 @@ def check_block(backbone: Backbone, number: int) -> None:
     """Raises InvalidInput for a block that there is none of; blocks are counted from 0 at the input."""
     count = len(backbone.blocks)
     if not 0 <= number < count:
-        told = f"{counted(count, 'block')}, {'0' if count == 1 else f'0 to {count - 1}'}"
-        raise InvalidInput(f"{backbone.spec.name} has {told}; it has no block {number}")
+        raise InvalidInput(no_block(backbone.spec.name, count, number))
 
 
 def name_of(backbone: Backbone, module: nn.Module) -> str:

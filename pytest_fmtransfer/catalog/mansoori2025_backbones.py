@@ -9,7 +9,7 @@ from pytest_fmtransfer.catalog.normalisation import CLIP_MEAN, CLIP_STD, IMAGENE
 from pytest_fmtransfer.catalog.specs import BackboneSpec, PublishedWeights
 
 
-def _sam2(name: str, size: str) -> BackboneSpec:
+def _sam2(name: str, size: str, blocks: int) -> BackboneSpec:
     file = f"sam2.1_hiera_{size}.pt"
     return BackboneSpec(
         name=name,
@@ -18,6 +18,7 @@ def _sam2(name: str, size: str) -> BackboneSpec:
         weights=PublishedWeights(
             file=file, url=f"https://dl.fbaipublicfiles.com/segment_anything_2/092824/{file}", inside="model"
         ),
+        blocks=blocks,
         image_size=224,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
@@ -26,7 +27,7 @@ def _sam2(name: str, size: str) -> BackboneSpec:
     )
 
 
-def _mae(name: str, size: str, patch: int) -> BackboneSpec:
+def _mae(name: str, size: str, patch: int, blocks: int) -> BackboneSpec:
     file = f"mae_pretrain_vit_{size}.pth"
     return BackboneSpec(
         name=name,
@@ -38,6 +39,7 @@ def _mae(name: str, size: str, patch: int) -> BackboneSpec:
             inside="model",
             non_commercial=True,
         ),
+        blocks=blocks,
         image_size=224,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
@@ -46,13 +48,14 @@ def _mae(name: str, size: str, patch: int) -> BackboneSpec:
     )
 
 
-def _coca(name: str, architecture: str) -> BackboneSpec:
+def _coca(name: str, architecture: str, blocks: int) -> BackboneSpec:
     hub = f"laion/CoCa-{architecture}-laion2B-s13B-b90k"
     return BackboneSpec(
         name=name,
         library="open_clip",
         architecture=f"coca_{architecture}",
         weights=PublishedWeights(file="open_clip_pytorch_model.bin", url=f"https://huggingface.co/{hub}", hub=hub),
+        blocks=blocks,
         image_size=224,
         mean=CLIP_MEAN,
         std=CLIP_STD,
@@ -74,6 +77,7 @@ def _aimv2(name: str, size: str) -> BackboneSpec:
             layout="aimv2",
             non_commercial=True,
         ),
+        blocks=24,
         image_size=224,
         mean=CLIP_MEAN,
         std=CLIP_STD,
@@ -94,6 +98,7 @@ def _vmamba(letter: str, size: str, epoch: int) -> BackboneSpec:
             inside="model",
             num_classes=1000,
         ),
+        blocks=4,
         image_size=224,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
@@ -103,13 +108,13 @@ def _vmamba(letter: str, size: str, epoch: int) -> BackboneSpec:
 
 
 MANSOORI2025_BACKBONES = (
-    _sam2("sam2_hierabplus", "base_plus"),
-    _sam2("sam2_hieral", "large"),
-    _mae("mae_vitb16", "base", 16),
-    _mae("mae_vitl16", "large", 16),
-    _mae("mae_vith14", "huge", 14),
-    _coca("coca_vitb32", "ViT-B-32"),
-    _coca("coca_vitl14", "ViT-L-14"),
+    _sam2("sam2_hierabplus", "base_plus", 24),
+    _sam2("sam2_hieral", "large", 48),
+    _mae("mae_vitb16", "base", 16, 12),
+    _mae("mae_vitl16", "large", 16, 24),
+    _mae("mae_vith14", "huge", 14, 32),
+    _coca("coca_vitb32", "ViT-B-32", 12),
+    _coca("coca_vitl14", "ViT-L-14", 24),
     _aimv2("aimv2_vitl14", "large"),
     _aimv2("aimv2_vith14", "huge"),
     _vmamba("s", "small", 222),

@@ -15,8 +15,10 @@ from typing import TypeVar, cast
 
 from pytest_fmtransfer.catalog.backbones import BACKBONES
 from pytest_fmtransfer.catalog.datasets import DATASETS
+from pytest_fmtransfer.catalog.possible import check_blocks
 from pytest_fmtransfer.catalog.prompts import check_prompts
 from pytest_fmtransfer.catalog.regime_families import FORMS, regime_of
+from pytest_fmtransfer.catalog.regime_mistakes import mistake_in
 from pytest_fmtransfer.catalog.regime_specs import Profile, RegimeSpec
 from pytest_fmtransfer.catalog.regimes import PROFILES, REGIMES
 from pytest_fmtransfer.catalog.specs import (
@@ -134,7 +136,7 @@ class Registry:
             original = self._find(BackboneSpec, base, asked=name)
             if not original.is_network:
                 raise UnknownName("backbone", name, self.names(BackboneSpec))
-            return replace(original, name=name, weights=RandomWeights(), tiny=True)
+            return replace(original, name=name, weights=RandomWeights(), tiny=True, blocks=None)
         return self._find(BackboneSpec, name)
 
     def dataset(self, name: str) -> DatasetSpec:
@@ -148,14 +150,19 @@ class Registry:
         """The row of that name, or that a name of a family stands for (`regime_families`). Raises UnknownName."""
         if name not in self._rows[RegimeSpec] and (of_family := regime_of(name)) is not None:
             return of_family
-        return self._find(RegimeSpec, name)
+        try:
+            return self._find(RegimeSpec, name)
+        except UnknownName as error:
+            mistake = mistake_in(name, self._is_regime)
+            raise UnknownName("regime", name, (), mistake=mistake) if mistake else error from None
 
     def profile(self, name: str) -> Profile:
         """Raises UnknownName."""
         return self._find(Profile, name)
 
     def check(self, cell: Cell) -> Cell:
-        """Return `cell` if all its parts are registered. Raises UnknownName for the first that is not.
+        """Return `cell` if all its parts are registered. Raises UnknownName for the first that is not, and InvalidInput
+        for a regime of a block that the backbone does not have, as far as its row tells.
 
         Imports nothing heavy: collection asks this of every cell.
         """
@@ -163,10 +170,13 @@ class Registry:
         base = base.removesuffix(f".{TINY}") if base == cell.backbone else base
         if base.startswith(PREFIX) and base not in self._rows[BackboneSpec]:
             check_timm(base)
+            backbone = None
         else:
-            self.backbone(cell.backbone)
+            backbone = self.backbone(cell.backbone)
         self.dataset(cell.dataset)
-        self.regime(cell.regime)
+        regime = self.regime(cell.regime)
+        if backbone is not None:
+            check_blocks(backbone, regime)
         return cell
 
     def rows(self, kind: type[S]) -> tuple[S, ...]:
@@ -187,6 +197,9 @@ class Registry:
             if isinstance(spec, DatasetSpec):
                 names.add(f"{spec.name}.{SHUFFLED}")
         return tuple(sorted(names))
+
+    def _is_regime(self, name: str) -> bool:
+        return name in self._rows[RegimeSpec] or regime_of(name) is not None
 
     def _find(self, kind: type[S], name: str, *, asked: str | None = None) -> S:
         if name not in self._rows[kind]:

@@ -102,7 +102,9 @@ class BackboneSpec:
     `image_size` is the square side in pixels; `mean` and `std` are per channel, for inputs in [0, 1].
     `library` names the module of `pytest_fmtransfer.backbones` that builds it; of library "python", `architecture`
     is a function of the user's, `module:function`. `tiny`: width and depth are cut, code path and key names stay.
-    `channels` is what its stem takes: of one channel, the kernel of the pretrained stem's first.
+    `channels` is what its stem takes: of one channel, the kernel of the pretrained stem's first. `blocks` is how many
+    there are to train from or to cut after, so that a regime that names another is refused before anything is built;
+    None where the row does not know.
     """
 
     name: str
@@ -116,6 +118,7 @@ class BackboneSpec:
     source: str
     tiny: bool = False
     channels: Literal[1, 3] = 3
+    blocks: int | None = None
 
     @property
     def is_network(self) -> bool:

@@ -7,6 +7,7 @@ could be looked at, whatever is missing: nobody needs everything.
 import argparse
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pytest_fmtransfer.backbones.precision import model_of
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import (
     BackboneSpec,
+    DataRoot,
     DatasetSpec,
     PackagedFolder,
     PackagedWeights,
@@ -29,10 +31,13 @@ from pytest_fmtransfer.devices import Device
 from pytest_fmtransfer.errors import FmTransferError
 from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.words import counted
 
 # What moves scores first, then what only some backbones and reports need.
 NEEDED = ("pytest-fmtransfer", "pytest", "torch", "timm", "numpy", "scipy", "scikit-learn", "pillow")
 WANTED = ("transformers", "open_clip_torch", "segment-anything", "safetensors", "pandas", "tabulate", "pytest-xdist")
+
+MANY = 4  # datasets missing from one folder share a line
 
 Line = tuple[str, ...]
 
@@ -137,7 +142,30 @@ def _backbone(row: BackboneSpec, registry: Registry, places: Places) -> Line:
 
 
 def _datasets(registry: Registry, places: Places) -> list[Line]:
-    return [_dataset(row, registry, places) for row in registry.rows(DatasetSpec)]
+    """A line each; many that are missing from one folder share one, so that they do not bury the others."""
+    missing: dict[str, list[DatasetSpec]] = {}
+    for row in registry.rows(DatasetSpec):
+        if isinstance(row.location, DataRoot) and isinstance(dataset_ready(row, places), Missing):
+            missing.setdefault(row.location.folder, []).append(row)
+    many = {folder: rows for folder, rows in missing.items() if len(rows) >= MANY}
+    grouped = {row.name for rows in many.values() for row in rows}
+    each = [_dataset(row, registry, places) for row in registry.rows(DatasetSpec) if row.name not in grouped]
+    return sorted([*each, *(_group(folder, rows, places) for folder, rows in many.items())])
+
+
+def _group(folder: str, rows: Sequence[DatasetSpec], places: Places) -> Line:
+    """What many datasets have in common: the beginning of their names, and the pages that publish them."""
+    named = dict.fromkeys(row.name.partition(".")[0] for row in rows)
+    pages = dict.fromkeys(row.location.url.rpartition("/")[0] for row in rows if isinstance(row.location, DataRoot))
+    states = dict.fromkeys(state(dataset_ready(row, places), row.name) for row in rows)
+    return (
+        f"{', '.join(named)}.… ({counted(len(rows), 'dataset')})",
+        "; ".join(states),
+        f"{sum(row.expected_images or 0 for row in rows):,} expected",
+        f"{folder}/",
+        ", ".join(pages),
+        f"{places.data_root or 'the folder of --data-root=DIR'}; fmtransfer list datasets names each",
+    )
 
 
 def _dataset(row: DatasetSpec, registry: Registry, places: Places) -> Line:

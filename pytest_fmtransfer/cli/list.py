@@ -6,11 +6,12 @@ profiles, with what each spends.
 """
 
 import argparse
+import re
 from collections.abc import Callable, Iterable
 
-from pytest_fmtransfer.availability import backbone_ready, dataset_ready
+from pytest_fmtransfer.availability import backbone_ready, dataset_ready, regime_ready
 from pytest_fmtransfer.catalog.profile_words import dtype, epochs, images, size
-from pytest_fmtransfer.catalog.regime_families import FORMS
+from pytest_fmtransfer.catalog.regime_families import FORMS, regime_of
 from pytest_fmtransfer.catalog.regime_specs import Profile, RegimeSpec
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import LIBRARIES, BackboneSpec, DatasetSpec
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     backbones = kind("backbones", _backbones, "weights")
     backbones.add_argument("--library", choices=LIBRARIES, help="those alone that this library builds")
     licensed = (backbones, kind("datasets", _datasets, "data_root"))
-    kind("regimes", _regimes)
+    kind("regimes", _regimes, "weights")
     profiles = kinds.add_parser("profiles", help="every one of the profiles", description=ROWS_KNOWN)
     profiles.set_defaults(work=_profiles)
     for parser_of_kind in licensed:
@@ -76,10 +77,14 @@ def _datasets(arguments: argparse.Namespace, registry: Registry) -> int:
 
 
 def _regimes(arguments: argparse.Namespace, registry: Registry) -> int:
-    rows: list[tuple[Ready | Missing, Line]] = [
-        (Ready(), (row.name, "ready", row.summary)) for row in registry.rows(RegimeSpec)
-    ]
-    rows += [(Ready(), (form, "ready", told)) for form, told in FORMS.items()]
+    """Of a form with a number, what any number needs: its head's weights are the same."""
+    places = places_of(arguments)
+    told = {row.name: (row, row.summary) for row in registry.rows(RegimeSpec)}
+    told |= {form: (regime_of(re.sub("<[kr]>", "1", form)), summary) for form, summary in FORMS.items()}
+    rows: list[tuple[Ready | Missing, Line]] = []
+    for name, (row, summary) in told.items():
+        found = Ready() if row is None else regime_ready(row, registry, places)
+        rows.append((found, (name, state(found, name), summary)))
     return _print(arguments, ("regime", "state", "what is done"), rows)
 
 

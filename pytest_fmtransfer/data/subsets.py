@@ -29,14 +29,20 @@ def few_shot(table: Table, classes: Sequence[str], k: int, *, draw: int) -> np.n
     """
     if k < 1:
         raise InvalidInput(f"{k} images of each class are no training set; give 1 or more")
-    rows_of = _rows_of(table, classes, TRAIN)
-    smallest = min(rows_of, key=lambda name: len(rows_of[name]))
-    if len(rows_of[smallest]) < k:
+    check_shots(table, classes, k)
+    return _first_of_each(table, _rows_of(table, classes, TRAIN), k, draw)
+
+
+def check_shots(table: Table, classes: Sequence[str], k: int) -> None:
+    """Raises InvalidInput where a class has fewer than `k` training images, with the most there can be."""
+    count_of = {name: len(rows_M) for name, rows_M in _rows_of(table, classes, TRAIN).items()}
+    smallest = min(count_of, key=lambda name: count_of[name])
+    if (most := count_of[smallest]) < k:
+        fewer = f"write fewshot<k> with k from 1 to {most}, take a profile with more images, or " if most else ""
         raise InvalidInput(
-            f"class {smallest!r} has {counted(len(rows_of[smallest]), 'training image')}, not {k}; give k up to the "
-            "images of the smallest class, or leave the class out of the dataset's row"
+            f"class {smallest!r} has {counted(most, 'training image')}, not {k}; {fewer}leave the class out of the "
+            "dataset's row"
         )
-    return _first_of_each(table, rows_of, k, draw)
 
 
 def up_to(table: Table, classes: Sequence[str], k: int, *, draw: int, side: str) -> np.ndarray:

@@ -3,12 +3,14 @@
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
 
 import pytest
 
+from pytest_fmtransfer.catalog.regime_specs import Profile
 from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.plugin.collection import MISTAKES, NOTES
 from pytest_fmtransfer.plugin.failing import failure_of
@@ -148,11 +150,14 @@ class Reporter:
     def _draw(self, kind: str) -> str:
         from pytest_fmtransfer.reports.rows import as_json, gather
 
+        registry = self._settings.registry
         report = gather(
             self._rows,
             rankings=self._ranked(),
-            datasets=self._settings.registry.rows(DatasetSpec),
+            datasets=registry.rows(DatasetSpec),
+            profiles=registry.rows(Profile),
             effort=effort_of(self._config),
+            date=datetime.now(UTC).date().isoformat(),
         )
         if kind == "json":
             return as_json(report)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 
@@ -12,8 +13,8 @@ from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import FileWeights
 from pytest_fmtransfer.catalog.user_backbone import UserBackbone
 from pytest_fmtransfer.catalog.user_dataset import UserDataset
-from pytest_fmtransfer.devices import Device, device_named
-from pytest_fmtransfer.errors import InvalidInput, nearest
+from pytest_fmtransfer.devices import Device, best_device, device_named
+from pytest_fmtransfer.errors import InvalidInput, Unavailable, nearest
 from pytest_fmtransfer.functions import source_of
 from pytest_fmtransfer.places import Places, on_ci
 from pytest_fmtransfer.plugin.options import DEFAULT_PROFILE
@@ -83,6 +84,9 @@ def configure(config: pytest.Config) -> None:
     mistakes: list[str] = []
     registry = SessionRegistry(mistakes, (config.rootpath, config.invocation_params.dir))
     config.add_cleanup(registry.look_no_longer)
+    places = usage(lambda: _places(config))
+    if config.getoption("--fm-plan"):
+        _refuse_a_plan_for_a_device_that_is_not_here(places.device)
     update = config.getoption("--fm-update")
     if update is not None and update not in UPDATES:
         raise pytest.UsageError(f"--fm-update={update}: {nearest(update, UPDATES)}")
@@ -98,7 +102,7 @@ def configure(config: pytest.Config) -> None:
         )
     config.stash[SETTINGS] = Settings(
         registry=registry,
-        places=usage(lambda: _places(config)),
+        places=places,
         profile=config.getoption("--fm-profile") or cast(str, config.getini("fm_profile")),
         baselines=_ini_path(config, "fm_baselines"),
         export=export,
@@ -139,6 +143,21 @@ def configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"--fm-regime={regime}: {error}") from error
 
 
+def _refuse_a_plan_for_a_device_that_is_not_here(device: Device) -> None:
+    """A plan of the time that another machine takes would be of no machine; torch is asked where we do not see one."""
+    if device in ("cpu", best_device()):
+        return
+    from pytest_fmtransfer.backbones.threads import import_torch
+
+    import_torch()
+    from pytest_fmtransfer.backbones.computing import torch_device
+
+    try:
+        torch_device(device)
+    except Unavailable as error:
+        raise pytest.UsageError(f"--fm-plan is of the time that {device} would take here: {error}") from error
+
+
 def _add_backbone(config: pytest.Config, registry: SessionRegistry, text: str) -> None:
     """A backbone of the command line; what is to be loaded here must be here."""
     try:
@@ -177,7 +196,11 @@ def _report_request(text: str) -> ReportRequest:
     kind, _, file = text.partition(":")
     if kind not in REPORTS:
         near = nearest(kind, REPORTS)
-        raise pytest.UsageError(f"--fm-report: no report kind {kind!r}; {near} (write --fm-report=terminal {text})")
+        meant = get_close_matches(kind, REPORTS, n=1, cutoff=0.5)
+        write = f"--fm-report={meant[0] if meant else 'markdown'}:{file}"
+        if not file:  # a name alone may be what `--fm-report` was to leave alone
+            write = f"--fm-report={meant[0]}" if meant else f"--fm-report=terminal {text}"
+        raise pytest.UsageError(f"--fm-report: no report kind {kind!r}; {near} (write {write})")
     if kind in ("terminal", "github") and file:
         raise pytest.UsageError(f"--fm-report={kind} takes no file; write --fm-report=markdown:{file}")
     return ReportRequest(kind=kind, file=Path(file).absolute() if file else None)

@@ -16,6 +16,12 @@ MOST_EPOCHS = 100  # of a history in a report; the result itself holds all
 MOST_COLUMNS = 40  # of a curve
 BARS = "▁▂▃▄▅▆▇█"
 NONE = "·"  # an epoch whose metric is no number
+CURVES = (
+    "A curve is the metric on the validation side, from the first epoch on the left to the last on the right, at most "
+    f"{MOST_COLUMNS} of them. Each has a scale of its own: {BARS[0]} is its lowest value and {BARS[-1]} its highest, "
+    "so that heights of two curves do not compare. The best epoch, whose weights are tested, is in brackets; "
+    f"{NONE} is an epoch whose metric is no number. `validation` is the metric at the best epoch."
+)
 
 
 def course_rows(result: Result) -> list[Row]:
@@ -42,9 +48,16 @@ def _course_row(seed: int, course: Mapping[str, Any], higher: bool) -> Row:
         "loss_last": history[-1]["loss"],
         "validation": _known(history[best]["validation"]),
         "images_per_second": passed / seconds if seconds else None,
-        "notes": list(course.get("notes", ())),
+        "notes": [*course.get("notes", ()), *_resumption(course.get("resumed", ()))],
         "history": [{**history[at], "validation": _known(history[at]["validation"])} for at in kept],
     }
+
+
+def _resumption(epochs: Sequence[int]) -> list[str]:
+    """A note where a killed run was gone on with; the curve and the seconds are of all legs."""
+    if not epochs:
+        return []
+    return [f"resumed after {'epoch' if len(epochs) == 1 else 'epochs'} {', '.join(map(str, epochs))}"]
 
 
 def _known(value: float) -> float | None:
@@ -95,7 +108,7 @@ def course_lines(cells: Sequence[Row]) -> list[Row]:
             "best": str(course["best_epoch"]),
             "loss first → last": f"{course['loss_first']:.3f} → {course['loss_last']:.3f}",
             "validation": f"{cell['metric']} {course['validation']:.3f}" if course["validation"] is not None else "",
-            "by epoch, [best]": curve(course),
+            "validation by epoch, [best]": curve(course),
             "images/s": _rate(course["images_per_second"]),
             "notes": "; ".join(course["notes"]),
         }

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pytest_fmtransfer.catalog.regime_specs import Profile
 from pytest_fmtransfer.catalog.specs import RANDOM, TINY, DatasetSpec
 from pytest_fmtransfer.judge.controls import KIND as TELLING
 from pytest_fmtransfer.judge.court import Verdict
 from pytest_fmtransfer.judge.families import holm
 from pytest_fmtransfer.judge.intervals import interval
 from pytest_fmtransfer.reports.courses import course_rows
+from pytest_fmtransfer.reports.making import making
 from pytest_fmtransfer.reports.rankings import completed, place_of
 from pytest_fmtransfer.results import Result
 
@@ -31,7 +33,7 @@ class Report:
 
     `rankings` are the tables of a leaderboard, a dataset and regime each. `datasets` are what their rows in the
     catalogue say of those that were used. `effort` is what the run was estimated to take and what it took, where that
-    is known.
+    is known. `made` says under which profile, on what and when.
     """
 
     cells: tuple[Row, ...]
@@ -40,6 +42,7 @@ class Report:
     rankings: tuple[Row, ...] = ()
     datasets: tuple[Row, ...] = ()
     effort: Row | None = None
+    made: Row | None = None
 
 
 def cell_row(result: Result) -> Row:
@@ -61,6 +64,9 @@ def cell_row(result: Result) -> Row:
         "used_images": result.subject.get("used_images", {}),
         "patients": result.patients,
         "profile": result.question.profile,
+        "device": result.subject.get("device", ""),
+        "processor": result.subject.get("processor", ""),
+        "versions": dict(result.subject.get("versions", {})),
         "chosen": [dict(choice) for choice in result.chosen],
         "forward_passes": result.cost.forward_passes,
         "seconds": result.cost.seconds,
@@ -115,12 +121,14 @@ def gather(
     *,
     rankings: Iterable[Row] = (),
     datasets: Iterable[DatasetSpec] = (),
+    profiles: Iterable[Profile] = (),
     effort: Row | None = None,
+    date: str = "",
 ) -> Report:
     """Rows of tests, in any order and from any number of workers, as one report.
 
-    It says of `datasets` those that were used. `rankings` are of cells among these rows, as `rankings.ranking_row` has
-    them.
+    It says of `datasets` and `profiles` those that were used; `date` is its own. `rankings` are of cells among these
+    rows, as `rankings.ranking_row` has them.
     """
     cells: dict[str, Row] = {}
     claims: list[Row] = []
@@ -150,6 +158,7 @@ def gather(
         rankings=tables,
         datasets=tuple(dataset_row(spec, of_dataset[spec.name]) for spec in datasets if spec.name in of_dataset),
         effort=effort,
+        made=making((cells[name] for name in sorted(cells)), profiles=profiles, date=date) if cells else None,
     )
 
 

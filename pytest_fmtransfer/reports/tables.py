@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from pytest_fmtransfer.reports.courses import course_lines, in_a_line
+from pytest_fmtransfer.reports import making
+from pytest_fmtransfer.reports.courses import CURVES, course_lines, in_a_line
 from pytest_fmtransfer.reports.effort import compared
 from pytest_fmtransfer.reports.rankings import ranking_parts
 from pytest_fmtransfer.reports.rows import Report, Row
@@ -36,6 +37,7 @@ def csv(report: Report) -> str:
             if name not in ("against_reference", "place", "training", "used_images")
         }
         plain["by_seed"] = json.dumps(cell["by_seed"])
+        plain["versions"] = json.dumps(cell["versions"])
         plain["chosen"] = json.dumps(cell["chosen"])
         versus = cell["against_reference"] or {}
         names = ("reference", "kind", "effect", "lower", "upper", "outcome", "detectable", "p", "family_size")
@@ -71,10 +73,12 @@ def _sections(report: Report, heading: Callable[[str], str], layout: str, *, cur
     if not report.cells:
         return "no cell was measured\n"
     parts = [
+        *([making.in_a_line(report.made)] if report.made else []),
         heading("Cells"),
         table([_cell_line(cell) for cell in report.cells]),
         "95 % intervals; Δ, its interval and the smallest detectable effect are candidate minus reference, at the "
-        "level of the claim's family. Seconds and images/s are of the computation, also where it came from the store.",
+        "level of the claim's family. Seconds and images/s are of the computation, also where it came from the store, "
+        "and of every leg of a training that was resumed.",
         *_left_out(report),
         *ranking_parts(report.rankings, heading, table),
         heading("Claims"),
@@ -99,6 +103,8 @@ def _courses(report: Report, heading: Callable[[str], str], table: Callable[[lis
     if trained:
         yield heading("How training went")
         yield table(course_lines(trained)) if table else "\n".join(map(in_a_line, trained))
+        if table:
+            yield CURVES
 
 
 def _left_out(report: Report) -> list[str]:
