@@ -189,7 +189,7 @@ def test_a_claim_about_a_published_number_is_among_those_that_are_planned(suite:
     result.stdout.fnmatch_lines(
         [
             "*test_agrees[[]small-absent-knn[]] * 3 *held against a published number: *",
-            "1 claims, of which 0 can be settled",
+            "1 claim, of which 0 can be settled",
         ]
     )
     result.stdout.no_fnmatch_line("*test_is_a_number*")
