@@ -19,11 +19,12 @@ from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.images import image_key, seconds_per_image
 from pytest_fmtransfer.data.table import TEST
 from pytest_fmtransfer.errors import UnreadableImage
+from pytest_fmtransfer.expected_costs import ExpectedCost
 from pytest_fmtransfer.features import pictures_seen
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.store import Store
 from pytest_fmtransfer.throughput import Figure, Past
-from pytest_fmtransfer.training_costs import passes_beside, rows_of_view, steps_of_training, stored_views
+from pytest_fmtransfer.training_costs import Counts, passes_beside, rows_of_view, steps_of_training, stored_views
 from pytest_fmtransfer.view_keys import Kept, kinds_of, view_key
 from pytest_fmtransfer.words import counted
 
@@ -67,13 +68,15 @@ def total(figures: Iterable[Figure]) -> Total:
 class CellPlan:
     """What measuring a cell takes when the cells before it in the plan are measured first.
 
-    A cell without steps is in the store, or absent: `lacks` then says what is missing. `networks` is how many are
-    built for it. `training_steps` are those of all seeds; 0 where nothing is learnt by gradient: neighbours take none,
-    and the convex probe is solved.
+    A cell without steps is in the store, or absent: `lacks` then says what is missing, `missing` the same one by one,
+    and `expected` what it would take. `networks` is how many are built for it. `training_steps` are those of all seeds;
+    0 where nothing is learnt by gradient: neighbours take none, and the convex probe is solved.
     """
 
     cell: Cell
     lacks: str = ""
+    missing: tuple[str, ...] = ()
+    expected: ExpectedCost | None = None
     forward_passes: int = 0
     training_steps: int = 0
     networks: int = 0
@@ -140,7 +143,7 @@ class Walk:
             made, networks = 0, int(fresh > 0)
         else:
             fresh = self._views(asked, settings, dataset, steps)
-            made = steps_of_training(settings, dataset) * len(asked.seeds)
+            made = steps_of_training(settings, Counts.of(dataset)) * len(asked.seeds)
             networks = int(fresh > 0) if settings.trained == "head" else len(asked.seeds)
         row = len(asked.seeds) * len(dataset.spec.classes) * BYTES_OF_A_SCORE + BYTES_OF_A_ROW
         size = Figure(amount=RECORD_BYTES + tested * row, source="assumed")
@@ -164,15 +167,15 @@ class Walk:
 
     def _views(self, asked: Asked, settings: TrainingSettings, dataset: Dataset, steps: list[Step]) -> int:
         """Adds what training by gradient takes before it begins; forward passes, of those that are kept nowhere too."""
-        tested = len(dataset.table.side(TEST))
+        tested, counts = len(dataset.table.side(TEST)), Counts.of(dataset)
         stored = stored_views(settings)
-        fresh = sum(rows_of_view(dataset, view) for view in stored if self._is_new_view(asked, settings, view))
-        passed = passes_beside(settings, dataset, seeds=len(asked.seeds))
+        fresh = sum(rows_of_view(counts, view) for view in stored if self._is_new_view(asked, settings, view))
+        passed = passes_beside(settings, counts, seeds=len(asked.seeds))
         if fresh or passed or not stored:
             self._decode(dataset, recipe_named(settings.recipe).at(asked.spec.image_size).resize, steps)
         if fresh:
             whole = self._past.view_bytes(asked, tested)
-            share = fresh / sum(rows_of_view(dataset, view) for view in stored)
+            share = fresh / sum(rows_of_view(counts, view) for view in stored)
             size = whole if whole.amount is None else replace(whole, amount=whole.amount * share)
             steps.append(Step(kind="features", seconds=self._past.forward(asked, fresh), bytes=size))
         return fresh + passed

@@ -16,16 +16,20 @@ from pathlib import Path
 import numpy as np
 
 from pytest_fmtransfer._transfer import Asked, ask, open_under
-from pytest_fmtransfer.availability import ready
+from pytest_fmtransfer.availability import adapted_from, lacks, ready
+from pytest_fmtransfer.catalog.expected import Expected, expected_of
 from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.catalog.resolving import backbone_under, seeds_on, settings_on
+from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.costs import CellPlan, Plan, Walk
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.table import TEST
 from pytest_fmtransfer.errors import FmTransferError, InvalidInput
+from pytest_fmtransfer.expected_costs import ExpectedCost, ExpectedWalk
 from pytest_fmtransfer.judge.comparison import count_patients
 from pytest_fmtransfer.judge.court import Court
-from pytest_fmtransfer.judge.foresight import Foresight, Sample, from_assumption, from_pair, weakest
+from pytest_fmtransfer.judge.foresight import VARIANCES, Foresight, Sample, from_assumption, from_pair, weakest
 from pytest_fmtransfer.judge.power import shared_power
 from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places
@@ -54,7 +58,8 @@ class Planner:
         order = list(dict.fromkeys(cells))
         past = Past(self._store, (recorded for cell in order if (recorded := self._baseline(cell)) is not None))
         walk = Walk(places=self._places, past=past)
-        return Plan(cells=tuple(self._line(cell, walk) for cell in order))
+        absent = ExpectedWalk()
+        return Plan(cells=tuple(self._line(cell, walk, absent) for cell in order))
 
     def foresee(self, kind: str, pairs: Sequence[tuple[Cell, Cell]], court: Court) -> Foresight:
         """What a claim about candidates, each against its reference, can come to.
@@ -74,21 +79,49 @@ class Planner:
                 return from_pair(kind, ours, theirs, court, power=power)
         dataset = self._openable(candidate)
         if isinstance(dataset, str):
-            return Foresight(detectable=None, settled=False, answer="absent", source="")
+            return self._foresee_absent(kind, candidate, court, power)
         try:
             return from_assumption(kind, _sample(dataset), court, power=power)
         except InvalidInput as error:
             return Foresight(detectable=None, settled=False, answer=str(error), source="")
 
-    def _line(self, cell: Cell, walk: Walk) -> CellPlan:
+    def _foresee_absent(self, kind: str, candidate: Cell, court: Court, power: float) -> Foresight:
+        """By the classes that the catalogue expects of the test side, where it knows them."""
+        spec = self._registry.dataset(candidate.dataset)
+        expected = self._expected(spec)
+        unknown = "the sizes of its classes are not known"
+        if spec.metric not in VARIANCES:
+            unknown = f"the error of {spec.metric} is not known before a pair of results is"
+        if expected is None or not expected.by_class or spec.metric not in VARIANCES:
+            return Foresight(detectable=None, settled=False, answer=f"absent; {unknown}", source="")
+        found = from_assumption(kind, _expected_sample(spec, expected), court, power=power)
+        source = f"expected classes; {found.source}" if found.source else ""
+        return replace(found, answer=f"absent; {found.answer}", source=source, expected=True)
+
+    def _line(self, cell: Cell, walk: Walk, absent: ExpectedWalk) -> CellPlan:
         dataset = self._openable(cell)
         if isinstance(dataset, str):
-            return CellPlan(cell=cell, lacks=dataset)
+            missing = tuple(str(lack) for lack in lacks(cell, self._registry, self._places))
+            # A dataset that is here and cannot be opened is told by what is wrong with it, and has no cost.
+            cost = self._cost_of_absent(cell, absent) if missing else None
+            return CellPlan(cell=cell, lacks=dataset, missing=missing, expected=cost)
         found = self._found(cell)
         if isinstance(found, str):
             return CellPlan(cell=cell, lacks=found)
         asked, stored = found
         return CellPlan(cell=cell) if stored else walk.on(cell, asked, dataset)
+
+    def _cost_of_absent(self, cell: Cell, walk: ExpectedWalk) -> ExpectedCost | None:
+        dataset, regime = self._registry.dataset(cell.dataset), self._registry.regime(cell.regime)
+        if (expected := self._expected(dataset)) is None:
+            return None
+        profile = self._registry.profile(self._profile)
+        settings = settings_on(regime, dataset, profile)
+        spec = backbone_under(adapted_from(self._registry.backbone(cell.backbone), settings), profile)
+        return walk.on(cell, spec, settings, len(seeds_on(regime, dataset, profile)), dataset, expected)
+
+    def _expected(self, spec: DatasetSpec) -> Expected | None:
+        return expected_of(spec, self._registry.profile(self._profile).caps)
 
     def _openable(self, cell: Cell) -> Dataset | str:
         """The dataset of a cell that can be measured here, else what is missing and what to do about it."""
@@ -120,6 +153,17 @@ class Planner:
             record = json.loads((entry / "result.json").read_text(encoding="utf-8"))
             return Result.restore(record, (entry / "scores.npz").read_bytes(), origin="store")
         return self._baseline(cell)
+
+
+def _expected_sample(spec: DatasetSpec, expected: Expected) -> Sample:
+    """A test side as large as it should be, each of whose images is a patient."""
+    return Sample(
+        metric=spec.metric,
+        margin=spec.margin,
+        patients=expected.test,
+        by_class=expected.by_class,
+        patient_unit=spec.patient_unit,
+    )
 
 
 def _sample(dataset: Dataset) -> Sample:

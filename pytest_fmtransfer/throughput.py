@@ -104,7 +104,8 @@ class Past:
         """Seconds of a cell's regime, all seeds, on its dataset, which has so many test images.
 
         As the regime took on the same images, with the same backbone before any other; else on other images, in
-        proportion to those of the test side. What trains by gradient takes what the same network took, as often.
+        proportion to those of the test side. What trains by gradient takes what the same network took, as often; where
+        it was trained in the same steps for another number of epochs, in proportion to these.
         """
         if isinstance(asked.settings, TrainingSettings):
             asks = (plain(asked.settings), asked.subject.get("training_dtype"))
@@ -112,13 +113,31 @@ class Past:
                 [each for each in group if (each.settings, each.subject.get("training_dtype")) == asks]
                 for group in self._of_network(asked)
             ]
-            return self._adapt(groups, asked, images)
+            found = _scaled(groups, asked, len(asked.seeds) * images, lambda each: each.cost.adapt_seconds / each.seeds)
+            return found or self._of_such_steps(asked, asked.settings, images)
         alike = [[each for each in pool if each.cell.regime == asked.question.regime] for pool in self._pools(asked)]
         groups: list[list[Measurement]] = []
         for group in alike:
             same = [each for each in group if _same_images(each, asked)]
             groups += [[each for each in same if each.cell.backbone == backbone], same]
         return self._adapt((*groups, *alike), asked, images)
+
+    def _of_such_steps(self, asked: Asked, settings: TrainingSettings, images: int) -> Figure:
+        """Of the same network, whose steps cost the same under other rates, warm-ups or numbers of epochs."""
+        step = (_step(plain(settings)), asked.subject.get("training_dtype"))
+        groups = [
+            [each for each in group if (_step(each.settings), each.subject.get("training_dtype")) == step]
+            for group in self._of_network(asked)
+        ]
+        found = _scaled(
+            groups,
+            asked,
+            len(asked.seeds) * images * settings.epochs,
+            lambda each: each.cost.adapt_seconds / each.seeds / each.settings["epochs"],
+        )
+        if found is None:
+            return Figure(amount=None, source="training time not included: this network was never trained so here")
+        return replace(found, source=f"{found.source}, by the epoch")
 
     def _adapt(self, groups: Iterable[Sequence[Measurement]], asked: Asked, images: int) -> Figure:
         runs = len(asked.seeds) * images
@@ -191,6 +210,14 @@ def _views(settings: Mapping[str, Any]) -> tuple[Any, ...] | None:
     if "trained" not in settings:
         return None
     return (*(settings.get(name) for name in VIEWED), settings.get("head") == "linear")
+
+
+def _step(settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What decides how long a step of training takes; None for a regime that does not train by gradient."""
+    if "trained" not in settings:
+        return None
+    free = ("epochs", "learning_rate", "weight_decay", "clip", "warm_up_epochs", "warm_up_steps")
+    return {name: value for name, value in settings.items() if name not in free}
 
 
 def _scaled(

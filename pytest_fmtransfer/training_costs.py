@@ -3,15 +3,35 @@
 As `adapt.frozen` and `adapt.finetune` have it. Told without importing torch.
 """
 
+from dataclasses import dataclass
+
 from pytest_fmtransfer.adapt.order import steps_of
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 
 
-def steps_of_training(settings: TrainingSettings, dataset: Dataset) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """Images of each side."""
+
+    train: int
+    validation: int
+    test: int
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> "Counts":
+        train, validation, test = (len(dataset.table.side(side)) for side in (TRAIN, VALIDATION, TEST))
+        return cls(train=train, validation=validation, test=test)
+
+    @property
+    def images(self) -> int:
+        return self.train + self.validation + self.test
+
+
+def steps_of_training(settings: TrainingSettings, counts: Counts) -> int:
     """Of one seed; every point of a sweep makes them together."""
-    return settings.epochs * steps_of(len(dataset.table.side(TRAIN)), settings.batch)
+    return settings.epochs * steps_of(counts.train, settings.batch)
 
 
 def stored_views(settings: TrainingSettings) -> tuple[int | None, ...]:
@@ -19,12 +39,12 @@ def stored_views(settings: TrainingSettings) -> tuple[int | None, ...]:
     return (None, *range(settings.stored_views)) if settings.trained == "head" else ()
 
 
-def rows_of_view(dataset: Dataset, view: int | None) -> int:
+def rows_of_view(counts: Counts, view: int | None) -> int:
     """How many images it shows."""
-    return sum(len(dataset.table.side(side)) for side in ((VALIDATION, TEST) if view is None else (TRAIN,)))
+    return counts.validation + counts.test if view is None else counts.train
 
 
-def passes_beside(settings: TrainingSettings, dataset: Dataset, *, seeds: int) -> int:
+def passes_beside(settings: TrainingSettings, counts: Counts, *, seeds: int) -> int:
     """Images that pass through what does not learn without being kept in the store.
 
     Each step's, where a frozen backbone sees a new view in every epoch; each image once, where blocks before the first
@@ -33,6 +53,5 @@ def passes_beside(settings: TrainingSettings, dataset: Dataset, *, seeds: int) -
     if settings.trained == "head":
         if not settings.sees_anew:
             return 0
-        learnt = len(dataset.table.side(TRAIN))
-        return seeds * steps_of_training(settings, dataset) * min(settings.batch, learnt)
-    return len(dataset.table.ids_N) if settings.recipe == "none" and settings.first_block else 0
+        return seeds * steps_of_training(settings, counts) * min(settings.batch, counts.train)
+    return counts.images if settings.recipe == "none" and settings.first_block else 0

@@ -36,6 +36,7 @@ FLOORS = (
     {"claims", "baselines"},
     {"exports", "kept"},
     {"throughput", "training_costs"},
+    {"expected_costs"},
     {"costs"},
     {"planning"},
     {"reports"},

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_fmtransfer._transfer import open_under, transfer
+from pytest_fmtransfer.catalog.expected import Expected
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
 from pytest_fmtransfer.catalog.regime_specs import RegimeSpec
 from pytest_fmtransfer.catalog.registry import Registry
@@ -27,6 +28,7 @@ from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.planning import Planner
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.store import file_digest
+from pytest_fmtransfer.training_costs import Counts
 from pytest_fmtransfer.work import Tally, counting
 from tests.pictures import head, noisy, save
 
@@ -256,11 +258,64 @@ def test_shuffled_labels_share_images_and_features_and_are_run_at_every_seed(our
     assert shuffled.seconds.amount == pytest.approx(20 * once.seconds.amount, rel=0.1)
 
 
-def test_a_claim_about_what_is_absent_is_not_known(ours: Registry, own: Places) -> None:
-    planner = Planner(profile="ci", registry=ours, places=own, baseline=nothing)
-    dinov2, deit = (Cell(name, "aptos2019", "finetune_linear") for name in ("dinov2_vitb14", "imagenet_deitb16"))
+@pytest.mark.parametrize(
+    ("dataset", "answer"),
+    [
+        ("ddsm", "absent; the sizes of its classes are not known"),
+        ("chexpert", "absent; the error of mean_roc_auc is not known before a pair of results is"),
+        ("untold", "absent; the sizes of its classes are not known"),
+    ],
+)
+def test_a_claim_about_what_is_absent_is_not_known(dataset: str, answer: str, ours: Registry, own: Places) -> None:
+    theirs = Registry()
+    theirs.register(replace(theirs.dataset("ddsm"), name="untold", expected_images=None))
+    planner = Planner(profile="full", registry=theirs, places=own, baseline=nothing)
+    dinov2, deit = (Cell(name, dataset, "finetune_linear") for name in ("dinov2_vitb14", "imagenet_deitb16"))
     found = planner.foresee("beats", [(dinov2, deit)], Court())
-    assert found == Foresight(detectable=None, settled=False, answer="absent", source="")
+    assert found == Foresight(detectable=None, settled=False, answer=answer, source="")
+
+
+def test_a_claim_about_what_is_absent_is_foretold_from_the_classes_that_are_expected(
+    ours: Registry, own: Places
+) -> None:
+    def foretold(kind: str, profile: str, dataset: str) -> Foresight:
+        planner = Planner(profile=profile, registry=ours, places=own, baseline=nothing)
+        return planner.foresee(
+            kind, [(Cell("dinov2_vitb14", dataset, "knn"), Cell("sam_vitb16", dataset, "knn"))], Court()
+        )
+
+    found = foretold("beats", "full", "aptos2019")
+    assert found.expected
+    assert found.answer.startswith("absent; underpowered: ")
+    assert found.source.startswith("expected classes; assumed: quadratic_kappa")
+    assert found.detectable is not None
+    assert 0.02 < found.detectable < (foretold("beats", "smoke", "aptos2019").detectable or 0)
+    assert foretold("not_worse_than", "full", "isic2019").answer == (
+        "absent; not enough patients to tell: class 'DF' has 24 in the test side, not_worse_than needs 50"
+    )
+
+
+@pytest.mark.parametrize(
+    "regime", ["knn", "finetune_linear", "partial9_linear", "frozen_linear", "frozen_linear.every"]
+)
+def test_what_an_absent_cell_would_take_is_what_it_takes_once_it_is_here(
+    regime: str, ours: Registry, own: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = Cell("small", "heads", regime)
+    here = planned(ours, own, cell).cells[0]
+    counts = Counts.of(open_under(ours.profile("ci"), ours.dataset("heads"), own))
+    sizes = Expected(train=counts.train, validation=counts.validation, test=counts.test, source="counted")
+    monkeypatch.setattr("pytest_fmtransfer.planning.expected_of", lambda spec, caps: sizes)
+    twice = [cell, Cell("small", "heads", regime)]
+    nowhere = replace(own, data_root=own.store)
+    [absent] = planned(ours, nowhere, *twice).cells
+    assert absent.missing == (absent.lacks,)
+    assert absent.expected is not None
+    assert absent.expected.training_steps == here.training_steps
+    assert absent.expected.forward_passes == here.forward_passes
+    assert absent.expected.bytes == next(step.bytes.amount for step in here.steps if step.kind == "images")
+    learns = regime in ("finetune_linear", "partial9_linear")
+    assert absent.expected.trained_images == (16 * here.training_steps if learns else 0)
 
 
 def test_planning_needs_no_torch(places: Places) -> None:
@@ -281,7 +336,9 @@ def test_planning_needs_no_torch(places: Places) -> None:
     )
     assert done.returncode == 0, done.stdout
     assert "cells to measure:" in done.stdout or "nothing to measure" in done.stdout
-    assert re.search(r"dinov2_vitb14-aptos2019-finetune_linear[^:]*: no weights of dinov2_vitb14", done.stdout)
+    assert re.search(r"\n  \d+ cells: no weights of dinov2_vitb14: put ", done.stdout)
+    assert re.search(r"\naptos2019 +finetune_linear +\d", done.stdout)
+    assert re.search(r"\n\d+ absent cells would take [\d,]+ training steps", done.stdout)
 
 
 def briefly(name: str, like: str, **changed: Any) -> RegimeSpec:

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_fmtransfer._transfer import Asked
 from pytest_fmtransfer.backbones.precision import processor
+from pytest_fmtransfer.catalog.regime_settings import TrainingSettings, plain
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.features import FeatureKey
@@ -125,6 +126,28 @@ def test_a_baseline_of_the_same_images_tells_more_than_other_images(store: Store
     )
     assert Past(store, []).adapt(asked(), "a", 300) == Figure(amount=6.0, source="this machine, scaled from other")
     assert Past(store, []).adapt(asked("linear_probe"), "a", 300).source == "time of the regime unknown"
+
+
+def test_training_of_the_same_network_in_the_same_steps_is_timed_by_the_epoch(store: Store) -> None:
+    settings = Registry().regime("finetune_linear").settings
+    assert isinstance(settings, TrainingSettings)
+    subject = here(training_dtype="float32")
+
+    def at(**more: Any) -> Asked:
+        changed = replace(settings, **more)
+        return replace(asked("finetune_linear"), settings=changed, subject=subject)
+
+    found = earlier("a-data-finetune_linear", (0, 0.0, 50.0), subject=subject)
+    trained = replace(found, question=replace(found.question, settings=plain(replace(settings, epochs=10))))
+    stored(store, trained)
+    past = Past(store, [])
+    assert past.adapt(at(epochs=10), "a", 100) == Figure(amount=50.0, source="this machine")
+    assert past.adapt(at(epochs=20), "a", 100) == Figure(amount=100.0, source="this machine, by the epoch")
+    warm = at(epochs=20, warm_up_steps=100, learning_rate=1e-3)
+    assert past.adapt(warm, "a", 200).amount == 200.0
+    never = "training time not included: this network was never trained so here"
+    assert past.adapt(at(epochs=20, batch=8), "a", 100) == Figure(amount=None, source=never)
+    assert past.adapt(at(trained="head"), "a", 100) == Figure(amount=None, source=never)
 
 
 def test_a_probe_of_files_is_timed_by_the_test_images(store: Store) -> None:

@@ -10,7 +10,7 @@ Legend: M simulated images, C classes.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 from scipy.optimize import brentq
@@ -55,13 +55,14 @@ class Foresight:
     `detectable` is the distance beyond the claim's threshold that is supported with power .8 at the level of its
     family, in the metric's unit; None where nothing tells. A claim can be settled when it is at most the margin
     and no reason speaks against a verdict; `answer` says so, or what would settle it. `source` says where the
-    standard error is from.
+    standard error is from. `expected`: of a dataset that is absent, as large as the catalogue expects it to be.
     """
 
     detectable: float | None
     settled: bool
     answer: str
     source: str
+    expected: bool = False
 
 
 def from_pair(kind: str, candidate: Result, reference: Result, court: Court, *, power: float = POWER) -> Foresight:
@@ -172,11 +173,16 @@ def _mean_recall(sample: Sample, value: float, correlation: float) -> float:
 
 
 def _quadratic_kappa(sample: Sample, value: float, correlation: float) -> float:
-    """By the delta method over `DRAWS` simulated images, whose grades are normals cut at the classes' shares.
+    return _kappa_variance(tuple(sample.by_class.values()), value, correlation) / sample.patients
+
+
+@cache
+def _kappa_variance(counts: Sequence[int], value: float, correlation: float) -> float:
+    """Of one image, by the delta method over `DRAWS` simulated ones; grades are normals cut at the classes' shares.
 
     Both backbones grade the truth plus noise, correlated so between the two, and as large as makes kappa `value`.
     """
-    rng, counts = np.random.default_rng(0), list(sample.by_class.values())
+    rng = np.random.default_rng(0)
     truth_M, common_M = rng.normal(size=(2, DRAWS))
     noise_2M = math.sqrt(correlation) * common_M + math.sqrt(1 - correlation) * rng.normal(size=(2, DRAWS))
     cuts: Floats = np.asarray(norm.ppf(np.cumsum(counts)[:-1] / sum(counts)), dtype=np.float64)
@@ -190,7 +196,7 @@ def _quadratic_kappa(sample: Sample, value: float, correlation: float) -> float:
 
     spread = float(brentq(lambda spread: graded(noise_2M[0], spread).value - value, 1e-3, 30.0, xtol=1e-3))
     influence_2M = np.array([graded(noise_M, spread).influence_N for noise_M in noise_2M], dtype=np.float64)
-    return float(np.var(DRAWS * (influence_2M[1] - influence_2M[0]))) / sample.patients
+    return float(np.var(DRAWS * (influence_2M[1] - influence_2M[0])))
 
 
 def _both(probability: float, correlation: float) -> float:

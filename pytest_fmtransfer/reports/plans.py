@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from pytest_fmtransfer.costs import CellPlan, Plan, total
 from pytest_fmtransfer.judge.foresight import Foresight
+from pytest_fmtransfer.reports.absent_plans import absent_parts, absent_total
 from pytest_fmtransfer.reports.effort import Estimate, duration, size
 from pytest_fmtransfer.throughput import Figure
 from pytest_fmtransfer.words import counted
@@ -35,22 +36,12 @@ def plan_text(plan: Plan, claims: Sequence[PlannedClaim]) -> str:
     here = [_cell_row(line) for line in plan.cells if not line.lacks]
     parts = [
         _table(here) if here else "no cell can be measured here",
-        _absent(plan),
+        *absent_parts(plan.cells),
         _table([_claim_row(claim) for claim in claims]) if claims else "",
         fill(LEGEND, 120),
         _totals(plan, claims),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _absent(plan: Plan) -> str:
-    """Cells that cannot be measured here, by what they lack."""
-    lacking: dict[str, list[str]] = {}
-    for line in plan.cells:
-        if line.lacks:
-            lacking.setdefault(line.lacks, []).append(line.cell.id)
-    lines = [f"  {', '.join(cells)}: {lacks}" for lacks, cells in lacking.items()]
-    return "\n".join(["absent:", *lines]) if lines else ""
 
 
 def _cell_row(line: CellPlan) -> dict[str, str]:
@@ -85,9 +76,13 @@ def _totals(plan: Plan, claims: Sequence[PlannedClaim]) -> str:
             f"in it, assumed: {duration(plan.starting.amount or 0.0)} to start torch and build "
             f"{counted(plan.networks, 'network')}"
         )
+    if total_of_absent := absent_total(plan.cells):
+        lines.append(total_of_absent)
     if claims:
-        settled = sum(claim.foresight.settled for claim in claims)
-        lines.append(f"{counted(len(claims), 'claim')}, of which {settled} can be settled")
+        settled = sum(claim.foresight.settled and not claim.foresight.expected for claim in claims)
+        once_here = sum(claim.foresight.settled and claim.foresight.expected for claim in claims)
+        more = f", and {once_here} more once their weights and data are here" if once_here else ""
+        lines.append(f"{counted(len(claims), 'claim')}, of which {settled} can be settled{more}")
     return "\n".join(lines)
 
 
