@@ -173,7 +173,7 @@ def by_patient(influence_N: Floats, strata: Strata) -> Floats:
     if strata.patients_K.min() < 2:
         raise ValueError("a class with fewer than two patients has no variance")
     factor_N = np.sqrt(strata.patients_K / (strata.patients_K - 1))[strata.stratum_of_N]
-    return np.bincount(strata.patient_of_N, weights=influence_N * factor_N)
+    return np.asarray(np.bincount(strata.patient_of_N, weights=influence_N * factor_N), dtype=np.float64)
 
 
 def _covariance(one_N: Floats, other_N: Floats, strata: Strata) -> float:
