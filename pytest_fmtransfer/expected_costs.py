@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pytest_fmtransfer.catalog.expected import Expected
 from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, TrainingSettings
-from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, NoWeights
+from pytest_fmtransfer.catalog.specs import SHUFFLED, BackboneSpec, DatasetSpec, NoWeights
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.data.augmentations import recipe_named
 from pytest_fmtransfer.training_costs import Counts, passes_beside, rows_of_view, steps_of_training, stored_views
@@ -47,6 +47,7 @@ class ExpectedWalk:
     ) -> ExpectedCost:
         """What the next cell adds; `spec` and `settings` are the backbone's and the regime's under the profile."""
         counts = Counts(train=sizes.train, validation=sizes.validation, test=sizes.test)
+        pictures = dataset.name.removesuffix(f".{SHUFFLED}")  # labels are shuffled, and no picture
         steps = trained = passes = 0
         side = spec.image_size
         if isinstance(settings, TrainingSettings):
@@ -55,12 +56,12 @@ class ExpectedWalk:
             steps = seeds * steps_of_training(settings, counts)
             if settings.trained != "head":
                 trained = steps * min(settings.batch, counts.train)
-            kind = (cell.dataset, cell.backbone, settings.recipe, settings.cut_after, settings.head_takes)
+            kind = (pictures, cell.backbone, settings.recipe, settings.cut_after, settings.head_takes)
             passes = sum(rows_of_view(counts, view) for view in stored_views(settings) if self._is_new((*kind, view)))
             passes += passes_beside(settings, counts, seeds=seeds)
-        elif not isinstance(spec.weights, NoWeights) and self._is_new((cell.dataset, cell.backbone)):
+        elif not isinstance(spec.weights, NoWeights) and self._is_new((pictures, cell.backbone)):
             passes = counts.images
-        kept = spec.is_network and self._is_new(("pictures", dataset.name, side))
+        kept = spec.is_network and self._is_new(("pictures", pictures, side))
         return ExpectedCost(
             training_steps=steps,
             trained_images=trained,

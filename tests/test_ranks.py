@@ -104,7 +104,9 @@ def test_two_cells_are_told_apart_where_beats_is_supported_at_its_half_of_the_le
         assert told(ranks([better, worse]))[0] == ((1, 1, 1) if supported else (1, 1, 2))
 
 
-@pytest.mark.parametrize("metric", ["roc_auc", "average_precision", "accuracy", "quadratic_kappa", "macro_recall"])
+@pytest.mark.parametrize(
+    "metric", ["roc_auc", "accuracy", "quadratic_kappa", "macro_recall", "expected_calibration_error"]
+)
 def test_the_variance_of_each_pair_is_that_of_its_comparison(metric: str) -> None:
     found = cells([0.0, 0.5, 1.0], metric=metric)
     patients = [f"patient{at // 2}" for at in range(len(found[0].ids_N))]
@@ -119,7 +121,12 @@ def test_the_variance_of_each_pair_is_that_of_its_comparison(metric: str) -> Non
 
 
 def test_two_perfect_cells_are_not_told_apart_and_a_poor_one_is() -> None:
-    found = ranks(cells([40.0, 50.0, 0.3], patients=200))
+    perfect = cells([40.0, 50.0, 0.3], patients=200)
+    found = ranks(perfect)
+    bound = module._bound(perfect[0], perfect[1], module._patient_pieces(perfect)(0, 1))
+    assert bound == Comparison(candidate=perfect[0], reference=perfect[1]).bound
+    assert bound is not None
+    assert bound.alike == 200  # what so many patients may have missed
     assert told(found) == [(1, 1, 2), (1, 1, 2), (3, 3, 3)]
 
 
