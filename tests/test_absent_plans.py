@@ -44,6 +44,12 @@ def test_cells_are_added_up_by_dataset_and_regime_and_all_together() -> None:
     )
 
 
+def test_where_nothing_is_trained_no_time_of_training_is_told() -> None:
+    text = plan_text(Plan(cells=(absent("a", "frozen", FROZEN, "no"),)), [])
+    assert "were it here, the cell would take:" in text
+    assert text.rstrip().endswith("at 1,000 images a second 1 min 0 s of forward passes")
+
+
 def test_what_could_be_settled_is_counted_apart_from_what_can() -> None:
     claims = [
         claim(settled=True, expected=False),

@@ -45,9 +45,12 @@ def absent_total(lines: Sequence[CellPlan]) -> str:
     whose = "1 absent cell" if len(costs) == 1 else f"{len(costs)} absent cells"
     told = (
         f"{whose} would take {steps:,} training steps, {trained:,} trained images, {passes:,} forward passes, and at "
-        f"least {size(room)} on disk. How long is not known before their networks have run here: at {AT:,} images a "
-        f"second {duration(trained / AT)} of training, and {duration(passes / AT)} of forward passes"
+        f"least {size(room)} on disk."
     )
+    amounts = {"training": trained, "forward passes": passes}
+    if speeds := [f"{duration(amount / AT)} of {what}" for what, amount in amounts.items() if amount]:
+        told += f" How long is not known before their networks have run here: at {AT:,} images a second "
+        told += ", and ".join(speeds)
     return fill(told, 120)
 
 
