@@ -296,7 +296,7 @@ def test_a_claim_about_what_is_absent_is_foretold_from_the_classes_that_are_expe
 
 
 @pytest.mark.parametrize(
-    "regime", ["knn", "finetune_linear", "partial9_linear", "frozen_linear", "frozen_linear.every"]
+    "regime", ["knn", "finetune_linear", "partial5_linear", "frozen_linear", "frozen_linear.every"]
 )
 def test_what_an_absent_cell_would_take_is_what_it_takes_once_it_is_here(
     regime: str, ours: Registry, own: Places, monkeypatch: pytest.MonkeyPatch
@@ -314,7 +314,7 @@ def test_what_an_absent_cell_would_take_is_what_it_takes_once_it_is_here(
     assert absent.expected.training_steps == here.training_steps
     assert absent.expected.forward_passes == here.forward_passes
     assert absent.expected.bytes == next(step.bytes.amount for step in here.steps if step.kind == "images")
-    learns = regime in ("finetune_linear", "partial9_linear")
+    learns = regime in ("finetune_linear", "partial5_linear")
     assert absent.expected.trained_images == (16 * here.training_steps if learns else 0)
 
 
