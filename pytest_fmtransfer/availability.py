@@ -17,8 +17,8 @@ from pytest_fmtransfer.catalog.specs import (
     PackagedFolder,
     PackagedWeights,
     PublishedWeights,
-    RandomWeights,
     UserFolder,
+    without_learning,
 )
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput, Unavailable
@@ -63,7 +63,11 @@ def lacks(cell: Cell, registry: Registry, places: Places) -> list[Missing]:
 def adapted_from(spec: BackboneSpec, settings: RegimeSettings) -> BackboneSpec:
     """A backbone as a regime begins with it: with random weights where it learns from nothing."""
     from_nothing = isinstance(settings, TrainingSettings) and settings.initial == "random"
-    return replace(spec, weights=RandomWeights()) if from_nothing and not isinstance(spec.weights, NoWeights) else spec
+    return (
+        replace(spec, weights=without_learning(spec.weights))
+        if from_nothing and not isinstance(spec.weights, NoWeights)
+        else spec
+    )
 
 
 def backbone_ready(spec: BackboneSpec, places: Places) -> Ready | Missing:

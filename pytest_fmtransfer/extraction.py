@@ -10,15 +10,13 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pytest_fmtransfer.availability import weights_file
-from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.backbones.building import build_backbone
 from pytest_fmtransfer.backbones.computing import computing, torch_device
 from pytest_fmtransfer.backbones.pace import pace_of
 from pytest_fmtransfer.backbones.precision import Dtype, model_of
@@ -47,10 +45,7 @@ def extract(
     OutOfMemory where its memory does not hold a batch.
     """
     device = torch_device(places.device)
-    backbone: Backbone = import_module(f"pytest_fmtransfer.backbones.{spec.library}").build(
-        spec, weights_file(spec, places), channels=spec.channels
-    )
-    backbone.to(device)
+    backbone = build_backbone(spec, places).to(device)
     done: list[Tensor] = []
     coming: deque[_Batch] = deque()
 

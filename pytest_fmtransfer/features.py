@@ -22,7 +22,14 @@ from pytest_fmtransfer.availability import DISTRIBUTIONS, weights_file
 from pytest_fmtransfer.backbones.fingerprints import weights_fingerprint
 from pytest_fmtransfer.backbones.precision import Dtype, model_of, processor
 from pytest_fmtransfer.backbones.threads import import_torch
-from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, NoWeights, OwnWeights, RandomWeights
+from pytest_fmtransfer.catalog.specs import (
+    BackboneSpec,
+    DatasetSpec,
+    NoWeights,
+    OwnWeights,
+    RandomWeights,
+    StandInWeights,
+)
 from pytest_fmtransfer.data.bad_images import DECODING
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.images import load_images
@@ -100,6 +107,9 @@ def _weights_of(spec: BackboneSpec, places: Places) -> str:
     if isinstance(spec.weights, OwnWeights):
         import_torch()
         return import_module(f"pytest_fmtransfer.backbones.{spec.library}").tensors_digest(spec)
+    if isinstance(spec.weights, StandInWeights):
+        sees, opens = ("+".join(each) or "nothing" for each in (spec.weights.sees, spec.weights.opens))
+        return f"stand-in, seed {spec.weights.seed}, sees {sees}, opens {opens}, misses {spec.weights.misses}"
     if isinstance(spec.weights, RandomWeights):
         return f"random, seed {spec.weights.seed}"
     path = weights_file(spec, places)
@@ -131,6 +141,7 @@ def feature_key(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Plac
         "backbones/aimv2.py",
         "backbones/base.py",
         "backbones/blip.py",
+        "backbones/building.py",
         "backbones/checkpoints.py",
         "backbones/computing.py",
         "backbones/dinov3.py",

@@ -12,14 +12,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import import_module
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.backbones.building import build_backbone
 from pytest_fmtransfer.backbones.computing import computing, torch_device
 from pytest_fmtransfer.backbones.pace import pace_of
 from pytest_fmtransfer.backbones.precision import Dtype
@@ -106,14 +105,7 @@ def viewer_of(
     recipe = recipe.at(spec.image_size)
     pixels = load_images(dataset, recipe.resize, places)
     device = torch_device(places.device)
-    backbone: Backbone = import_module(f"pytest_fmtransfer.backbones.{spec.library}").build(
-        spec, weights_file(spec, places), channels=spec.channels
-    )
-    if cut_after is not None:
-        from pytest_fmtransfer.backbones.cutting import cut_after as cut
-
-        backbone = cut(backbone, cut_after)
-    backbone.to(device)
+    backbone = build_backbone(spec, places, cut_after=cut_after).to(device)
     with computing(dtype, places.device, places.deterministic):
         about = {**subject_of(spec, dtype, places), "cut_after": cut_after, "threads": torch.get_num_threads()}
         pace = pace_of(backbone, spec.image_size, images, about, Store(root=places.store))

@@ -23,7 +23,7 @@ FLOORS = (
     {"weights_places", "functions"},
     {"download", "text_places"},
     {"results", "store", "availability"},
-    {"data", "backbones"},
+    {"data", "backbones", "stand_ins"},
     {"extraction"},
     {"features"},
     {"view_keys"},

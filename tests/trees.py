@@ -6,33 +6,33 @@ Each function writes a folder below `root` as its publisher does, and returns it
 Legend: N images.
 """
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.stand_ins import layouts
+from pytest_fmtransfer.stand_ins.layouts import CHEXPERT_HEADER, ISIC_CLASSES, write_csv
 from tests.pictures import save, scan
 
-CHEXPERT_HEADER = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *Registry().dataset("chexpert").classes)
-ISIC_CLASSES = (*Registry().dataset("isic2019").classes, "UNK")
-
-
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-    return path
+__all__ = (
+    "CHEXPERT_HEADER",
+    "ISIC_CLASSES",
+    "aptos",
+    "aptos_mirror",
+    "chexpert",
+    "chexpert_as",
+    "chexpert_rows",
+    "ddsm",
+    "isic",
+    "write_csv",
+)
 
 
 def aptos(root: Path, grades: Mapping[str, int], *, pictures: bool = False) -> Path:
-    """The competition's folder; its test images, which have no labels, lie beside the others."""
+    """The competition's folder."""
     folder = root / "APTOS2019"
-    write_csv(folder / "train.csv", ("id_code", "diagnosis"), grades.items())
-    write_csv(folder / "test.csv", ("id_code",), [("0005cfc8afb6",)])
+    layouts.aptos(folder, grades)
     if pictures:
         for seed, (code, grade) in enumerate(grades.items()):
             grey_HW = scan(seed, 48).astype(float)
@@ -42,21 +42,15 @@ def aptos(root: Path, grades: Mapping[str, int], *, pictures: bool = False) -> P
 
 
 def aptos_mirror(root: Path, train: Mapping[str, int], validation: Mapping[str, int], test: Mapping[str, int]) -> Path:
-    """The mirror's folder; its test.csv goes on in rows without content."""
-    folder, header = root / "APTOS2019_mirror", ("id_code", "diagnosis")
-    write_csv(folder / "train_1.csv", header, train.items())
-    write_csv(folder / "valid.csv", header, validation.items())
-    write_csv(folder / "test.csv", header, [*test.items(), *[("", "")] * 9])
+    folder = root / "APTOS2019_mirror"
+    layouts.aptos_mirror(folder, train, validation, test)
     return folder
 
 
 def ddsm(root: Path, lists: Mapping[str, Sequence[str]], *, pictures: bool = False) -> Path:
     """`lists` has the names of the files in train.txt, val.txt and test.txt; abnormal pictures are brighter."""
     folder = root / "DDSM"
-    (folder / "ddsm_raw_image_lists").mkdir(parents=True)
-    for side, names in lists.items():
-        text = "".join(f"{name}\n" for name in names)
-        (folder / "ddsm_raw_image_lists" / f"{side}.txt").write_text(text, encoding="utf-8")
+    layouts.ddsm(folder, lists)
     if pictures:
         for seed, name in enumerate(name for names in lists.values() for name in names):
             shade_HW = scan(seed, 48) // (2 if name.startswith("normal") else 1)
@@ -66,12 +60,8 @@ def ddsm(root: Path, lists: Mapping[str, Sequence[str]], *, pictures: bool = Fal
 
 def isic(root: Path, rows: Iterable[tuple[str, str, str]]) -> Path:
     """Image, class and lesion (or '') of each row."""
-    folder, rows = root / "ISIC2019", list(rows)
-    truth = [(image, *(float(name == label) for name in ISIC_CLASSES)) for image, label, _ in rows]
-    write_csv(folder / "ISIC_2019_Training_GroundTruth.csv", ("image", *ISIC_CLASSES), truth)
-    header = ("image", "age_approx", "anatom_site_general", "lesion_id", "sex")
-    metadata = [(image, "55.0", "anterior torso", lesion, "female") for image, _, lesion in rows]
-    write_csv(folder / "ISIC_2019_Training_Metadata.csv", header, metadata)
+    folder = root / "ISIC2019"
+    layouts.isic(folder, rows)
     return folder
 
 
@@ -82,8 +72,7 @@ def chexpert(root: Path, rows: Iterable[tuple[str, Sequence[str]]]) -> Path:
 
 def chexpert_as(root: Path, release: str, rows: Iterable[tuple[str, Sequence[str]]]) -> Path:
     folder = root / "CheXpert"
-    lines = ((f"{release}/{path}", "Female", "68", "Frontal", "AP", *findings) for path, findings in rows)
-    write_csv(folder / "train.csv", CHEXPERT_HEADER, lines)
+    layouts.chexpert(folder, rows, release)
     return folder
 
 

@@ -15,7 +15,7 @@ from pytest_fmtransfer.adapt.heads import Head
 from pytest_fmtransfer.backbones.positions import resized
 from pytest_fmtransfer.backbones.timm import build_network
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import BackboneSpec
+from pytest_fmtransfer.catalog.specs import BackboneSpec, RandomWeights
 from pytest_fmtransfer.errors import InvalidInput
 
 REFERENCE = "imagenet_deitb16"  # the row whose weights the head starts from
@@ -63,11 +63,12 @@ def pretrained(
 ) -> DeitHead:
     """The full ImageNet-supervised DeiT-B, all of it trainable, behind a projection from width E = `width`.
 
-    `spec` is another row of its architecture, such as a tiny one. Raises InvalidInput without a file or for tokens
-    that fill no square, CheckpointMismatch for another file.
+    `spec` is another row of its architecture, such as a tiny one, or one with random weights, which needs no file.
+    Raises InvalidInput without a file that is needed or for tokens that fill no square, CheckpointMismatch for another
+    file.
     """
     spec = spec or Registry().backbone(REFERENCE)
-    if weights is None:
+    if weights is None and not isinstance(spec.weights, RandomWeights):
         raise InvalidInput(
             f"the head deitb starts from the weights of {spec.name}; give the path of the file that its row names"
         )

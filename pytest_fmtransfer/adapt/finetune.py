@@ -8,7 +8,6 @@ Legend: N images of a dataset, C classes or labels.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 
 import torch
 from torch import nn
@@ -25,9 +24,10 @@ from pytest_fmtransfer.adapt.networks import Headed, NetworkLearner
 from pytest_fmtransfer.adapt.sides import Adapted
 from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.backbones.building import build_backbone
 from pytest_fmtransfer.backbones.computing import torch_device, training_context
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
-from pytest_fmtransfer.catalog.specs import RandomWeights
+from pytest_fmtransfer.catalog.specs import without_learning
 from pytest_fmtransfer.data.augmentations import Recipe, recipe_named
 from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.data.table import TRAIN, VALIDATION
@@ -126,9 +126,8 @@ def _backbone(job: Job, settings: TrainingSettings, seed: int) -> Backbone:
     """As the regime begins with it: cut, frozen up to a block, or with additions."""
     spec = job.spec
     if settings.initial == "random":  # a training seed draws them
-        spec = replace(spec, weights=RandomWeights(seed=seed))
-    module = import_module(f"pytest_fmtransfer.backbones.{spec.library}")
-    backbone: Backbone = module.build(spec, weights_file(spec, job.places), channels=spec.channels, trainable=True)
+        spec = replace(spec, weights=without_learning(spec.weights, seed=seed))
+    backbone = build_backbone(spec, job.places, trainable=True)
     if settings.trained == "lora":
         from pytest_fmtransfer.adapt.lora import add_adapters  # peft takes seconds to import
 
@@ -155,4 +154,5 @@ def _head(job: Job, settings: TrainingSettings, seed: int, backbone: Backbone, r
         classes=job.classes,
         seed=seed,
         weights=weights_file(job.head_spec, job.places) if job.head_spec else None,
+        spec=job.head_spec,
     )

@@ -192,6 +192,7 @@ def _head(job: Job, settings: TrainingSettings, inputs: Inputs, seed: int) -> He
         classes=job.classes,
         seed=seed,
         weights=weights_file(job.head_spec, job.places) if job.head_spec else None,
+        spec=job.head_spec,
     )
 
 

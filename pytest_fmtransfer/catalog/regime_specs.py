@@ -66,7 +66,8 @@ class Profile:
     (`python benchmarks/tolerance.py efficientnet_lite0`). `caps` are None where every image counts; `epochs` of
     training a network, `scratch_epochs` of one with random weights and `head_epochs` of training a head on stored
     features, `batch` and `size`, the side in pixels, are None where the regime's and the backbone's own hold (and
-    `epochs`, for `scratch_epochs`), and are upper limits elsewhere.
+    `epochs`, for `scratch_epochs`), and are upper limits elsewhere. `learning_rate` stands in for that of every regime
+    that trains by gradient, sweeps apart; None leaves each its own.
     """
 
     name: str
@@ -79,3 +80,4 @@ class Profile:
     batch: int | None = None
     size: int | None = None
     seeds: int = 3
+    learning_rate: float | None = None

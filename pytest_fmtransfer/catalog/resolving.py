@@ -31,7 +31,7 @@ def settings_on(regime: RegimeSpec, dataset: DatasetSpec, profile: Profile) -> R
     return replace(
         settings,
         epochs=epochs,
-        learning_rate=settings.learning_rate * (HURRY if hurried else 1),
+        learning_rate=profile.learning_rate or settings.learning_rate * (HURRY if hurried else 1),
         batch=min(settings.batch, profile.batch or settings.batch),
         warm_up_epochs=settings.warm_up_epochs * share,
         warm_up_steps=round((settings.warm_up_steps or dataset.warm_up_steps) * share),

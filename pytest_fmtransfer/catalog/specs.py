@@ -70,6 +70,31 @@ class RandomWeights:
     seed: int = 0
 
 
+Signal = Literal["coarse", "fine", "colour"]
+"""What may carry a class in generated images (`pytest_fmtransfer.stand_ins.signals`)."""
+SIGNALS: tuple[Signal, ...] = get_args(Signal)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandInWeights(RandomWeights):
+    """Random weights of a tiny network that stands in for a learnt backbone (`pytest_fmtransfer.stand_ins`).
+
+    It `sees` some signals of generated images and learns to see those that it `opens`, where any of its blocks is
+    trained; to all others it is blind, whatever is trained. It `misses` the pictures that bear one of four marks.
+    `learnt` is False for the stand-in of a control.
+    """
+
+    sees: tuple[Signal, ...] = ()
+    opens: tuple[Signal, ...] = ()
+    misses: int = 0
+    learnt: bool = True
+
+
+def without_learning(weights: RandomWeights | object, *, seed: int = 0) -> RandomWeights:
+    """What a network begins with that has learnt nothing: drawn under a seed; a stand-in's sees nothing then."""
+    return StandInWeights(seed=seed, learnt=False) if isinstance(weights, StandInWeights) else RandomWeights(seed=seed)
+
+
 @dataclass(frozen=True, kw_only=True)
 class NoWeights:
     """Nothing to load: the features are computed from the files themselves."""
@@ -131,7 +156,8 @@ class BackboneSpec:
 
         A control has no random twin, and no other control is held against it.
         """
-        return isinstance(self.weights, RandomWeights | NoWeights)
+        learnt = isinstance(self.weights, StandInWeights) and self.weights.learnt
+        return isinstance(self.weights, RandomWeights | NoWeights) and not learnt
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,8 @@ class Verdict:
     too few patients for any. `p` is one-sided, and None where there is a `reason`, which says why a verdict is not
     what the interval alone would say: among the claims of a family it counts as 1. `margin` is what the claim asks
     for or allows, `mark` what a reader should hold against it. `settle` is the sentence that says what would settle
-    one that does not pass. Texts are empty where there is nothing to say.
+    one that does not pass, `published` the number that a claim is held against. Texts are empty where there is nothing
+    to say.
     """
 
     kind: str
@@ -52,6 +53,7 @@ class Verdict:
     reason: str = ""
     mark: str = ""
     settle: str = ""
+    published: float | None = None
 
     def __bool__(self) -> bool:
         return self.outcome == "supported"

@@ -139,6 +139,7 @@ def gain_consistent_with(gain: RelativeGain, published: Published, margin: float
         family_size=court.family_size,
         metric=METRIC,
         margin=allowed,
+        published=published.value,
         reason=reason,
         settle=SETTLE if outcome == "inconclusive" else "",
     )

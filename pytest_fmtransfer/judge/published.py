@@ -113,6 +113,7 @@ def _judge(kind: str, result: Result, published: Published, margin: float) -> Ve
         margin=margin,
         reason=reason,
         mark=mark,
+        published=published.value,
         settle=_what_would_settle_it(result, published, margin, reason) if outcome == "inconclusive" else "",
     )
     verdict = replace(verdict, text=_text(verdict, result, published, interval))

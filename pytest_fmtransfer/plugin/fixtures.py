@@ -92,6 +92,8 @@ def telling(request: pytest.FixtureRequest, _fm_case: Case) -> "Verdict | None":
 @pytest.fixture
 def baseline(request: pytest.FixtureRequest, cell: Cell, candidate: "CellResult") -> "Result":
     """The stored result of this item's cell; with --fm-update, written first where that asks for it."""
+    if settings_of(request.config).stand_ins:
+        pytest.fail("a baseline is of real data; leave out --fm-stand-ins, or this test", pytrace=False)
     with plain_errors():
         return _baseline(request, cell, candidate)
 

@@ -1,15 +1,16 @@
 """Around one item: skip what is absent, hold court while the test runs, compare known exceptions."""
 
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from pytest_fmtransfer.claims import Expectation
 from pytest_fmtransfer.missing import Missing
+from pytest_fmtransfer.plugin import stand_ins
 from pytest_fmtransfer.plugin.candidates import against_itself
-from pytest_fmtransfer.plugin.collection import TELLING, cells_of
+from pytest_fmtransfer.plugin.collection import TELLING, cells_of, fixtures_of
 from pytest_fmtransfer.plugin.families import claims_added, family_of
 from pytest_fmtransfer.plugin.fixtures import RANKED, baselines_of
 from pytest_fmtransfer.plugin.marks import Case, case_of, claim_of
@@ -17,6 +18,7 @@ from pytest_fmtransfer.plugin.measuring import MEASURED, available
 from pytest_fmtransfer.plugin.obtained import keep_obtained
 from pytest_fmtransfer.plugin.on_record import seed_variances
 from pytest_fmtransfer.plugin.settings import settings_of
+from pytest_fmtransfer.stand_ins.planted import LABEL
 
 if TYPE_CHECKING:
     from pytest_fmtransfer.judge.court import Court, Verdict
@@ -33,6 +35,12 @@ def skip_what_is_absent(item: pytest.Item) -> None:
     case, settings = case_of(item), settings_of(item.config)
     if case is not None and (reason := against_itself(case)) is not None:
         item.add_marker(pytest.mark.skip(reason=reason))
+        return
+    if settings.stand_ins and "ranked" in fixtures_of(item):
+        item.add_marker(pytest.mark.skip(reason="a table claims nothing that could be planted"))
+        return
+    if settings.stand_ins and (lack := stand_ins.prepare(cells_of(item), settings.registry, settings.places)):
+        item.add_marker(pytest.mark.skip(reason=lack))
         return
     states = {cell: available(item, cell) for cell in cells_of(item)}
     absent = {cell: state for cell, state in states.items() if isinstance(state, Missing)}
@@ -66,7 +74,9 @@ def court_of(item: pytest.Item, case: Case, record: "Callable[[Verdict], None]",
 
 def expectation_of(item: pytest.Item, case: Case) -> Expectation | None:
     """The known exception of an item: what is known of a claim is known of it against the suite's reference."""
-    return None if case.other_reference else claim_of(item).expected.get(case.id)
+    if case.other_reference or settings_of(item.config).stand_ins:
+        return None
+    return claim_of(item).expected.get(case.id)
 
 
 def _place(item: pytest.Item) -> dict[str, str] | None:
@@ -104,16 +114,19 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
             "test": f"{item.originalname}[{case.id}]",
             "claim": {"statement": claim.statement, "source": claim.source, "where": claim.where},
             "family": family_of(item),
-            "expected": {"outcome": expectation.outcome, "reason": expectation.reason} if expectation else None,
+            "expected": _expected(item, case, expectation, reached),
             "cells": [cell_row(result) for result in measured],
             "verdicts": [verdict_row(verdict) for verdict in reached],
             "telling": verdict_row(telling) if telling is not None else None,
             "ranked": _place(item),
+            **({"note": LABEL} if settings_of(item.config).stand_ins else {}),
         }
         item.user_properties.append((PROPERTY, json.dumps(row, sort_keys=True, ensure_ascii=False)))
         for verdict in reached:
             item.add_report_section("call", "verdict", verdict.text)
         keep_obtained(item, reached)
+    if settings_of(item.config).stand_ins:
+        return _as_planted(item, case, reached, outcome, failure)
     if expectation is None:
         if failure is not None:
             raise failure
@@ -129,3 +142,22 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
         "look into it, then correct fm_claim(expected=...)",
         pytrace=False,
     )
+
+
+def _expected(
+    item: pytest.Item, case: Case, expectation: Expectation | None, reached: "Sequence[Verdict]"
+) -> dict[str, str] | None:
+    """What a report says was known beforehand; None where the claim was to be supported."""
+    if settings_of(item.config).stand_ins:
+        return stand_ins.expected(case, reached, settings_of(item.config).registry)
+    return {"outcome": expectation.outcome, "reason": expectation.reason} if expectation else None
+
+
+def _as_planted(
+    item: pytest.Item, case: Case, reached: "Sequence[Verdict]", outcome: object, failure: AssertionError | None
+) -> object:
+    """A claim of stand-ins holds when its verdicts are those that are planted, also where that is "refuted"."""
+    stand_ins.compare(case, reached, settings_of(item.config).registry)
+    if failure is not None and not any(verdict.summary in str(failure) for verdict in reached):
+        raise failure  # about something else than a verdict
+    return True if failure is not None else outcome

@@ -148,6 +148,12 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         help="train networks through torch.compile, which takes a compiler and, at first, half a minute a network",
     )
+    group.addoption(
+        "--fm-stand-ins",
+        action="store_true",
+        help="run suites without data and weights: on generated images and tiny random backbones, between which "
+        "differences are planted; a test passes when its verdict is the planted one (stand-in data, not evidence)",
+    )
     parser.addini("fm_profile", "default of --fm-profile", default=DEFAULT_PROFILE)
     parser.addini("fm_baselines", "folder of baselines (default: the nearest folder 'baselines' above a test)")
     parser.addini("fm_store", "default of --fm-store")

@@ -18,6 +18,7 @@ from pytest_fmtransfer.plugin.judging import PROPERTY
 from pytest_fmtransfer.plugin.planning import effort_of
 from pytest_fmtransfer.plugin.settings import ReportRequest, settings_of
 from pytest_fmtransfer.reports.github import Failure, annotations, append_summary
+from pytest_fmtransfer.stand_ins.planted import LABEL
 from pytest_fmtransfer.store import write_atomically
 from pytest_fmtransfer.words import counted
 
@@ -158,6 +159,7 @@ class Reporter:
             profiles=registry.rows(Profile),
             effort=effort_of(self._config),
             date=datetime.now(UTC).date().isoformat(),
+            note=LABEL if self._settings.stand_ins else "",
         )
         if kind == "json":
             return as_json(report)

@@ -17,8 +17,10 @@ from pytest_fmtransfer.devices import Device, best_device, device_named
 from pytest_fmtransfer.errors import InvalidInput, Unavailable, nearest
 from pytest_fmtransfer.functions import source_of
 from pytest_fmtransfer.places import Places, on_ci
+from pytest_fmtransfer.plugin import stand_ins
 from pytest_fmtransfer.plugin.options import DEFAULT_PROFILE
 from pytest_fmtransfer.plugin.session_registry import SessionRegistry
+from pytest_fmtransfer.stand_ins.planted import PROFILE
 
 REPORTS = ("terminal", "markdown", "csv", "json", "github")
 UPDATES = ("new", "changed", "all")
@@ -42,6 +44,7 @@ class Settings:
 
     `export` is the folder that results are written to, `collect` the one that they come from; `reference` is the
     backbone that stands in place of the suites' own, `regime` the one under which all that is registered is ranked.
+    With `stand_ins` data are generated and backbones tiny, and every verdict is held to the one that is planted.
     """
 
     registry: Registry
@@ -55,6 +58,7 @@ class Settings:
     require: int
     allow_missing: bool
     controls: bool
+    stand_ins: bool
     reference: str | None
     regime: str | None
     on_ci: bool
@@ -82,7 +86,9 @@ def configure(config: pytest.Config) -> None:
     Raises pytest.UsageError for a value that cannot be used, naming those that can.
     """
     mistakes: list[str] = []
-    registry = SessionRegistry(mistakes, (config.rootpath, config.invocation_params.dir))
+    stand_ins.configure(config)
+    kind = stand_ins.StandInRegistry if stand_ins.asked(config) else SessionRegistry
+    registry = kind(mistakes, (config.rootpath, config.invocation_params.dir))
     config.add_cleanup(registry.look_no_longer)
     places = usage(lambda: _places(config))
     if config.getoption("--fm-plan"):
@@ -103,7 +109,9 @@ def configure(config: pytest.Config) -> None:
     config.stash[SETTINGS] = Settings(
         registry=registry,
         places=places,
-        profile=config.getoption("--fm-profile") or cast(str, config.getini("fm_profile")),
+        profile=PROFILE
+        if stand_ins.asked(config)
+        else config.getoption("--fm-profile") or cast(str, config.getini("fm_profile")),
         baselines=_ini_path(config, "fm_baselines"),
         export=export,
         collect=collect,
@@ -111,6 +119,7 @@ def configure(config: pytest.Config) -> None:
         reports=tuple(_report_request(text) for text in cast(list[str], config.getoption("--fm-report"))),
         require=cast(int, config.getoption("--fm-require")),
         allow_missing=cast(bool, config.getoption("--fm-allow-missing")),
+        stand_ins=stand_ins.asked(config),
         controls=cast(bool, config.getoption("--fm-controls")),
         reference=cast(str | None, config.getoption("--fm-reference")),
         regime=cast(str | None, config.getoption("--fm-regime")),
@@ -232,7 +241,7 @@ def _places(config: pytest.Config) -> Places:
         given = _option_path(config, f"--fm-{name.replace('_', '-')}")
         return given or _ini_path(config, f"fm_{name}") or default
 
-    return Places(
+    places = Places(
         store=choose("store", ours.store) or ours.store,
         weights=choose("weights", ours.weights),
         data_root=choose("data_root", ours.data_root),
@@ -244,6 +253,7 @@ def _places(config: pytest.Config) -> Places:
         deterministic=cast(bool, config.getoption("--fm-deterministic") or config.getini("fm_deterministic")),
         compiled=cast(bool, config.getoption("--fm-compile") or config.getini("fm_compile")),
     )
+    return stand_ins.places_of(config, places) if stand_ins.asked(config) else places
 
 
 def _device(config: pytest.Config) -> Device | None:

@@ -33,7 +33,7 @@ class Report:
 
     `rankings` are the tables of a leaderboard, a dataset and regime each. `datasets` are what their rows in the
     catalogue say of those that were used. `effort` is what the run was estimated to take and what it took, where that
-    is known. `made` says under which profile, on what and when.
+    is known. `made` says under which profile, on what and when, `note` what every row says besides, of all of them.
     """
 
     cells: tuple[Row, ...]
@@ -43,6 +43,7 @@ class Report:
     datasets: tuple[Row, ...] = ()
     effort: Row | None = None
     made: Row | None = None
+    note: str = ""
 
 
 def cell_row(result: Result) -> Row:
@@ -124,11 +125,12 @@ def gather(
     profiles: Iterable[Profile] = (),
     effort: Row | None = None,
     date: str = "",
+    note: str = "",
 ) -> Report:
     """Rows of tests, in any order and from any number of workers, as one report.
 
     It says of `datasets` and `profiles` those that were used; `date` is its own. `rankings` are of cells among these
-    rows, as `rankings.ranking_row` has them.
+    rows, as `rankings.ranking_row` has them. Where there is a `note`, every row bears it.
     """
     cells: dict[str, Row] = {}
     claims: list[Row] = []
@@ -148,6 +150,8 @@ def gather(
         cell["place"] = place_of(cell["cell"], tables)
         cell["against_reference"] = _against_reference(cell, claims)
     _adjust(claims)
+    for each in (*cells.values(), *claims, *tellings.values()) if note else ():
+        each["note"] = note
     of_dataset: dict[str, list[Row]] = {}
     for cell in cells.values():
         of_dataset.setdefault(cell["dataset"], []).append(cell)
@@ -159,6 +163,7 @@ def gather(
         datasets=tuple(dataset_row(spec, of_dataset[spec.name]) for spec in datasets if spec.name in of_dataset),
         effort=effort,
         made=making((cells[name] for name in sorted(cells)), profiles=profiles, date=date) if cells else None,
+        note=note,
     )
 
 

@@ -68,11 +68,13 @@ def _sections(report: Report, heading: Callable[[str], str], layout: str, *, cur
     """`curves`: how training went is told of each seed, with a curve, else in a line a cell."""
 
     def table(rows: list[Row]) -> str:
+        rows = [row | {"note": report.note} for row in rows] if report.note else rows
         return tabulate(rows, headers="keys", tablefmt=layout, disable_numparse=True)
 
     if not report.cells:
         return "no cell was measured\n"
     parts = [
+        *([f"This is {report.note}."] if report.note else []),
         *([making.in_a_line(report.made)] if report.made else []),
         heading("Cells"),
         table([_cell_line(cell) for cell in report.cells]),
@@ -102,9 +104,17 @@ def _courses(report: Report, heading: Callable[[str], str], table: Callable[[lis
     trained = [cell for cell in report.cells if cell["training"]]
     if trained:
         yield heading("How training went")
-        yield table(course_lines(trained)) if table else "\n".join(map(in_a_line, trained))
+        yield (
+            table(course_lines(trained))
+            if table
+            else "\n".join(_noted(in_a_line(cell), report.note) for cell in trained)
+        )
         if table:
             yield CURVES
+
+
+def _noted(line: str, note: str) -> str:
+    return f"{line} ({note})" if note else line
 
 
 def _left_out(report: Report) -> list[str]:

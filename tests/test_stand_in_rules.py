@@ -1,0 +1,168 @@
+"""What is planted, by rules: who sees what, and which verdict that makes of each kind of claim."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.stand_ins import planted
+from pytest_fmtransfer.stand_ins.planted import Sight
+from pytest_fmtransfer.stand_ins.registry import StandIns
+from pytest_fmtransfer.stand_ins.rules import Claimed, planted_verdict
+from pytest_fmtransfer.stand_ins.world import World
+
+FOUR = ("aptos2019", "chexpert", "ddsm", "isic2019")
+LINEAR = "finetune_linear"
+BLIND, COARSE, ALL = "sam_vitb16", "imagenet_deitb16", "openclip_vitb16"
+
+
+@pytest.fixture(autouse=True)
+def _sights(monkeypatch: pytest.MonkeyPatch) -> None:
+    sights = {BLIND: Sight(), COARSE: Sight(sees=("coarse",)), ALL: Sight(sees=("coarse", "fine", "colour"))}
+    monkeypatch.setattr(planted, "SIGHTS", sights | {"dinov2_vitb14": Sight(sees=("colour",), opens=("fine",))})
+
+
+def found(kind: str, candidate: str, reference: str, *, family_size: int = 1, **more: Any) -> str:
+    claim = Claimed(kind=kind, candidate=candidate, reference=reference, family_size=family_size, datasets=FOUR)
+    return planted_verdict(replace(claim, **more), World(registry=StandIns()))
+
+
+def on(backbone: str, dataset: str, regime: str = LINEAR) -> str:
+    return f"{backbone}-{dataset}-{regime}"
+
+
+@pytest.mark.parametrize(
+    ("regime", "sees"),
+    [
+        ("finetune_linear", True),
+        ("finetune_deitb", True),
+        ("partial9_linear", True),
+        ("frozen_linear.every", False),
+        ("frozen_deitb", False),
+        ("drop2_linear.every", False),
+        ("knn", False),
+        ("linear_probe", False),
+        ("lora8", False),
+        ("scratch", False),
+    ],
+)
+def test_a_door_is_open_where_blocks_are_trained_that_have_learnt_before(regime: str, sees: bool) -> None:
+    assert World(registry=StandIns()).sees(Cell("dinov2_vitb14", "chexpert", regime)) is sees
+
+
+@pytest.mark.parametrize(
+    ("cell", "why"),
+    [
+        ("shortcut.metadata-ddsm-knn", "shortcut.metadata has no stand-in"),
+        ("dinov2_vitb14-ddsm.shuffled-knn", "its labels are shuffled"),
+        ("dinov2_vitb14-br35h-knn", "nothing is generated in its layout"),
+        ("openclip_vitb16-ddsm-zeroshot", "no rule says what a stand-in learns under zeroshot"),
+        ("dinov2_vitb14-ddsm-fewshot5", "no rule says"),
+        ("dinov2_vitb14-ddsm-partial6_linear.unaugmented", "not what blocks make of them"),
+    ],
+)
+def test_a_cell_of_which_nothing_is_planted_is_an_error(cell: str, why: str) -> None:
+    with pytest.raises(InvalidInput, match=why):
+        found("beats", cell, on(COARSE, "ddsm"))
+
+
+def test_a_random_twin_is_blind_and_has_learnt_nothing() -> None:
+    world = World(registry=StandIns())
+    assert not world.sees(Cell(f"{ALL}.random", "ddsm", LINEAR))
+    assert StandIns().backbone(f"{ALL}.random").is_control
+    assert not StandIns().backbone(BLIND).is_control
+
+
+@pytest.mark.parametrize("kind", ["beats", "not_worse_than"])
+def test_who_sees_is_above_who_does_not_and_of_others_nothing_is_told(kind: str) -> None:
+    assert found(kind, on(ALL, "chexpert"), on(COARSE, "chexpert")) == "supported"
+    assert found(kind, on(COARSE, "chexpert"), on(ALL, "chexpert")) == "refuted"
+    assert found(kind, on(COARSE, "ddsm"), on(ALL, "ddsm")) == "inconclusive"
+    assert found(kind, on(BLIND, "chexpert"), on(COARSE, "chexpert")) == "inconclusive"
+
+
+def test_equivalent_are_no_two_that_differ_and_of_others_nothing_is_told() -> None:
+    assert found("equivalent_to", on(ALL, "chexpert"), on(COARSE, "chexpert")) == "refuted"
+    assert found("equivalent_to", on(ALL, "ddsm"), on(COARSE, "ddsm")) == "inconclusive"
+
+
+def test_blind_cells_that_learn_without_a_seed_score_alike_and_that_is_shown() -> None:
+    pair = on(BLIND, "chexpert", "knn"), on(COARSE, "chexpert", "knn")
+    assert [found(kind, *pair) for kind in ("beats", "not_worse_than", "equivalent_to")] == [
+        "refuted",
+        "supported",
+        "supported",
+    ]
+
+
+def test_consistently_better_takes_every_dataset_and_one_refutes_it() -> None:
+    def over(backbone: str, *datasets: str) -> str:
+        return f"{backbone}-{'+'.join(datasets)}-{LINEAR}"
+
+    two, three = ("chexpert", "isic2019"), ("chexpert", "ddsm", "isic2019")
+    for candidate, reference, datasets, whole, other in [
+        (ALL, COARSE, two, "supported", "refuted"),
+        (COARSE, ALL, two, "refuted", "supported"),
+        (ALL, COARSE, three, "inconclusive", "inconclusive"),
+        (COARSE, ALL, three, "refuted", "supported"),
+    ]:
+        pair = over(candidate, *datasets), over(reference, *datasets)
+        assert found("consistently_better", *pair) == whole
+        assert found("not_consistently_better", *pair) == other
+
+
+def test_a_ranking_takes_every_step() -> None:
+    above = f"{on(COARSE, 'ddsm')} > {on(BLIND, 'ddsm')}"
+    assert found("ranks_above", on(ALL, "ddsm"), above) == "inconclusive"
+    assert found("ranks_above", on(ALL, "ddsm"), on(BLIND, "ddsm")) == "supported"
+    assert found("ranks_above", on(BLIND, "ddsm"), f"{on(ALL, 'ddsm')} > {on(COARSE, 'ddsm')}") == "refuted"
+
+
+def test_a_published_number_is_refuted_from_afar_and_not_told_from_near() -> None:
+    assert found("consistent_with", on(ALL, "ddsm"), "paper", published=0.97) == "inconclusive"
+    assert found("consistent_with", on(BLIND, "ddsm"), "paper", published=0.97) == "refuted"
+    assert found("above_published", on(ALL, "ddsm"), "paper", published=0.5) == "supported"
+    assert found("above_published", on(BLIND, "ddsm"), "paper", published=0.97) == "refuted"
+    assert found("consistent_with", on(ALL, "ddsm"), "paper", published=0.8) == "refuted"
+    with pytest.raises(InvalidInput, match=r"planted 0\.0687 off paper"):
+        found("consistent_with", on(ALL, "ddsm"), "paper", published=0.9)
+
+
+def test_gains_are_in_order_where_each_is_above_the_next() -> None:
+    on_these: dict[str, Any] = {"datasets": ("chexpert", "ddsm"), "gains_over": (ALL, LINEAR)}
+    higher, lower = f"dinov2_vitb14-{LINEAR}", f"{BLIND}-{LINEAR}"
+    assert found("gains_in_order", f"{COARSE}-{LINEAR}", f"{COARSE}-frozen_linear.every", **on_these) == "inconclusive"
+    assert (
+        found("gains_in_order", higher, lower, **on_these) == "inconclusive"
+    )  # both are blind on ddsm: nothing varies
+    sees_both: dict[str, Any] = {"datasets": ("chexpert", "isic2019"), "gains_over": (ALL, LINEAR)}
+    assert found("gains_in_order", higher, lower, **sees_both) == "supported"
+    assert found("gains_in_order", lower, higher, **sees_both) == "refuted"
+
+
+def test_a_gain_agrees_with_no_number_that_is_far_from_it() -> None:
+    gain: dict[str, Any] = {"datasets": ("chexpert", "isic2019"), "gains_over": (ALL, LINEAR)}
+    name = f"{BLIND}-chexpert+isic2019-{LINEAR}"
+    assert found("gain_consistent_with", name, "paper", published=1.9, **gain) == "refuted"
+    same = f"dinov2_vitb14-chexpert+isic2019-{LINEAR}"
+    assert found("gain_consistent_with", same, "paper", published=1.9, **gain) == "inconclusive"
+
+
+def test_no_gain_is_planted_over_a_metric_of_nothing() -> None:
+    over_blind: dict[str, Any] = {"datasets": ("aptos2019", "ddsm"), "gains_over": (BLIND, LINEAR)}
+    with pytest.raises(InvalidInput, match="0 is planted for sam_vitb16-aptos2019-finetune_linear"):
+        found("gains_in_order", f"{ALL}-{LINEAR}", f"{COARSE}-{LINEAR}", **over_blind)
+
+
+def test_three_seeds_tell_nothing_in_a_large_family() -> None:
+    seeded, not_seeded = (on(ALL, "chexpert", regime) for regime in (LINEAR, "knn"))
+    assert found("beats", seeded, on(COARSE, "chexpert"), family_size=5) == "supported"
+    assert found("beats", seeded, on(COARSE, "chexpert"), family_size=6) == "inconclusive"
+    assert found("beats", not_seeded, on(COARSE, "chexpert", "knn"), family_size=6) == "supported"
+
+
+def test_a_kind_without_a_rule_is_an_error() -> None:
+    with pytest.raises(InvalidInput, match="no rule says which verdict of the kind 'unchanged_from'"):
+        found("unchanged_from", on(ALL, "ddsm"), on(ALL, "ddsm"))
