@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: suite test lint clean
+.PHONY: suite test stand-ins lint clean
 
 .venv/pyvenv.cfg:
 	$(PYTHON) -m venv .venv
@@ -24,6 +24,10 @@ suite: .venv/.pocket
 
 test: .venv/.test
 	$(BIN)/pytest tests -n auto
+
+# Part of a publication, from generated files to verdicts that are planted (docs/stand-ins.md).
+stand-ins: .venv/.test
+	$(BIN)/pytest suites/huix2024 -k "dinov2 and (beats_imagenet or worse_than_imagenet)" --fm-stand-ins -n 2
 
 lint: .venv/.lint
 	$(BIN)/ruff check .

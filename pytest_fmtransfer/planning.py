@@ -36,6 +36,7 @@ from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.store import Store
 from pytest_fmtransfer.throughput import Past
+from pytest_fmtransfer.training_costs import Counts
 
 
 class Planner:
@@ -113,12 +114,19 @@ class Planner:
 
     def _cost_of_absent(self, cell: Cell, walk: ExpectedWalk) -> ExpectedCost | None:
         dataset, regime = self._registry.dataset(cell.dataset), self._registry.regime(cell.regime)
-        if (expected := self._expected(dataset)) is None:
+        if (expected := self._counted(dataset) or self._expected(dataset)) is None:
             return None
         profile = self._registry.profile(self._profile)
         settings = settings_on(regime, dataset, profile)
         spec = backbone_under(adapted_from(self._registry.backbone(cell.backbone), settings), profile)
         return walk.on(cell, spec, settings, len(seeds_on(regime, dataset, profile)), dataset, expected)
+
+    def _counted(self, spec: DatasetSpec) -> Expected | None:
+        """Where the images are here and weights alone are not."""
+        if not isinstance(opened := self._opened(spec.name), Dataset):
+            return None
+        counts = Counts.of(opened)
+        return Expected(train=counts.train, validation=counts.validation, test=counts.test, source="counted")
 
     def _expected(self, spec: DatasetSpec) -> Expected | None:
         return expected_of(spec, self._registry.profile(self._profile).caps)

@@ -295,6 +295,14 @@ def test_a_claim_about_what_is_absent_is_foretold_from_the_classes_that_are_expe
     )
 
 
+def test_where_weights_alone_are_absent_images_are_counted(ours: Registry, own: Places) -> None:
+    """The catalogue would expect another number of them."""
+    here, absent = planned(ours, own, Cell("small", "heads", "knn"), Cell("imagenet_resnet18", "heads", "knn")).cells
+    assert absent.expected is not None
+    assert absent.expected.source == "counted"
+    assert absent.expected.forward_passes == here.forward_passes > 0
+
+
 @pytest.mark.parametrize(
     "regime", ["knn", "finetune_linear", "partial5_linear", "frozen_linear", "frozen_linear.every"]
 )

@@ -6,9 +6,9 @@ import torch
 CELLS = 'backbones=["shortcut.metadata"], datasets=["br35h"], regimes=["knn"]'
 
 
-def run(pytester: pytest.Pytester, mark: str, body: str = "def test_it(candidate):\n    pass\n") -> str:
+def run(pytester: pytest.Pytester, mark: str, body: str = "def test_it(candidate):\n    pass\n", *options: str) -> str:
     pytester.makepyfile(f"import pytest\n\n@pytest.mark.{mark}\n{body}")
-    result = pytester.runpytest()
+    result = pytester.runpytest(*options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     return result.stderr.str()
 
@@ -50,6 +50,21 @@ def test_wrong_cells(pytester: pytest.Pytester, wrong: str, message: str) -> Non
 )
 def test_wrong_claims(pytester: pytest.Pytester, wrong: str, message: str) -> None:
     assert message in run(pytester, f"fm_cells({CELLS})\n@pytest.mark.fm_claim({wrong})")
+
+
+@pytest.mark.parametrize("typed", ["fm_claims(family_size=2)", "fm_cell(backbone='mobilenetv2')"])
+def test_a_mistyped_mark_is_no_silent_claim(pytester: pytest.Pytester, typed: str) -> None:
+    body = "def test_it(candidate):\n    pass\n"
+    # pytest itself only warns of a mark that nobody has declared.
+    message = run(pytester, f"fm_cells({CELLS})\n@pytest.mark.{typed}", body, "-Wdefault")
+    assert f"no mark '{typed.partition('(')[0]}'; did you mean fm_c" in message
+
+
+def test_a_name_that_is_wrong_is_told_before_an_exception_that_is_right(pytester: pytest.Pytester) -> None:
+    cells = CELLS.replace("shortcut.metadata", "shortcut.metadat")
+    expected = "fm_claim(expected={'shortcut.metadata-br35h-knn': ('refuted', 'why')})"
+    message = run(pytester, f"fm_cells({cells})\n@pytest.mark.{expected}")
+    assert "unknown backbone 'shortcut.metadat'; did you mean shortcut.metadata" in message
 
 
 def test_a_reference_that_the_mark_does_not_name(pytester: pytest.Pytester) -> None:

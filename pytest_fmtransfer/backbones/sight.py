@@ -36,7 +36,7 @@ FAINTEST = 0.45 * STRENGTH / math.sqrt(2)  # standard deviation below which ther
 PLACES = 23  # on the scale of levels, each with a bell of readings around it
 BELL = 0.7 / (PLACES - 1)
 OPENING = 20.0  # how much faster a door opens than the weights beside it move
-ADDED = 3.0  # how strong readings are beside an embedding that a norm has left
+ADDED = 10.0  # how strong readings are beside an embedding that a norm has left
 
 
 class Sighted(Backbone):

@@ -18,6 +18,7 @@ from pytest_fmtransfer.plugin.settings import settings_of
 
 MISTAKES, NOTES = "fmtransfer_mistakes", "fmtransfer_notes"  # the names under which a worker sends them
 
+OURS = ("fm_cells", "fm_claim")  # marks that a test may bear; fm_cell is set on its items, to select them
 FIXTURES = ("cell", "candidate", "reference", "baseline", "controls", "ranked")
 FIXTURES_OVER = ("candidates", "references", "controls")
 TELLING = "_fm_telling"  # set up beside the fixtures of an item whose verdicts know what the controls say
@@ -30,11 +31,13 @@ def register_marks(config: pytest.Config) -> None:
 
 def parametrise(metafunc: pytest.Metafunc) -> None:
     """Give a test that bears `fm_cells` one item per case; wrong names are gathered, to be told all at once."""
+    settings, where = settings_of(metafunc.config), metafunc.definition.nodeid
+    for name in sorted({mark.name for mark in metafunc.definition.iter_markers()}):
+        if name.startswith("fm_") and name not in OURS:  # a claim that is mistyped would silently be none
+            settings.mistakes.append(f"{where}: no mark {name!r}; {nearest(name, OURS)}")
     mark = metafunc.definition.get_closest_marker("fm_cells")
     if mark is None:
         return
-    settings = settings_of(metafunc.config)
-    where = metafunc.definition.nodeid
     try:
         cells = cells_of_mark(mark)
         _check_fixtures(cells, metafunc.fixturenames)
@@ -46,12 +49,12 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
         cases = cells.cases()
         ids = {case.id for case in cases}
         claim = claim_of(metafunc.definition)
-        for unknown in sorted(set(claim.expected) - ids):
-            raise InvalidInput(f"fm_claim(expected=...) names {unknown}, no case of this test; {nearest(unknown, ids)}")
         if len(list(metafunc.definition.iter_markers("fm_cells"))) > 1:
             raise InvalidInput("bears fm_cells twice; write one test per mark")
         for cell in [] if cells.registered else [cell for case in cases for cell in (*case.cells, *case.references)]:
             settings.registry.check(cell)
+        for unknown in sorted(set(claim.expected) - ids):
+            raise InvalidInput(f"fm_claim(expected=...) names {unknown}, no case of this test; {nearest(unknown, ids)}")
         cases = as_the_user_asks(cells, metafunc.fixturenames, settings.registry, settings.reference).cases()
         for case in cases:
             if claim.controls or "controls" in metafunc.fixturenames:

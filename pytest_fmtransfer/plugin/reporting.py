@@ -110,10 +110,10 @@ class Reporter:
                 )
             else:
                 terminalreporter.write_line(f"fmtransfer: {request.kind} report in {request.file}")
-        if self._measured() < self._settings.require:
+        if self._measured() < (least := self._settings.require):
+            found = counted(self._measured(), "cell")
             terminalreporter.write_line(
-                f"fmtransfer: {counted(self._measured(), 'cell')} measured, --fm-require={self._settings.require}",
-                red=True,
+                f"fmtransfer: only {found} measured, --fm-require={least} (exit code 5)", red=True
             )
 
     def pytest_unconfigure(self) -> None:

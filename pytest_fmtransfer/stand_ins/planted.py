@@ -161,6 +161,7 @@ def under(profile: Profile) -> Profile:
         batch=16,
         size=None,
         learning_rate=1e-2,
+        seeds=2,
     )
 
 
