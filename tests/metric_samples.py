@@ -40,13 +40,20 @@ class Sample:
 
 
 @st.composite
-def samples(draw: st.DrawFn, metric: str, *, fewest: int = 1, values: st.SearchStrategy[float] | None = None) -> Sample:
-    """Of `fewest` images upwards in each class present, scores from `values`."""
+def samples(
+    draw: st.DrawFn, metric: str, *, fewest: int = 1, with_each: int = 0, values: st.SearchStrategy[float] | None = None
+) -> Sample:
+    """Of `fewest` images upwards in each class present, scores from `values`. Where an image may bear several labels,
+    at least `with_each` bear each of them, and as many do not.
+    """
     task = METRICS[metric].task
     classes = 2 if task == "binary" else draw(st.integers(2, 4))
     if task == "multilabel":
-        images = draw(st.integers(fewest, 14))
-        labels = draw(arrays(np.int64, (images, classes), elements=st.integers(draw(st.sampled_from([0, UNKNOWN])), 1)))
+        images, lowest = draw(st.integers(max(fewest, 2 * with_each), 14)), draw(st.sampled_from([0, UNKNOWN]))
+        labels = draw(arrays(np.int64, (images, classes), elements=st.integers(lowest, 1)))
+        if with_each:
+            labels[: 2 * with_each] = np.repeat([[0], [1]], with_each, axis=0)
+            labels = np.stack([draw(st.permutations(each.tolist())) for each in labels.T], axis=1)
     else:
         lacking = 0 if metric in EVERY_CLASS else classes - (2 if metric in TWO_CLASSES else 1)
         absent = draw(st.sets(st.integers(0, classes - 1), max_size=lacking))

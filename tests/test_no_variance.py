@@ -352,7 +352,7 @@ def test_patients_move_a_metric_by_no_more_than_their_share_of_the_smallest_clas
     metric: str, data: st.DataObject
 ) -> None:
     """By so many times their share as is said of the metric, where at least two classes have images."""
-    sample = data.draw(samples(metric, fewest=4))
+    sample = data.draw(samples(metric, fewest=4, with_each=4))
     several = sample.labels.ndim > 1
     bears_NC = sample.labels == 1 if several else np.eye(sample.scores_NC.shape[1])[sample.labels] == 1
     counts = [*bears_NC.sum(axis=0), *((sample.labels == 0).sum(axis=0) if several else [])]
