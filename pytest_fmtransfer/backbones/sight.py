@@ -61,7 +61,9 @@ class Sighted(Backbone):
         shown_NCHW = shown_NX.view_as(images_NCHW).contiguous(memory_format=self.memory_format)
         pooled_ND, tokens_NTE = super().embed(shown_NCHW)
         added_ND, added_NE = (seen_NK @ _patterns(made.shape[-1]).to(seen_NK) for made in (pooled_ND, tokens_NTE))
-        pooled_ND, tokens_NTE = pooled_ND + ADDED * added_ND, tokens_NTE + ADDED * added_NE[:, None]
+        # Not alike for all: beside it the features of some networks are lost, and cut and whole would score alike.
+        strength = ADDED * (1 + nothing % 997 / 9970)
+        pooled_ND, tokens_NTE = pooled_ND + strength * added_ND, tokens_NTE + strength * added_NE[:, None]
         blank_D, blank_E = (_one_number(made.shape[-1], nothing).to(made) for made in (pooled_ND, tokens_NTE))
         return torch.where(there_N1, pooled_ND, blank_D), torch.where(there_N1[:, None], tokens_NTE, blank_E)
 
