@@ -113,6 +113,23 @@ def judged(suite: str, selected: str, folder: Path, signals: Mapping[Cell, float
     return run(suite, selected, exported(folder, signals, sample)).outcomes
 
 
+def judged_both_ways(
+    suite: str,
+    selected: str,
+    folders: pytest.TempPathFactory,
+    heights: Mapping[Cell, float],
+    middle: float,
+    sample: Sample,
+) -> Worlds:
+    """In the paper's world signals lie above `middle` by these heights, in the reverse of it below."""
+
+    def world(sign: int) -> Outcomes:
+        signals = {cell: middle + sign * height for cell, height in heights.items()}
+        return judged(suite, selected, folders.mktemp("world"), signals, sample)
+
+    return world(1), world(-1)
+
+
 def scoring(cell: Cell, value: float, sample: Sample) -> float:
     """The signal by which a cell's metric is this value, to a thousandth or so; the metric grows with it."""
     registry, low, high = Registry(), 0.0, 6.0

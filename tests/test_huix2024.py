@@ -13,7 +13,7 @@ import pytest
 from pytest_fmtransfer.cell import Cell
 from suites.huix2024.figure1 import BARS, FILE, READING_ERROR, Bar, levels, read
 from suites.huix2024.paper import LINEAR
-from tests.planted_worlds import Outcomes, Sample, Watcher, Worlds, alike, failed, judged, names, run
+from tests.planted_worlds import Sample, Watcher, Worlds, alike, failed, judged, judged_both_ways, names, run
 
 SUITE = "huix2024"
 STEP, CENTRE, MIDDLE = 0.14, 6.5, 0.75  # of the signal, and the step and signal about which a world is reversed
@@ -42,11 +42,8 @@ def every() -> Watcher:
 
 @pytest.fixture(scope="module")
 def worlds(every: Watcher, tmp_path_factory: pytest.TempPathFactory) -> Worlds:
-    def world(sign: int) -> Outcomes:
-        signals = {cell: MIDDLE + sign * STEP * (steps(cell) - CENTRE) for cell in every.cells}
-        return judged(SUITE, SELECTED, tmp_path_factory.mktemp("world"), signals, Sample())
-
-    return world(1), world(-1)
+    heights = {cell: STEP * (steps(cell) - CENTRE) for cell in every.cells}
+    return judged_both_ways(SUITE, SELECTED, tmp_path_factory, heights, MIDDLE, Sample())
 
 
 def test_every_test_of_the_suite_is_among_those_that_are_judged(every: Watcher, worlds: Worlds) -> None:

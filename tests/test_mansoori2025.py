@@ -12,7 +12,7 @@ import pytest
 from pytest_fmtransfer.cell import Cell
 from suites.mansoori2025.figure import BACKBONES, FILE, VALUES, read
 from suites.mansoori2025.paper import AIMV2, BEST, COCA, DINOV2, MAE, OTHERS, REGIME, SAM2, VMAMBA
-from tests.planted_worlds import Outcomes, Sample, Watcher, Worlds, alike, failed, judged, names, run, scoring
+from tests.planted_worlds import Sample, Watcher, Worlds, alike, failed, judged, judged_both_ways, names, run, scoring
 
 SUITE = "mansoori2025"
 STEP, CENTRE, MIDDLE = 0.2, 2, 1.2  # of the signal, and the step and signal about which a world is reversed
@@ -34,11 +34,8 @@ def every() -> Watcher:
 
 @pytest.fixture(scope="module")
 def worlds(every: Watcher, tmp_path_factory: pytest.TempPathFactory) -> Worlds:
-    def world(sign: int) -> Outcomes:
-        signals = {cell: MIDDLE + sign * STEP * (STEPS[cell.backbone] - CENTRE) for cell in every.cells}
-        return judged(SUITE, SELECTED, tmp_path_factory.mktemp("world"), signals, FIVE_SEEDS)
-
-    return world(1), world(-1)
+    heights = {cell: STEP * (STEPS[cell.backbone] - CENTRE) for cell in every.cells}
+    return judged_both_ways(SUITE, SELECTED, tmp_path_factory, heights, MIDDLE, FIVE_SEEDS)
 
 
 def test_every_test_of_the_suite_is_among_those_that_are_judged(every: Watcher, worlds: Worlds) -> None:

@@ -11,7 +11,7 @@ import pytest
 from pytest_fmtransfer.cell import Cell
 from suites.matsoukas2021.paper import CNN, DATASETS, MODELS, PRETRAINED, RANDOM, TRANSFORMER
 from suites.matsoukas2021.table1 import FILE, RUNS, TABLE, published, read
-from tests.planted_worlds import Outcomes, Sample, Watcher, Worlds, alike, failed, judged, names, run, scoring
+from tests.planted_worlds import Sample, Watcher, Worlds, alike, failed, judged, judged_both_ways, names, run, scoring
 
 SUITE = "matsoukas2021"
 STEP, MIDDLE = 0.2, 0.75  # of the signal, and the signal about which a world is reversed
@@ -26,12 +26,8 @@ def every() -> Watcher:
 
 @pytest.fixture(scope="module")
 def worlds(every: Watcher, tmp_path_factory: pytest.TempPathFactory) -> Worlds:
-    def world(sign: int) -> Outcomes:
-        steps = {cell: HEIGHTS[cell.backbone, cell.regime] for cell in every.cells}
-        signals = {cell: MIDDLE + sign * STEP * step for cell, step in steps.items()}
-        return judged(SUITE, "ddsm", tmp_path_factory.mktemp("world"), signals, Sample())
-
-    return world(1), world(-1)
+    heights = {cell: STEP * HEIGHTS[cell.backbone, cell.regime] for cell in every.cells}
+    return judged_both_ways(SUITE, "ddsm", tmp_path_factory, heights, MIDDLE, Sample())
 
 
 def test_every_test_of_the_suite_is_among_those_that_are_judged(every: Watcher, worlds: Worlds) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_fmtransfer.catalog.medmnist_sets import COLLECTIONS
 from pytest_fmtransfer.catalog.regime_specs import Caps
-from pytest_fmtransfer.catalog.specs import DatasetSpec
+from pytest_fmtransfer.catalog.specs import SHUFFLED, DatasetSpec
 
 _SHARES = (0.8, 0.1, 0.1)  # of training, validation and test side, where nothing says
 _PAPER = "by the rules of Palés Huix et al. 2024"
@@ -57,7 +57,7 @@ def expected_of(spec: DatasetSpec, caps: Caps | None) -> Expected | None:
 
 
 def _whole(spec: DatasetSpec) -> Expected | None:
-    base = spec.name.removesuffix(".shuffled")
+    base = spec.name.removesuffix(f".{SHUFFLED}")
     if base in _PAPERS:
         train, validation, test = _PAPERS[base]
         return Expected(

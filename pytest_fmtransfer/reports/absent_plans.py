@@ -7,6 +7,7 @@ from tabulate import tabulate
 
 from pytest_fmtransfer.costs import CellPlan
 from pytest_fmtransfer.reports.effort import duration, size
+from pytest_fmtransfer.words import counted
 
 FEW = 4  # cells that are named; of more it is said how many
 AT = 1_000  # images a second: what a card does of a ViT-B/16 at 224 px is of this order, and the reader knows theirs
@@ -42,7 +43,7 @@ def absent_total(lines: Sequence[CellPlan]) -> str:
         return ""
     trained, passes = sum(cost.trained_images for cost in costs), sum(cost.forward_passes for cost in costs)
     steps, room = sum(cost.training_steps for cost in costs), sum(cost.bytes for cost in costs)
-    whose = "1 absent cell" if len(costs) == 1 else f"{len(costs)} absent cells"
+    whose = counted(len(costs), "absent cell")
     told = (
         f"{whose} would take {steps:,} training steps, {trained:,} trained images, {passes:,} forward passes, and at "
         f"least {size(room)} on disk."
@@ -64,7 +65,7 @@ def _missing(absent: Sequence[CellPlan]) -> str:
 
 
 def _cells(cells: Sequence[str]) -> str:
-    return ", ".join(cells) if len(cells) <= FEW else f"{len(cells)} cells"
+    return ", ".join(cells) if len(cells) <= FEW else counted(len(cells), "cell")
 
 
 def _rows(known: Sequence[CellPlan]) -> list[dict[str, str]]:

@@ -6,8 +6,9 @@ from typing import Any
 from pytest_fmtransfer.catalog.specs import RANDOM, SHUFFLED, TINY
 from pytest_fmtransfer.cell import stem
 from pytest_fmtransfer.judge.ranks import ranks
-from pytest_fmtransfer.judge.wording import plural, scope
+from pytest_fmtransfer.judge.wording import scope
 from pytest_fmtransfer.results import Result
+from pytest_fmtransfer.words import counted, plural
 
 Row = dict[str, Any]
 Table = Callable[[list[Row]], str]
@@ -85,7 +86,7 @@ def ranking_parts(rankings: Sequence[Row], heading: Callable[[str], str], table:
         among = len(ranking["places"])
         parts.append(
             heading(
-                f"Ranks on {where}: {among} backbone{'' if among == 1 else 's'}, {ranking['metric']} on "
+                f"Ranks on {where}: {counted(among, 'backbone')}, {ranking['metric']} on "
                 f"{ranking['patients']:,} {plural(ranking['patient_unit'])}"
             )
         )
