@@ -10,7 +10,7 @@ from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.stand_ins import planted
 from pytest_fmtransfer.stand_ins.planted import Sight
 from pytest_fmtransfer.stand_ins.registry import StandIns
-from pytest_fmtransfer.stand_ins.rules import Claimed, planted_verdict
+from pytest_fmtransfer.stand_ins.rules import Claimed, planted_verdicts
 from pytest_fmtransfer.stand_ins.world import World
 
 FOUR = ("aptos2019", "chexpert", "ddsm", "isic2019")
@@ -26,7 +26,7 @@ def _sights(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def found(kind: str, candidate: str, reference: str, *, family_size: int = 1, **more: Any) -> str:
     claim = Claimed(kind=kind, candidate=candidate, reference=reference, family_size=family_size, datasets=FOUR)
-    return planted_verdict(replace(claim, **more), World(registry=StandIns()))
+    return " or ".join(planted_verdicts(replace(claim, **more), World(registry=StandIns())))
 
 
 def on(backbone: str, dataset: str, regime: str = LINEAR) -> str:
@@ -126,8 +126,14 @@ def test_a_published_number_is_refuted_from_afar_and_not_told_from_near() -> Non
     assert found("above_published", on(ALL, "ddsm"), "paper", published=0.5) == "supported"
     assert found("above_published", on(BLIND, "ddsm"), "paper", published=0.97) == "refuted"
     assert found("consistent_with", on(ALL, "ddsm"), "paper", published=0.8) == "refuted"
-    with pytest.raises(InvalidInput, match=r"planted 0\.0687 off paper"):
-        found("consistent_with", on(ALL, "ddsm"), "paper", published=0.9)
+
+
+def test_between_near_and_far_a_published_number_is_never_agreed_with() -> None:
+    above, below = (("above_published", on(ALL, "ddsm"), "paper"), ("above_published", on(BLIND, "ddsm"), "paper"))
+    assert found("consistent_with", on(ALL, "ddsm"), "paper", published=0.9) == "refuted or inconclusive"
+    assert found(*above, published=0.9) == "supported or inconclusive"
+    assert found(*below, published=0.6) == "refuted or inconclusive"
+    assert found(*above, published=0.9, family_size=6) == "inconclusive"
 
 
 def test_gains_are_in_order_where_each_is_above_the_next() -> None:

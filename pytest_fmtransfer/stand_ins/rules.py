@@ -8,7 +8,7 @@ difference between seeing and not seeing.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import Literal
@@ -18,11 +18,12 @@ from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.stand_ins.world import World
 
 Outcome = Literal["supported", "refuted", "inconclusive"]
+Planted = tuple[Outcome, ...]  # any of these is as planted
 
 SWAPPED: dict[Outcome, Outcome] = {"supported": "refuted", "refuted": "supported", "inconclusive": "inconclusive"}
 WITHIN = ("not_worse_than", "equivalent_to")  # claims that equal scores support
 # How far a value must lie from a published one to be told from it, in a metric's unit, and within what it is not told;
-# what is in between is not planted. At chance no picture differs from another, and only more is sure.
+# in between it is one of the two. At chance no picture differs from another, and only more is sure.
 NEAR, CLEAR, CLEAR_OF_CHANCE = 0.04, 0.12, 0.25
 CLEAR_GAIN, NEAR_GAIN = 20.0, 5.0  # the same of averages of relative gains, in percent
 FEW_SEEDS, STRICT_SIZE = 5, 5  # fewer seeds tell nothing in a family of more claims than this
@@ -44,8 +45,19 @@ class Claimed:
     published: float | None = None
 
 
-def planted_verdict(claim: Claimed, world: World) -> Outcome:
-    """Raises InvalidInput for a kind of claim, or for cells, of which nothing is planted."""
+def planted_verdicts(claim: Claimed, world: World) -> Planted:
+    """One; or two, where a published number lies neither near what is planted nor far from it.
+
+    Raises InvalidInput for a kind of claim, or for cells, of which nothing is planted.
+    """
+    if claim.kind in ("consistent_with", "above_published"):
+        return _beside_published(claim, world, _cell(claim.candidate))
+    if claim.kind == "gain_consistent_with":
+        return _gain_as_published(claim, world)
+    return (_one(claim, world),)
+
+
+def _one(claim: Claimed, world: World) -> Outcome:
     if claim.kind in ("beats", "not_worse_than"):
         return _between(claim, world, _cell(claim.candidate), _cell(claim.reference))
     if claim.kind == "equivalent_to":
@@ -59,19 +71,8 @@ def planted_verdict(claim: Claimed, world: World) -> Outcome:
     if claim.kind == "ranks_above":
         ranked = [_cell(text) for text in claim.reference.split(" > ")]
         return _all([_between(claim, world, *pair) for pair in pairwise([_cell(claim.candidate), *ranked])])
-    if claim.kind == "consistent_with":
-        cell = _cell(claim.candidate)
-        off = abs(world.value(cell) - _published(claim))
-        return _unless_few_seeds(claim, world, [cell], _far(claim, off, near=NEAR, clear=_clear(world, cell)))
-    if claim.kind == "above_published":
-        cell = _cell(claim.candidate)
-        off = world.value(cell) - _published(claim)
-        found = _far(claim, abs(off), near=NEAR, clear=_clear(world, cell))
-        return _unless_few_seeds(claim, world, [cell], "supported" if found == "refuted" and off > 0 else found)
     if claim.kind == "gains_in_order":
         return _order(claim, world)
-    if claim.kind == "gain_consistent_with":
-        return _gain_as_published(claim, world)
     raise InvalidInput(f"no rule says which verdict of the kind {claim.kind!r} is planted; leave out --fm-stand-ins")
 
 
@@ -88,25 +89,26 @@ def _between(claim: Claimed, world: World, candidate: Cell, reference: Cell) -> 
     return _unless_few_seeds(claim, world, [candidate, reference], found)
 
 
-def _all(parts: Iterable[Outcome]) -> Outcome:
+def _all(parts: Collection[Outcome]) -> Outcome:
     """Of a sentence that takes each of its parts."""
     if "refuted" in parts:
         return "refuted"
     return "inconclusive" if "inconclusive" in parts else "supported"
 
 
-def _far(claim: Claimed, off: float, *, near: float, clear: float) -> Outcome:
-    """Agreement within a margin: what is far off is refuted, and what is near cannot be told."""
-    if near < off < clear:
-        raise InvalidInput(
-            f"{claim.candidate} is planted {off:.3g} off {claim.reference}, between near ({near:g}) and far "
-            f"({clear:g}): no verdict is planted; move what its stand-in sees"
-        )
-    return "refuted" if off >= clear else "inconclusive"
+def _beside_published(claim: Claimed, world: World, cell: Cell) -> Planted:
+    off = world.value(cell) - _published(claim)
+    told: Planted = _agreement(abs(off), near=NEAR, clear=CLEAR if world.sees(cell) else CLEAR_OF_CHANCE)
+    if claim.kind == "above_published" and off > 0:
+        told = tuple(SWAPPED[each] for each in told)
+    return ("inconclusive",) if _few_seeds(claim, world, [cell]) else told
 
 
-def _clear(world: World, cell: Cell) -> float:
-    return CLEAR if world.sees(cell) else CLEAR_OF_CHANCE
+def _agreement(off: float, *, near: float, clear: float) -> Planted:
+    """Within a margin: what is far off is refuted, and what is near cannot be told; in between, it is either."""
+    if off >= clear:
+        return ("refuted",)
+    return ("inconclusive",) if off <= near else ("refuted", "inconclusive")
 
 
 def _order(claim: Claimed, world: World) -> Outcome:
@@ -141,14 +143,16 @@ def _above(claim: Claimed, world: World, better: "Gain", worse: "Gain") -> Outco
     return None if None in varies else "supported" if gap > 0 else "refuted"
 
 
-def _gain_as_published(claim: Claimed, world: World) -> Outcome:
+def _gain_as_published(claim: Claimed, world: World) -> Planted:
     backbone, _, regime = claim.candidate.split("-")
     gain = _gain(claim, backbone, regime)
     varies = [_varies(world, gain.terms(world, dataset)) for dataset in claim.datasets]
-    found = _far(claim, abs(gain.value(world) - _published(claim)), near=NEAR_GAIN, clear=CLEAR_GAIN)
-    if found == "refuted" and False not in varies and None in varies:
+    told = _agreement(abs(gain.value(world) - _published(claim)), near=NEAR_GAIN, clear=CLEAR_GAIN)
+    if False in varies:
+        told = ("inconclusive",)
+    if "refuted" in told and None in varies:
         raise InvalidInput(f"{claim.candidate} rests on a gain of which nothing tells the error")
-    return _unless_few_seeds(claim, world, gain.cells, "inconclusive" if False in varies else found)
+    return ("inconclusive",) if _few_seeds(claim, world, gain.cells) else told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,10 +219,13 @@ def _varies(world: World, terms: Iterable[tuple[Cell, float]]) -> bool | None:
 
 
 def _unless_few_seeds(claim: Claimed, world: World, cells: Iterable[Cell], found: Outcome) -> Outcome:
+    return "inconclusive" if _few_seeds(claim, world, cells) else found
+
+
+def _few_seeds(claim: Claimed, world: World, cells: Iterable[Cell]) -> bool:
     """In a large family a regime that depends on its seed must have run at more of them."""
     seeds = [world.seeds(cell) for cell in cells]
-    few = any(each is not None and each < FEW_SEEDS for each in seeds)
-    return "inconclusive" if few and claim.family_size > STRICT_SIZE else found
+    return claim.family_size > STRICT_SIZE and any(each is not None and each < FEW_SEEDS for each in seeds)
 
 
 def _published(claim: Claimed) -> float:
