@@ -157,6 +157,14 @@ def test_the_full_size_is_the_publishers(name: str, millions: float) -> None:
     assert sum(each.numel() for each in network.parameters()) / 1e6 == pytest.approx(millions, abs=0.01)
 
 
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_random_twin_tells_images_apart(name: str) -> None:
+    network = PUBLISHED[name].build(replace(row(name), weights=RandomWeights()), None)
+    with torch.no_grad():
+        pooled_ND = network(images(64, 64, count=8)).pooled_ND
+    assert pooled_ND.std(dim=0).mean() > 0.1 * pooled_ND.abs().mean()
+
+
 def test_a_network_without_weights_is_built_in_silence() -> None:
     code = (
         "from dataclasses import replace; from pytest_fmtransfer.backbones import open_clip;"

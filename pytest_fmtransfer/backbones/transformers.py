@@ -24,7 +24,8 @@ from pytest_fmtransfer.errors import CheckpointMismatch, InvalidInput, nearest
 
 FOLDER = "hf:"  # how the architecture of a folder's model begins
 
-# Width, depth and heads: Li et al. 2022, models/blip.py. The paper's code builds its norms with eps 1e-6.
+# Width, depth and heads: Li et al. 2022, models/blip.py. Their models/vit.py builds norms with eps 1e-6 and draws weights
+# with a deviation of .02; the library's default, 1e-10, is for weights that a file replaces: it tells no image apart.
 _BLIP = {"blip_base": (768, 12, 12), "blip_large": (1024, 24, 16)}
 _TINY = (48, 3, 4)
 
@@ -125,6 +126,7 @@ def _blip(spec: BackboneSpec, weights: Path | None) -> BlipVisionModel:
         image_size=224,
         patch_size=16,
         layer_norm_eps=1e-6,
+        initializer_range=0.02,
     )
     with seeded(spec):
         network = BlipVisionModel(config)
