@@ -184,8 +184,8 @@ def test_two_that_see_nothing_do_not_score_alike(tmp_path: Path) -> None:
 
 
 def test_a_transformer_has_the_blocks_that_claims_are_about_and_a_pyramid_its_stages(tmp_path: Path) -> None:
-    blocks = {name: len(built(row(name), tmp_path).blocks) for name in ("sam_vitb16", "blip_vitb16", "seem_focalt")}
-    assert blocks == {"sam_vitb16": 10, "blip_vitb16": 10, "seem_focalt": 4}
+    blocks = {"sam_vitb16": 10, "blip_vitb16": 10, "seem_focalt": 4, "imagenet_densenet121": 4, "imagenet_vgg16": 5}
+    assert {name: len(built(row(name), tmp_path).blocks) for name in blocks} == blocks
 
 
 @pytest.mark.parametrize(("name", "last"), [("openclip_vitb16", 2), ("seem_focalt", 1)])

@@ -83,12 +83,11 @@ def give_sight(backbone: Backbone, *, trainable: bool = False) -> Backbone:
 
 def deepen(backbone: Backbone) -> Backbone:
     """In place: a tiny transformer with as many blocks as claims are about; a pyramid keeps its stages."""
-    holders = {name_of(backbone, block).rpartition(".")[0] for block in backbone.blocks}
-    widths = {next(reversed(list(block.parameters()))).shape for block in backbone.blocks}
-    holder = backbone.get_submodule(holders.pop())
-    if not holders and len(widths) == 1 and isinstance(holder, nn.Sequential | nn.ModuleList):
-        while len(backbone.blocks) < BLOCKS:
-            holder.append(copy.deepcopy(holder[-1]))
+    blocks = list(backbone.blocks)
+    holder = backbone.get_submodule(name_of(backbone, blocks[0]).rpartition(".")[0])
+    alike = len({next(reversed(list(block.parameters()))).shape for block in blocks}) == 1
+    if alike and isinstance(holder, nn.Sequential | nn.ModuleList) and list(holder) == blocks:
+        holder.extend(copy.deepcopy(blocks[-1]) for _ in range(BLOCKS - len(blocks)))
     return backbone
 
 
