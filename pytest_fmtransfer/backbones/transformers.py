@@ -24,8 +24,8 @@ from pytest_fmtransfer.errors import CheckpointMismatch, InvalidInput, nearest
 
 FOLDER = "hf:"  # how the architecture of a folder's model begins
 
-# Width, depth and heads: Li et al. 2022, models/blip.py. Their models/vit.py builds norms with eps 1e-6 and draws weights
-# with a deviation of .02; the library's default, 1e-10, is for weights that a file replaces: it tells no image apart.
+# Width, depth and heads: Li et al. 2022, models/blip.py. Their models/vit.py builds norms with eps 1e-6 and draws
+# weights with a deviation of .02; of the library's default, 1e-10, comes a network that tells no image apart.
 _BLIP = {"blip_base": (768, 12, 12), "blip_large": (1024, 24, 16)}
 _TINY = (48, 3, 4)
 
