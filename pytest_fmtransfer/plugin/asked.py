@@ -8,7 +8,7 @@ import pytest
 
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput
-from pytest_fmtransfer.plugin.marks import case_of
+from pytest_fmtransfer.plugin.cases import case_of
 from pytest_fmtransfer.plugin.recorded import ASKING
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.plugin.marks import Case, Cells
+from pytest_fmtransfer.plugin.cases import Case, Cells
 
 
 def as_the_user_asks(cells: Cells, fixtures: Iterable[str], registry: Registry, reference: str | None) -> Cells:

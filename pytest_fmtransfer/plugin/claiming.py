@@ -7,11 +7,12 @@ import pytest
 
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.plugin.candidates import against_itself
+from pytest_fmtransfer.plugin.cases import Case, case_of
+from pytest_fmtransfer.plugin.claim_mark import claim_of
 from pytest_fmtransfer.plugin.collection import cells_of, controls_of, fixtures_of
 from pytest_fmtransfer.plugin.families import claims_added, family_of
 from pytest_fmtransfer.plugin.judging import expectation_of
 from pytest_fmtransfer.plugin.listing import Lister
-from pytest_fmtransfer.plugin.marks import Case, case_of, claim_of
 from pytest_fmtransfer.plugin.measuring import lacking
 from pytest_fmtransfer.plugin.settings import settings_of
 from pytest_fmtransfer.words import counted

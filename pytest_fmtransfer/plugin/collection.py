@@ -9,12 +9,15 @@ import pytest
 from pytest_fmtransfer.cell import Cell, stem
 from pytest_fmtransfer.errors import InvalidInput, nearest
 from pytest_fmtransfer.plugin.candidates import as_the_user_asks
+from pytest_fmtransfer.plugin.cases import CASE, Case, Cells, case_of
+from pytest_fmtransfer.plugin.cells_mark import cells_of_mark
+from pytest_fmtransfer.plugin.claim_mark import claim_of
 from pytest_fmtransfer.plugin.controlling import control_cells, wants_controls
 from pytest_fmtransfer.plugin.families import too_large
-from pytest_fmtransfer.plugin.marks import CASE, MARKS, Case, Cells, case_of, cells_of_mark, claim_of
 from pytest_fmtransfer.plugin.recorded import NOTHING, cells_on_record
 from pytest_fmtransfer.plugin.registered import cells_of_the_catalogue
 from pytest_fmtransfer.plugin.settings import settings_of
+from pytest_fmtransfer.plugin.signatures import MARKS
 
 MISTAKES, NOTES = "fmtransfer_mistakes", "fmtransfer_notes"  # the names under which a worker sends them
 

@@ -8,7 +8,8 @@ from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import RANDOM, SHUFFLED
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput
-from pytest_fmtransfer.plugin.marks import Case, claim_of
+from pytest_fmtransfer.plugin.cases import Case
+from pytest_fmtransfer.plugin.claim_mark import claim_of
 from pytest_fmtransfer.plugin.on_record import seed_variances
 from pytest_fmtransfer.plugin.settings import Settings, settings_of
 

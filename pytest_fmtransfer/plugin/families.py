@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pytest_fmtransfer.plugin.marks import case_of, claim_of
+from pytest_fmtransfer.plugin.cases import case_of
+from pytest_fmtransfer.plugin.claim_mark import claim_of
 
 
 @dataclass(kw_only=True)

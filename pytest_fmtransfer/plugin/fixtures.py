@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.plugin.cases import CASE, Case
 from pytest_fmtransfer.plugin.collection import TELLING
 from pytest_fmtransfer.plugin.controlling import measure_controls, tell, wants_controls
-from pytest_fmtransfer.plugin.marks import CASE, Case
 from pytest_fmtransfer.plugin.measuring import measure, plain_errors
 from pytest_fmtransfer.plugin.obtained import HELD
 from pytest_fmtransfer.plugin.recorded import baselines_folder

@@ -10,10 +10,11 @@ from pytest_fmtransfer.claims import Expectation
 from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.plugin import stand_ins
 from pytest_fmtransfer.plugin.candidates import against_itself
+from pytest_fmtransfer.plugin.cases import Case, case_of
+from pytest_fmtransfer.plugin.claim_mark import claim_of
 from pytest_fmtransfer.plugin.collection import TELLING, cells_of, fixtures_of
 from pytest_fmtransfer.plugin.families import claims_added, family_of
 from pytest_fmtransfer.plugin.fixtures import RANKED, baselines_of
-from pytest_fmtransfer.plugin.marks import Case, case_of, claim_of
 from pytest_fmtransfer.plugin.measuring import MEASURED, available
 from pytest_fmtransfer.plugin.obtained import keep_obtained
 from pytest_fmtransfer.plugin.on_record import seed_variances

@@ -23,11 +23,11 @@ from pytest_fmtransfer.exports import as_declared, collect, differences
 from pytest_fmtransfer.judge.controls import Controls, tells_backbones_apart
 from pytest_fmtransfer.judge.court import Verdict, judging
 from pytest_fmtransfer.kept import Kept, KeptResults
+from pytest_fmtransfer.plugin.cases import Case
 from pytest_fmtransfer.plugin.collection import FIXTURES, FIXTURES_OVER
 from pytest_fmtransfer.plugin.controlling import control_cells, wants_controls
 from pytest_fmtransfer.plugin.fixtures import baselines_of
 from pytest_fmtransfer.plugin.judging import court_of, expectation_of
-from pytest_fmtransfer.plugin.marks import Case
 from pytest_fmtransfer.plugin.on_record import seed_variances
 from pytest_fmtransfer.plugin.planning import asked_for
 from pytest_fmtransfer.plugin.settings import Settings

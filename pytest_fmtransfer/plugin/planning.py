@@ -19,11 +19,12 @@ import pytest
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import BaselineError
 from pytest_fmtransfer.missing import Missing
+from pytest_fmtransfer.plugin.cases import Case, case_of
+from pytest_fmtransfer.plugin.claim_mark import claim_of
 from pytest_fmtransfer.plugin.collection import cells_of, controls_of, fixtures_of
 from pytest_fmtransfer.plugin.families import claims_added
 from pytest_fmtransfer.plugin.fixtures import baselines_of
 from pytest_fmtransfer.plugin.listing import Lister
-from pytest_fmtransfer.plugin.marks import Case, case_of, claim_of
 from pytest_fmtransfer.plugin.measuring import available
 from pytest_fmtransfer.plugin.on_record import seed_variances
 from pytest_fmtransfer.plugin.settings import settings_of

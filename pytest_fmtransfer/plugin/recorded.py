@@ -12,7 +12,7 @@ from pytest_fmtransfer.baseline_names import record_of, recorded_cells
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import UnknownName
-from pytest_fmtransfer.plugin.marks import CASE
+from pytest_fmtransfer.plugin.cases import CASE
 from pytest_fmtransfer.plugin.settings import settings_of
 
 # Set where pytest only collects to find out which baselines tests name; what takes any of them names none.

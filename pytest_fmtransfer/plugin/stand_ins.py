@@ -18,7 +18,7 @@ from pytest_fmtransfer.catalog.specs import NoWeights
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.places import Places
-from pytest_fmtransfer.plugin.marks import Case
+from pytest_fmtransfer.plugin.cases import Case
 from pytest_fmtransfer.plugin.session_registry import SessionRegistry
 from pytest_fmtransfer.stand_ins.planted import LABEL, PROFILE, is_generated
 from pytest_fmtransfer.stand_ins.registry import StandIns
