@@ -4,7 +4,6 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from pytest_fmtransfer.catalog.possible import impossible
 from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, TrainingSettings, ZeroShotSettings
 from pytest_fmtransfer.catalog.regime_specs import RegimeSpec
 from pytest_fmtransfer.catalog.registry import Registry
@@ -24,6 +23,7 @@ from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput, Unavailable
 from pytest_fmtransfer.functions import source_of
 from pytest_fmtransfer.missing import Missing, Ready, all_told
+from pytest_fmtransfer.never import never_runs
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.text_places import text_lacks
 from pytest_fmtransfer.weights_places import download_url, find_weights, ways_to
@@ -49,13 +49,18 @@ def ready(cell: Cell, registry: Registry, places: Places) -> Ready | Missing:
 
 
 def lacks(cell: Cell, registry: Registry, places: Places) -> list[Missing]:
-    """What `ready` tells at once, one by one; empty for a cell that can run here. Raises UnknownName as it does."""
+    """What `ready` tells at once, one by one; empty for a cell that can run here. Raises UnknownName as it does.
+
+    Of a cell that can never run that is told alone: neither weights nor data would help.
+    """
     regime, backbone = registry.regime(cell.regime), registry.backbone(cell.backbone)
+    if (never := never_runs(backbone, regime)) is not None:
+        return [never]
     dataset = registry.dataset(cell.dataset)
     return [
         *_not_read(dataset),
         *_weights_lacks(adapted_from(backbone, regime.settings), places),
-        *_regime_lacks(regime, backbone, registry, places),
+        *_regime_lacks(regime.settings, backbone, registry, places),
         *_data_lacks(dataset, places),
     ]
 
@@ -145,22 +150,12 @@ def _not_read(dataset: DatasetSpec) -> list[Missing]:
     ]
 
 
-def _regime_lacks(regime: RegimeSpec, backbone: BackboneSpec, registry: Registry, places: Places) -> list[Missing]:
+def _regime_lacks(
+    settings: RegimeSettings, backbone: BackboneSpec, registry: Registry, places: Places
+) -> list[Missing]:
     """What a regime takes besides images and the backbone's own weights."""
-    settings = regime.settings
     if isinstance(settings, ZeroShotSettings):
         return text_lacks(backbone, places)
-    if not isinstance(settings, TrainingSettings):
-        return []
-    if (told := impossible(backbone, regime)) is not None:
-        return [Missing(reason=told[0], remedy=told[1])]
-    if isinstance(backbone.weights, NoWeights):
-        return [
-            Missing(
-                reason=f"{backbone.name} has no network to put a head on",
-                remedy=f"choose a regime on pooled features: {backbone.name} runs under knn, linear_probe and ridge",
-            )
-        ]
     return _head_lacks(settings, registry, places)
 
 

@@ -4,7 +4,8 @@ FmTransferError
 ├── InvalidInput            what the user wrote is not usable
 │   ├── InvalidName         a cell id or a part of one breaks the grammar
 │   ├── UnknownName         not in the catalogue; names the nearest that are
-│   └── DuplicateName       registered twice
+│   ├── DuplicateName       registered twice
+│   └── Impossible          a backbone lacks what a regime adapts: a block, a layer, a text tower
 ├── Unavailable             weights, data or a regime are not there to run
 ├── CheckpointMismatch      a file of weights does not fit its architecture
 │   └── LegacyPickle        it holds more than tensors; `fmtransfer convert` keeps those
@@ -46,6 +47,10 @@ class UnknownName(InvalidInput):
 
 class DuplicateName(InvalidInput):
     """A name that was registered before."""
+
+
+class Impossible(InvalidInput):
+    """A regime that a backbone can never run: it lacks the blocks, the layers or the tokens that the regime takes."""
 
 
 class Unavailable(FmTransferError):

@@ -32,6 +32,7 @@ from pytest_fmtransfer.judge.court import Court
 from pytest_fmtransfer.judge.foresight import VARIANCES, Foresight, Sample, from_assumption, from_pair, weakest
 from pytest_fmtransfer.judge.power import shared_power
 from pytest_fmtransfer.missing import Missing
+from pytest_fmtransfer.never import never_runs
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.store import Store
@@ -104,13 +105,16 @@ class Planner:
         if isinstance(dataset, str):
             missing = tuple(str(lack) for lack in lacks(cell, self._registry, self._places))
             # A dataset that is here and cannot be opened is told by what is wrong with it, and has no cost.
-            cost = self._cost_of_absent(cell, absent) if missing else None
+            cost = self._cost_of_absent(cell, absent) if missing and not self._never_runs(cell) else None
             return CellPlan(cell=cell, lacks=dataset, missing=missing, expected=cost)
         found = self._found(cell)
         if isinstance(found, str):
             return CellPlan(cell=cell, lacks=found)
         asked, stored = found
         return CellPlan(cell=cell) if stored else walk.on(cell, asked, dataset)
+
+    def _never_runs(self, cell: Cell) -> bool:
+        return never_runs(self._registry.backbone(cell.backbone), self._registry.regime(cell.regime)) is not None
 
     def _cost_of_absent(self, cell: Cell, walk: ExpectedWalk) -> ExpectedCost | None:
         dataset, regime = self._registry.dataset(cell.dataset), self._registry.regime(cell.regime)

@@ -78,22 +78,26 @@ def vocabulary_file(spec: BackboneSpec, places: Places) -> Path:
     return path
 
 
-def text_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
-    """What a backbone lacks to be compared with text."""
-    tower = tower_of(spec)
-    if tower is None:
+def never_reads(spec: BackboneSpec) -> Missing | None:
+    """Why a backbone can be compared with no text, whatever is put in place; None for one that can be."""
+    if tower_of(spec) is None:
         remedy = "name an OpenCLIP or a BLIP backbone, such as openclip_vitb16 or blip_vitb16"
         if isinstance(spec.weights, NoWeights):
             remedy = "run zeroshot without --fm-controls, whose shortcut probe reads no text"
-        return [Missing(reason=f"zeroshot needs a text tower, and {spec.name} has none", remedy=remedy)]
+        return Missing(reason=f"zeroshot needs a text tower, and {spec.name} has none", remedy=remedy)
     if foreign := foreign_tokenizer(spec):
-        return [
-            Missing(
-                reason=f"the text tower of {spec.name} reads by {foreign}, which open_clip would fetch",
-                remedy="name a model that reads by CLIP's own vocabulary, such as ViT-B-16",
-            )
-        ]
-    if tower == "open_clip_text" or places.download or find_vocabulary(spec, places) is not None:
+        return Missing(
+            reason=f"the text tower of {spec.name} reads by {foreign}, which open_clip would fetch",
+            remedy="name a model that reads by CLIP's own vocabulary, such as ViT-B-16",
+        )
+    return None
+
+
+def text_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
+    """What a backbone lacks to be compared with text."""
+    if (never := never_reads(spec)) is not None:
+        return [never]
+    if tower_of(spec) == "open_clip_text" or places.download or find_vocabulary(spec, places) is not None:
         return []
     return [
         Missing(

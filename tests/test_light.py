@@ -22,6 +22,7 @@ FLOORS = (
     {"metrics", "catalog"},
     {"weights_places", "functions"},
     {"download", "text_places"},
+    {"never"},
     {"results", "store", "availability"},
     {"data", "backbones", "stand_ins"},
     {"extraction"},

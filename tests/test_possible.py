@@ -9,8 +9,11 @@ import pytest
 import torch
 
 from pytest_fmtransfer import Places, transfer
+from pytest_fmtransfer.adapt.attention_layers import as_linear_layers
+from pytest_fmtransfer.adapt.lora import linear_layers, sides_of
 from pytest_fmtransfer.availability import ready
 from pytest_fmtransfer.catalog.backbones import BACKBONES
+from pytest_fmtransfer.catalog.narrowest_layers import narrowest_layer
 from pytest_fmtransfer.catalog.regime_families import regime_of
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import BackboneSpec, RandomWeights
@@ -23,21 +26,31 @@ from tests.small import catalogue
 NETWORKS = {(row.library, row.architecture): row for row in BACKBONES if row.is_network}
 
 
-def blocks_of(row: BackboneSpec) -> int:
-    """Of the network of full size. It is built without memory where its library can do that."""
+def sizes_of(row: BackboneSpec) -> tuple[int, int]:
+    """How many blocks the network of full size has, and how wide the narrowest layer is that additions go to.
+
+    It is built without memory where its library can do that.
+    """
     if row.library == "open_clip":  # copies weights about; what it builds from says it too
         config = open_clip.get_model_config(row.architecture)
         assert config is not None
-        return config["vision_cfg"]["layers"]
+        return config["vision_cfg"]["layers"], config["vision_cfg"]["width"]
     module = import_module(f"pytest_fmtransfer.backbones.{row.library}")
     fresh = replace(row, weights=RandomWeights())
     with torch.device("cpu" if row.library == "focalnet" else "meta"):
-        return len(module.build(fresh, None, channels=3, trainable=True).blocks)
+        backbone = module.build(fresh, None, channels=3, trainable=True)
+        as_linear_layers(backbone, set(backbone.modules()))
+    widths = [min(sides_of(each)) for each in linear_layers(backbone, 0).values()]
+    return len(backbone.blocks), min(widths, default=0)
 
 
 @pytest.mark.parametrize("row", NETWORKS.values(), ids=lambda row: row.name)
-def test_a_row_says_how_many_blocks_the_network_has(row: BackboneSpec) -> None:
-    assert row.blocks == blocks_of(row)
+def test_the_catalogue_says_how_many_blocks_a_network_has_and_how_wide_their_narrowest_layer_is(
+    row: BackboneSpec,
+) -> None:
+    blocks, narrowest = sizes_of(row)
+    assert row.blocks == blocks
+    assert narrowest_layer(row) in (None, narrowest)  # a network that nobody has looked at is asked when it is built
 
 
 def test_rows_of_one_architecture_say_the_same_and_every_network_says_it() -> None:

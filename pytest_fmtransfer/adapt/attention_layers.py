@@ -14,7 +14,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.errors import Impossible, InvalidInput
 
 
 class SelfAttention(nn.Module):
@@ -50,14 +50,14 @@ class SelfAttention(nn.Module):
 def as_linear_layers(network: nn.Module, within: Collection[nn.Module]) -> None:
     """Replace torch's attention, in place, by the same of linear layers with the same weights, where it is `within`.
 
-    timm's attention is told to call its own layers. Raises InvalidInput for attention that this cannot stand for, and
+    timm's attention is told to call its own layers. Raises Impossible for attention that this cannot stand for, and
     for a `nn.TransformerEncoderLayer`, which in evaluation reads weights past all of its layers.
     """
     for name, module in list(network.named_modules()):
         if module not in within:
             continue
         if isinstance(module, nn.TransformerEncoderLayer) or not _fits(module):
-            raise InvalidInput(
+            raise Impossible(
                 f"{name} is a {type(module).__name__} of torch's, which would pass by what is added to its layers; "
                 "write finetune_linear or partial<k>_linear"
             )

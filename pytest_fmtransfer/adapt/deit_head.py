@@ -16,7 +16,7 @@ from pytest_fmtransfer.backbones.positions import resized
 from pytest_fmtransfer.backbones.timm import build_network
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import BackboneSpec, RandomWeights
-from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.errors import Impossible, InvalidInput
 
 REFERENCE = "imagenet_deitb16"  # the row whose weights the head starts from
 SMALL_DEPTH, SMALL_WIDTH, SMALL_HEADS = 2, 192, 3
@@ -38,7 +38,7 @@ class DeitHead(Head):
         assert isinstance(network.pos_embed, nn.Parameter)
         side, own = isqrt(tokens), network.pos_embed.shape[1] - 1
         if tokens != own and side**2 != tokens:
-            raise InvalidInput(f"{tokens} tokens do not fill a square; give a deitb head those of a square image")
+            raise Impossible(f"{tokens} tokens do not fill a square; give a deitb head those of a square image")
         self.side = None if tokens == own else side
         self.projection = nn.Linear(width, network.embed_dim)
         self.projection_norm = nn.LayerNorm(network.embed_dim)
@@ -64,8 +64,8 @@ def pretrained(
     """The full ImageNet-supervised DeiT-B, all of it trainable, behind a projection from width E = `width`.
 
     `spec` is another row of its architecture, such as a tiny one, or one with random weights, which needs no file.
-    Raises InvalidInput without a file that is needed or for tokens that fill no square, CheckpointMismatch for another
-    file.
+    Raises InvalidInput without a file that is needed, Impossible for tokens that fill no square, CheckpointMismatch for
+    another file.
     """
     spec = spec or Registry().backbone(REFERENCE)
     if weights is None and not isinstance(spec.weights, RandomWeights):

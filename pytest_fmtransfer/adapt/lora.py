@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pytest_fmtransfer.adapt.attention_layers import as_linear_layers
 from pytest_fmtransfer.backbones.base import Backbone
-from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.errors import Impossible, InvalidInput
 
 # Gates of whole channels, by what an image is on average: neither attention nor an MLP, and a few channels narrow.
 _GATES = (SEModule, EffectiveSEModule, SqueezeExcite)
@@ -30,23 +30,23 @@ def add_adapters(backbone: Backbone, rank: int, first_block: int | None = None, 
     parameters, and these alone learn from then on: the network stays in evaluation mode, and so do the statistics of
     its norms, when it is set to train. The same seed draws the same additions, whatever was drawn before.
 
-    Raises InvalidInput for a rank below 1 or above what a layer has, a block that there is none of, and blocks without
-    such layers.
+    Raises InvalidInput for a rank below 1; Impossible for one above what a layer has, a block that there is none of,
+    and blocks without such layers.
     """
     if rank < 1:
         raise InvalidInput(f"additions of rank {rank} are none; write lora<r> with r from 1 on, such as lora8")
     last, first = len(backbone.blocks) - 1, first_block or 0
     if not 0 <= first <= last:
-        raise InvalidInput(f"there is no block {first}; write lora{rank}.from<k> with k from 0 to {last}")
+        raise Impossible(f"there is no block {first}; write lora{rank}.from<k> with k from 0 to {last}")
     as_linear_layers(backbone, _within(backbone, first))
     layers = linear_layers(backbone, first)
     if not layers:
-        raise InvalidInput(
+        raise Impossible(
             f"no block from {first} on has a linear layer or a 1 × 1 convolution to add to; write partial{first}_linear"
         )
     narrowest = min(layers, key=lambda name: min(sides_of(layers[name])))
     if rank > (most := min(sides_of(layers[narrowest]))):
-        raise InvalidInput(f"rank {rank} is above what layer {narrowest} has, {most}; write lora{most} or a lower one")
+        raise Impossible(f"rank {rank} is above what layer {narrowest} has, {most}; write lora{most} or a lower one")
     from peft import LoraConfig, inject_adapter_in_model  # takes seconds
 
     config = LoraConfig(

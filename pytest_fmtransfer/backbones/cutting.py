@@ -21,7 +21,7 @@ from pytest_fmtransfer.backbones.order import Skipped, check_block, evaluating, 
 def cut_after(backbone: Backbone, number: int) -> Backbone:
     """The backbone without the blocks after one; they, and their tensors, are taken from it in place.
 
-    Cut after the last block it is what it was. Raises InvalidInput for a block that there is none of.
+    Cut after the last block it is what it was. Raises Impossible for a block that there is none of.
     """
     check_block(backbone, number)
     count = len(backbone.blocks)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pytest_fmtransfer.backbones.base import Backbone
 from pytest_fmtransfer.catalog.possible import no_block
-from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.errors import Impossible
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +41,10 @@ class Skipped(nn.Module):
 
 
 def check_block(backbone: Backbone, number: int) -> None:
-    """Raises InvalidInput for a block that there is none of; blocks are counted from 0 at the input."""
+    """Raises Impossible for a block that there is none of; blocks are counted from 0 at the input."""
     count = len(backbone.blocks)
     if not 0 <= number < count:
-        raise InvalidInput(no_block(backbone.spec.name, count, number))
+        raise Impossible(no_block(backbone.spec.name, count, number))
 
 
 def name_of(backbone: Backbone, module: nn.Module) -> str:
@@ -78,7 +78,7 @@ def evaluating(module: nn.Module) -> Generator[None]:
 def order_around(backbone: Backbone, number: int) -> Order:
     """Of the block of that number.
 
-    Raises InvalidInput for a block that there is none of, that is not run, or whose input is no tensor.
+    Raises Impossible for a block that there is none of, that is not run, or whose input is no tensor.
     """
     check_block(backbone, number)
     block = backbone.blocks[number]
@@ -91,7 +91,7 @@ def order_around(backbone: Backbone, number: int) -> Order:
     def reach(_block: nn.Module, given: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, Any]:
         first = given[0] if given else None
         if not isinstance(first, Tensor):
-            raise InvalidInput(
+            raise Impossible(
                 f"block {number} of {backbone.spec.name} is given no tensor as its first argument: there is no telling "
                 "what comes before it; train all of the network, or its head alone"
             )
@@ -108,7 +108,7 @@ def order_around(backbone: Backbone, number: int) -> Order:
         undo.callback(block.register_forward_pre_hook(reach, with_kwargs=True).remove)
         found = backbone(noise(backbone, images=1))
         if seen.given is None:
-            raise InvalidInput(f"{backbone.spec.name} does not run block {number}; it cannot be trained from there")
+            raise Impossible(f"{backbone.spec.name} does not run block {number}; it cannot be trained from there")
         before = _reached(seen.given, parameters)
         after = _reached(found.pooled_ND.sum() + found.tokens_NTE.sum(), parameters)
     holders = holders_of(backbone, block)

@@ -16,7 +16,7 @@ from pytest_fmtransfer.backbones.base import Backbone, Features
 from pytest_fmtransfer.backbones.class_token import for_class_token
 from pytest_fmtransfer.backbones.order import Skipped, evaluating, holders_of, name_of, noise
 from pytest_fmtransfer.backbones.partial import freeze_before
-from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.errors import Impossible, InvalidInput
 
 ROUNDING = 1e-5  # relative
 
@@ -89,7 +89,7 @@ def split_at(backbone: Backbone, number: int, *, side: int | None = None, tokens
     Without `tokens` the suffix gives the same embedding, and tokens of no use: where that spares work, none
     (`class_token.py`).
 
-    Raises InvalidInput for a block that there is none of, and for a network that takes more of what came before than
+    Raises Impossible for a block that there is none of, and for a network that takes more of what came before than
     the block's input: two passes of two images tell.
     """
     freeze_before(backbone, number)
@@ -104,7 +104,7 @@ def split_at(backbone: Backbone, number: int, *, side: int | None = None, tokens
             if suffix and _is_rest(suffix, activations, whole, tokens=tokens):
                 break
         else:
-            raise InvalidInput(
+            raise Impossible(
                 f"what {backbone.spec.name} does from block {number} on depends on more than what that block is "
                 "given, so it cannot be run from stored activations; run all of the network in training"
             )

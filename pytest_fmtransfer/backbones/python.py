@@ -25,7 +25,7 @@ from pytest_fmtransfer.backbones.base import Backbone, Features
 from pytest_fmtransfer.backbones.checkpoints import load_strictly
 from pytest_fmtransfer.backbones.stem import take_one_channel
 from pytest_fmtransfer.catalog.specs import BackboneSpec, RandomWeights
-from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.errors import Impossible, InvalidInput
 from pytest_fmtransfer.functions import source_of
 from pytest_fmtransfer.store import remembered_digest
 
@@ -43,7 +43,7 @@ class FunctionBackbone(Backbone):
     def blocks(self) -> Sequence[nn.Module]:
         blocks = getattr(self.network, "blocks", None)
         if not isinstance(blocks, nn.ModuleList | nn.Sequential):
-            raise InvalidInput(
+            raise Impossible(
                 f"{self.function} returned a module without blocks; give it an attribute `blocks`, an nn.ModuleList "
                 "or nn.Sequential of its blocks from the input on"
             )

@@ -20,7 +20,7 @@ from pytest_fmtransfer.backbones.base import Backbone, seeded
 from pytest_fmtransfer.backbones.grids import grid_of
 from pytest_fmtransfer.backbones.stem import take_one_channel
 from pytest_fmtransfer.catalog.specs import BackboneSpec, RandomWeights
-from pytest_fmtransfer.errors import CheckpointMismatch, InvalidInput, nearest
+from pytest_fmtransfer.errors import CheckpointMismatch, Impossible, InvalidInput, nearest
 
 FOLDER = "hf:"  # how the architecture of a folder's model begins
 
@@ -51,7 +51,7 @@ class TransformersBackbone(Backbone):
         inner = {each for outer in lists for each in outer.modules() if each is not outer}
         lists = [each for each in lists if each not in inner]
         if not lists:
-            raise InvalidInput(f"{self.spec.name} has no list of blocks to train from or to cut after")
+            raise Impossible(f"{self.spec.name} has no list of blocks to train from or to cut after")
         return list(max(lists, key=len))
 
     def embed(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:

@@ -28,6 +28,8 @@ class Case:
     """How many candidates a user added to the mark's; 0 for a case of the mark's own."""
     other_reference: bool = False
     """The mark names another reference, which --fm-reference replaced."""
+    registered: bool = False
+    """The cell is one of all that the catalogue has: nobody claims that its backbone can run its regime."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,7 @@ class Cells:
             references=tuple(references),
             added=len(self.added) if cells[0].backbone in self.added else 0,
             other_reference=self.other_reference,
+            registered=self.registered,
         )
 
     def _reference_of(self, cell: Cell) -> Cell:

@@ -47,8 +47,8 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
         if cells.recorded:
             cells = replace(cells, found=cells_on_record(metafunc.definition))
         if cells.registered:
-            regimes = cells.regimes if settings.regime is None else (settings.regime,)
-            cells = replace(cells, found=cells_of_the_catalogue(settings.registry, regimes))
+            found = cells_of_the_catalogue(settings.registry, cells.regimes, settings.regime)
+            cells = replace(cells, found=found)
         cases = cells.cases()
         ids = {case.id for case in cases}
         claim = claim_of(metafunc.definition)

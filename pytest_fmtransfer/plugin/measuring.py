@@ -12,8 +12,10 @@ import pytest
 
 from pytest_fmtransfer.availability import lacks, ready
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.errors import FmTransferError
+from pytest_fmtransfer.errors import FmTransferError, Impossible
 from pytest_fmtransfer.missing import Missing, Ready
+from pytest_fmtransfer.never import never_runs
+from pytest_fmtransfer.plugin.cases import case_of
 from pytest_fmtransfer.plugin.settings import DEFAULT_PROFILE, Settings, settings_of
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def available(item: pytest.Item, cell: Cell) -> Ready | Missing:
     settings = settings_of(item.config)
     if settings.collect is None:
         return ready(cell, settings.registry, settings.places)
-    return next(iter(_not_exported(cell, settings, settings.collect)), Ready())
+    return next(iter(_not_exported(item, cell, settings, settings.collect)), Ready())
 
 
 def lacking(item: pytest.Item, cell: Cell) -> list[Missing]:
@@ -39,24 +41,29 @@ def lacking(item: pytest.Item, cell: Cell) -> list[Missing]:
     settings = settings_of(item.config)
     if settings.collect is None:
         return lacks(cell, settings.registry, settings.places)
-    return _not_exported(cell, settings, settings.collect)
+    return _not_exported(item, cell, settings, settings.collect)
 
 
-def _not_exported(cell: Cell, settings: Settings, folder: Path) -> list[Missing]:
+def _not_exported(item: pytest.Item, cell: Cell, settings: Settings, folder: Path) -> list[Missing]:
     from pytest_fmtransfer.baselines import Baselines
 
     if Baselines(folder=settings.of_profile(folder)).has(cell):
         return []
+    if _claims_nothing(item):  # and its backbone has a row, for which nothing heavy is imported
+        never = never_runs(settings.registry.backbone(cell.backbone), settings.registry.regime(cell.regime))
+        if never is not None:
+            return [never]
     return [Missing(reason=f"no exported result in {folder}", remedy=_export(settings))]
 
 
 def measure(item: pytest.Item, cell: Cell) -> "CellResult":
     """The result of a cell, for an item that reports it: collected, from the store or computed.
 
-    It is exported where --fm-export asks for that. What goes wrong fails the item in one sentence.
+    It is exported where --fm-export asks for that. What goes wrong fails the item in one sentence; but that a backbone
+    cannot run a regime skips an item of whatever the catalogue has. Where rows tell it, `available` has said so before.
     """
     settings = settings_of(item.config)
-    with plain_errors():
+    with plain_errors(), _skipping_the_impossible(item, cell):
         result = _obtain(cell, settings)
         if settings.export is not None:
             from pytest_fmtransfer.baselines import Baselines
@@ -65,6 +72,22 @@ def measure(item: pytest.Item, cell: Cell) -> "CellResult":
             Baselines(folder=folder, locks=settings.places.store / "locks").write(result)
     item.stash.setdefault(MEASURED, []).append(result)
     return result
+
+
+@contextmanager
+def _skipping_the_impossible(item: pytest.Item, cell: Cell) -> Generator[None]:
+    try:
+        yield
+    except Impossible as error:
+        if _claims_nothing(item):
+            pytest.skip(f"{cell}: {error}")
+        raise
+
+
+def _claims_nothing(item: pytest.Item) -> bool:
+    """Whether an item is about one of all cells of the catalogue, which nobody says can run."""
+    case = case_of(item)
+    return case is not None and case.registered
 
 
 @contextmanager
