@@ -41,7 +41,7 @@ def test_the_text_has_a_line_per_part_and_the_rule() -> None:
         lines = verdict.text.splitlines()
         assert lines[0].endswith(f"old.model-data0+data1-knn: {verdict!r}")
         assert lines[1].strip() == (
-            "2 parts, each 'beats' at one-sided level 0.05 (0.05 over 1 declared claim): the whole is "
+            "2 parts, each 'beats' at one-sided level 0.05 (a claim of its own): the whole is "
             f"{if_all} when all are supported, {if_one} when one is refuted at 0.025"
         )
         for line, mine, theirs, outcome in zip(lines[2:4], *both, ("supported", "refuted"), strict=True):

@@ -53,6 +53,23 @@ def test_the_full_text_holds_what_the_verdict_rests_on() -> None:
     assert "assumes independent" not in verdict.text
 
 
+@pytest.mark.parametrize(
+    ("size", "added", "told"),
+    [
+        (1, 0, "0.05 (a claim of its own)"),
+        (2, 0, "0.025 (0.05 over 2 declared claims)"),
+        (3, 2, "0.01667 (0.05 over the suite's claim and 2 of candidates added to it)"),
+        (6, 2, "0.008333 (0.05 over 4 declared claims and 2 of candidates added to them)"),
+    ],
+)
+def test_a_claim_alone_is_not_said_to_be_declared(size: int, added: int, told: str) -> None:
+    """A size of 1 is what a suite has that declares none."""
+    with judging(Court(family_size=size, added=added)):
+        verdict = beats(result(CANDIDATE, 2.0), result(REFERENCE, 0.3))
+    assert f"at one-sided level {told}, standard error" in verdict.text
+    assert ("before correction for the family" in verdict.text) == (size > 1)
+
+
 def test_each_seeds_metric_is_in_the_full_text() -> None:
     candidate = retrained(CANDIDATE, 1.0, 2.0)
     assert f"(seeds {candidate.by_seed[0]:.4f}, {candidate.by_seed[1]:.4f})" in beats(candidate, candidate).text

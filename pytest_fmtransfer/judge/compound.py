@@ -131,7 +131,7 @@ def _text(verdict: Verdict, readings: list[Reading], outcomes: list[Outcome], co
     if_all, if_one = ("refuted", "supported") if verdict.kind == "not_consistently_better" else ("supported", "refuted")
     lines = [
         f"{verdict.candidate} {verdict.kind.replace('_', ' ')} {verdict.reference}: {verdict.summary}",
-        f"{parts} parts, each 'beats' at one-sided level {court.level:.4g} ({court.alpha:g} over {court.claims}): "
+        f"{parts} parts, each 'beats' at one-sided level {court.level:.4g} ({court.shared}): "
         f"the whole is {if_all} when all are supported, {if_one} when one is refuted at "
         f"{court.level / parts:.4g}",
     ]

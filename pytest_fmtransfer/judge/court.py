@@ -99,10 +99,16 @@ class Court:
         return self.seed_variances.get(seeded.pop()) if len(seeded) == 1 else None
 
     @property
-    def claims(self) -> str:
-        """How many claims share the level, in words."""
-        declared = counted(self.family_size - self.added, "declared claim")
-        return f"{declared} and {self.added} of candidates added to them" if self.added else declared
+    def shared(self) -> str:
+        """The family's level and how many claims share it, in words; a claim that shares it with none is called so,
+        because a size of 1 is what a suite has that declares nothing.
+        """
+        if self.family_size == 1:
+            return "a claim of its own"
+        declared = self.family_size - self.added
+        claims, them = (counted(declared, "declared claim"), "them") if declared > 1 else ("the suite's claim", "it")
+        added = f" and {self.added} of candidates added to {them}" if self.added else ""
+        return f"{self.alpha:g} over {claims}{added}"
 
 
 _ALONE = Court()

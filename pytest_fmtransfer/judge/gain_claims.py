@@ -85,7 +85,7 @@ def gains_in_order(*levels: Sequence[RelativeGain]) -> Verdict:
     verdict = replace(verdict, summary=shortened(f"{outcome}: {said}"))
     lines = [
         f"average relative gain over {_reference(levels[0][0])}, in percent, in this order: {verdict.summary}",
-        f"{len(parts)} parts, each at one-sided level {court.level:.4g} ({court.alpha:g} over {court.claims}): the "
+        f"{len(parts)} parts, each at one-sided level {court.level:.4g} ({court.shared}): the "
         f"whole is supported when all are, refuted when one is at {court.level / len(parts):.4g}",
     ]
     for part, each in zip(parts, outcomes, strict=True):

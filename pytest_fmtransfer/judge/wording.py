@@ -148,11 +148,12 @@ def _rule(verdict: Verdict, reading: Reading, court: Court) -> list[str]:
     error = (
         f"standard error {bound.standard_error:.4f} ({_pieces(reading.comparison)}), {bound.degrees:.0f} degrees of "
     )
+    corrected = " before correction for the family" if court.family_size > 1 else ""
     return [
-        f"bound: {'exact' if bound.alike else 't'}{wider} at one-sided level {court.level:.4g} ({court.alpha:g} over "
-        f"{court.claims}), {exact_rule(bound) if bound.alike else f'{error}freedom'}; supported when the lower limit "
+        f"bound: {'exact' if bound.alike else 't'}{wider} at one-sided level {court.level:.4g} ({court.shared}), "
+        f"{exact_rule(bound) if bound.alike else f'{error}freedom'}; supported when the lower limit "
         f"is above {reading.threshold:g}{ceiling}",
-        *([] if verdict.p is None else [f"p {verdict.p:.2g} before correction for the family"]),
+        *([] if verdict.p is None else [f"p {verdict.p:.2g}{corrected}"]),
     ]
 
 
