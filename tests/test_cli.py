@@ -59,6 +59,25 @@ def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["list", "backbone"], "no 'backbone' here; did you mean backbones?"),
+        (["lists"], "no 'lists' here; did you mean list?"),
+        (["list", "x"], "no 'x' here; valid names: backbones, datasets, profiles, regimes"),
+        (["baseline", "acept", "a-b-c"], "no 'acept' here; did you mean accept?"),
+        (["list", "backbones", "--library=tim"], "no 'tim' here; did you mean timm?"),
+    ],
+)
+def test_a_word_that_is_nearly_right_is_told_what_was_meant(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(arguments)
+    assert raised.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("name", "message"),
     [
         ("br35", "unknown dataset 'br35'; did you mean br35h"),

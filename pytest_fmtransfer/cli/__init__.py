@@ -11,9 +11,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
-from pytest_fmtransfer.errors import FmTransferError
+from pytest_fmtransfer.errors import FmTransferError, nearest
 
 # Name of the verb and of its module: what it does, for `fmtransfer --help`.
 VERBS = {
@@ -39,10 +39,22 @@ class Verb(Protocol):
         ...
 
 
+class Parser(argparse.ArgumentParser):
+    """argparse's parser; of a word that is none of the valid ones, it says which was probably meant."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """The one place where argparse knows both the word and the choices; its verbs' parsers are of this class too.
+
+        Raises argparse.ArgumentError, which ends in the usage and exit code 2.
+        """
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, f"no {value!r} here; {nearest(str(value), map(str, action.choices))}")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; `argv` is by default what followed `fmtransfer`. argparse exits with 2 on wrong usage."""
     given = [*(sys.argv[1:] if argv is None else argv)]  # here `list` is the module of a verb
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="fmtransfer",
         description="Claims about foundation models for medical images: what is asked outside pytest.",
     )
