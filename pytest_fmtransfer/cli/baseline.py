@@ -85,7 +85,7 @@ def _diff(arguments: argparse.Namespace, stored: Baselines) -> int:
 
 def _accept(arguments: argparse.Namespace, stored: Baselines) -> int:
     if on_ci():
-        raise InvalidInput("accept refuses to write baselines where CI is set; run it on your machine")
+        raise InvalidInput("accept refuses to write baselines where CI is set; run it on your machine, without CI set")
     waiting, none = stored.waiting(), f"no obtained result waits in {stored.folder}"
     cells = waiting if arguments.all else [_known(name, waiting, none) for name in arguments.cells]
     # All are read before any is written: one that cannot be used leaves the others as they are.

@@ -97,7 +97,9 @@ def configure(config: pytest.Config) -> None:
     if update is not None and update not in UPDATES:
         raise pytest.UsageError(f"--fm-update={update}: {nearest(update, UPDATES)}")
     if update is not None and on_ci():
-        raise pytest.UsageError("--fm-update refuses to write baselines where CI is set; run it on your machine")
+        raise pytest.UsageError(
+            "--fm-update refuses to write baselines where CI is set; run it on your machine, without CI set"
+        )
     on_bad_image = cast(str, config.getoption("--fm-on-bad-image"))
     if on_bad_image not in ON_BAD_IMAGE:
         raise pytest.UsageError(f"--fm-on-bad-image={on_bad_image}: {nearest(on_bad_image, ON_BAD_IMAGE)}")
