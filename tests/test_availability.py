@@ -16,6 +16,7 @@ from pytest_fmtransfer.catalog.specs import (
     PackagedFolder,
     PackagedWeights,
     PublishedWeights,
+    UserFolder,
 )
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import Unavailable, UnknownName
@@ -111,7 +112,37 @@ def test_a_data_root_without_the_folder_says_where_to_put_it(places: Places, tmp
 
 def test_a_folder_below_the_data_root_is_ready(places: Places, tmp_path: Path) -> None:
     (tmp_path / "MINE").mkdir()
+    (tmp_path / "MINE" / "train.csv").touch()
     assert answer(replace(places, data_root=tmp_path), dataset=replace(BR35H, location=ROOTED)) == Ready()
+
+
+@pytest.mark.parametrize("hidden", [(), (".gitkeep", ".DS_Store")])
+def test_an_empty_folder_holds_no_images_and_is_called_empty(
+    hidden: tuple[str, ...], places: Places, tmp_path: Path
+) -> None:
+    (tmp_path / "MINE").mkdir()
+    for name in hidden:
+        (tmp_path / "MINE" / name).touch()
+    found = missing(answer(replace(places, data_root=tmp_path), dataset=replace(BR35H, location=ROOTED)))
+    assert found.reason == "no images of mine"
+    assert found.remedy == f"get it from {ROOTED.url} and put it into {tmp_path / 'MINE'}, which is empty"
+
+
+def test_an_empty_folder_of_the_users_own_is_called_empty(places: Places, tmp_path: Path) -> None:
+    found = missing(answer(places, dataset=replace(BR35H, location=UserFolder(path=tmp_path))))
+    assert found.remedy == f"name a folder with images in it; {tmp_path} is empty"
+    gone = missing(answer(places, dataset=replace(BR35H, location=UserFolder(path=tmp_path / "gone"))))
+    assert gone.remedy == f"name a folder that exists; {tmp_path / 'gone'} is none"
+
+
+def test_a_folder_that_may_not_be_read_is_not_called_empty(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr("os.scandir", refuse)
+    assert answer(places, dataset=replace(BR35H, location=UserFolder(path=tmp_path))) == Ready()
 
 
 def test_everything_that_is_missing_is_listed_at_once(places: Places) -> None:

@@ -95,6 +95,7 @@ def test_backbones_are_filtered(capsys: pytest.CaptureFixture[str], filters: lis
 def test_a_folder_that_is_named_is_looked_into(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "absent.pth").touch()
     (tmp_path / "REMOTE").mkdir()
+    (tmp_path / "REMOTE" / "train.csv").touch()
     assert listed(capsys, "backbones", "--ready", "--weights", str(tmp_path)) == ["absent", "here"]
     assert listed(capsys, "datasets", "--ready", "--data-root", str(tmp_path)) == ["local", "remote"]
 
