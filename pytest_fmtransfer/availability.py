@@ -241,7 +241,7 @@ def _image_lacks(spec: DatasetSpec, places: Places) -> list[Missing]:
     else:
         where = path or f"a folder {spec.location.folder} below one that --fm-data-root=DIR names"
         packed = [f"{path / name}.gz" for name in absent if path is not None and (path / f"{name}.gz").is_file()]
-        what = ", ".join(absent) or ", ".join(files) or "it"
+        what = ", ".join(absent or files) or spec.location.parts or "it"
         remedy = f"get {what} from {spec.location.url} and put it into {where}"
         remedy += ", which is empty" if empty else ""
         if downloadable:

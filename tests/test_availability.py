@@ -116,6 +116,15 @@ def test_a_folder_below_the_data_root_is_ready(places: Places, tmp_path: Path) -
     assert answer(replace(places, data_root=tmp_path), dataset=replace(BR35H, location=ROOTED)) == Ready()
 
 
+def test_ddsm_says_where_its_lists_are(places: Places) -> None:
+    """They are not on the database's own page."""
+    found = missing(ready(Cell("efficientnet_lite0", "ddsm", "knn"), Registry(), places))
+    assert found.remedy == (
+        "get ddsm_raw_image_lists and ddsm_raw from "
+        "https://github.com/jimmyyhwu/ddsm-visual-primitives/tree/master/data and put it into a folder DDSM below one that --fm-data-root=DIR names"
+    )
+
+
 @pytest.mark.parametrize("hidden", [(), (".gitkeep", ".DS_Store")])
 def test_an_empty_folder_holds_no_images_and_is_called_empty(
     hidden: tuple[str, ...], places: Places, tmp_path: Path

@@ -82,7 +82,12 @@ APTOS2019 = DatasetSpec(
 DDSM = DatasetSpec(
     name="ddsm",
     reader="ddsm",
-    location=DataRoot(folder="DDSM", url="http://www.eng.usf.edu/cvprg/mammography/database.html"),
+    # The lists and what they list; not the database's own page, which has neither.
+    location=DataRoot(
+        folder="DDSM",
+        url="https://github.com/jimmyyhwu/ddsm-visual-primitives/tree/master/data",
+        parts="ddsm_raw_image_lists and ddsm_raw",
+    ),
     classes=("normal", "abnormal"),
     metric="roc_auc",
     margin=0.02,

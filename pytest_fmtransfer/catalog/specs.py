@@ -182,11 +182,13 @@ class Download:
 class DataRoot:
     """A sub-folder of the user's data root, the page to get the data from, and what must be in it, if that is known.
 
-    `downloads` are those of `files` that `--fm-download` may fetch.
+    `parts` says in words what of that page is to be put there, where it has more. `downloads` are those of `files` that
+    `--fm-download` may fetch.
     """
 
     folder: str
     url: str
+    parts: str = ""
     files: tuple[str, ...] = ()
     downloads: tuple[Download, ...] = ()
 

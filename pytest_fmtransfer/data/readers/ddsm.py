@@ -1,4 +1,7 @@
-"""Digital Database for Screening Mammography, as whole images that Wu et al. (ddsm-visual-primitives) made of it.
+"""Digital Database for Screening Mammography, as whole images that Wu et al. 2018 made of it.
+
+https://github.com/jimmyyhwu/ddsm-visual-primitives has the lists in `data/ddsm_raw_image_lists`, and a script,
+`data/download-data.sh`, that fetches `ddsm_raw`. The code of the publications that read them carries neither.
 
 `ddsm_raw_image_lists/{train,val,test}.txt` hold one path a line below `ddsm_raw`, such as
 `cancer_05-C_0128_1.LEFT_CC.LJPEG.1.jpg`: the class, the volume, and DDSM's own name of case and view. The lists are the
