@@ -119,10 +119,9 @@ def test_a_folder_below_the_data_root_is_ready(places: Places, tmp_path: Path) -
 def test_ddsm_says_where_its_lists_are(places: Places) -> None:
     """They are not on the database's own page."""
     found = missing(ready(Cell("efficientnet_lite0", "ddsm", "knn"), Registry(), places))
-    assert found.remedy == (
-        "get ddsm_raw_image_lists and ddsm_raw from "
-        "https://github.com/jimmyyhwu/ddsm-visual-primitives/tree/master/data and put it into a folder DDSM below one that --fm-data-root=DIR names"
-    )
+    page = "https://github.com/jimmyyhwu/ddsm-visual-primitives/tree/master/data"
+    where = "a folder DDSM below one that --fm-data-root=DIR names"
+    assert found.remedy == f"get ddsm_raw_image_lists and ddsm_raw from {page} and put it into {where}"
 
 
 @pytest.mark.parametrize("hidden", [(), (".gitkeep", ".DS_Store")])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.data.dataset import read_table
+from pytest_fmtransfer.data.findings import patients_on_two_sides
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
 from pytest_fmtransfer.errors import DatasetError, FmTransferError
 from pytest_fmtransfer.places import Places
@@ -59,18 +60,29 @@ def test_class_case_and_side_of_every_image_are_those_of_the_lists(tmp_path: Pat
         assert table.ids_N[table.side(side)].tolist() == sorted(f"ddsm_raw/{path}" for path in LISTS[name])
 
 
+def test_a_case_that_two_volumes_tell_is_on_two_sides_as_the_row_acknowledges(tmp_path: Path) -> None:
+    """A_1632 is listed so, as benign to train on and as cancer to test."""
+    twice = {"train": "benign_07-A_1632_1.LEFT_CC.LJPEG.1.jpg", "test": "cancer_11-A_1632_1.LEFT_CC.LJPEG.1.jpg"}
+    ddsm(tmp_path, {side: [*names, *filter(None, [twice.get(side)])] for side, names in LISTS.items()})
+    found = patients_on_two_sides(table_of(tmp_path))
+    assert found is not None
+    assert found.kind in SPEC.acknowledged
+    assert found.count == 1
+    assert "A_1632" in SPEC.caveats[0]
+
+
 def test_lists_as_long_as_the_published_ones(tmp_path: Path) -> None:
     kinds = ("normal", "benign", "cancer")
     names = [
         f"{kinds[row // 4 % 3]}_01-{'ABCD'[row // 4 % 4]}_{row // 4:04}_1.{side}_{view}.LJPEG.1.jpg"
-        for row in range(0, 10240, 4)
+        for row in range(0, 10420, 4)
         for side in ("LEFT", "RIGHT")
         for view in ("CC", "MLO")
-    ][:10239]
-    ddsm(tmp_path, {"train": names[:8000], "val": names[8000:9000], "test": names[9000:]})
+    ]
+    ddsm(tmp_path, {"train": names[:8336], "val": names[8336:9376], "test": names[9376:]})
     table = read_table(SPEC, Places(store=tmp_path / "store", data_root=tmp_path))[1]
-    assert Counter(table.split_N.tolist()) == {TRAIN: 8000, VALIDATION: 1000, TEST: 1239}
-    assert len(set(table.patients_N.tolist())) == 2560
+    assert Counter(table.split_N.tolist()) == {TRAIN: 8336, VALIDATION: 1040, TEST: 1044}
+    assert len(set(table.patients_N.tolist())) == 2605
     assert Counter(table.labels_N.tolist()) == Counter(int(not name.startswith("normal")) for name in names)
 
 

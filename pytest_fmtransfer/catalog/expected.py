@@ -35,6 +35,7 @@ _WHOLE = {
 }
 _PAPERS: Mapping[str, tuple[int, int, int]] = {
     "aptos2019": (2564, 549, 549),
+    "ddsm": (8336, 1040, 1044),  # the lists of Wu et al. 2018, as they are given
     "isic2019": (20265, 2533, 2533),
     # int(.2 × 223,414) + 15 held out, half of them for validation; boundaries move to the next patient.
     "chexpert": (178717, 22348, 22349),

@@ -6,7 +6,7 @@ https://github.com/jimmyyhwu/ddsm-visual-primitives has the lists in `data/ddsm_
 `ddsm_raw_image_lists/{train,val,test}.txt` hold one path a line below `ddsm_raw`, such as
 `cancer_05-C_0128_1.LEFT_CC.LJPEG.1.jpg`: the class, the volume, and DDSM's own name of case and view. The lists are the
 split. The label is the name's prefix: normal, or benign and cancer. A patient is a DDSM case, `C_0128`, read from the
-name. 10,239 images. Public; cite Heath et al. 2001.
+name. The lists name 10,420 images of 2,587 cases, of which five are on two sides. Public; cite Heath et al. 2001.
 
 Legend: N images.
 """
