@@ -1,6 +1,7 @@
 """What a test may ask for: its cells and those they are held against, as results."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_fmtransfer.results import Result
 
 RANKED = pytest.StashKey["CellResult"]()
+WRITTEN = pytest.StashKey[Path]()  # the record of the baseline that an item wrote
 
 
 @pytest.fixture(name=CASE)
@@ -105,6 +107,7 @@ def _baseline(request: pytest.FixtureRequest, cell: Cell, candidate: "CellResult
         recorded = _at_enough_seeds(stored, candidate)
         stored.check_seeds(recorded)
         stored.write(recorded)
+        request.node.stash[WRITTEN] = stored.pair(cell).record
     request.node.stash[HELD] = (stored, candidate)
     return stored.load(cell)
 

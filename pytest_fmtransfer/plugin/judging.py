@@ -14,7 +14,7 @@ from pytest_fmtransfer.plugin.cases import Case, case_of
 from pytest_fmtransfer.plugin.claim_mark import claim_of
 from pytest_fmtransfer.plugin.collection import TELLING, cells_of, fixtures_of
 from pytest_fmtransfer.plugin.families import claims_added, family_of
-from pytest_fmtransfer.plugin.fixtures import RANKED, baselines_of
+from pytest_fmtransfer.plugin.fixtures import RANKED, WRITTEN, baselines_of
 from pytest_fmtransfer.plugin.measuring import MEASURED, available
 from pytest_fmtransfer.plugin.obtained import keep_obtained
 from pytest_fmtransfer.plugin.on_record import seed_variances
@@ -120,6 +120,7 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
             "verdicts": [verdict_row(verdict) for verdict in reached],
             "telling": verdict_row(telling) if telling is not None else None,
             "ranked": _place(item),
+            "written": str(written) if (written := item.stash.get(WRITTEN, None)) else None,
             **({"note": LABEL} if settings_of(item.config).stand_ins else {}),
         }
         item.user_properties.append((PROPERTY, json.dumps(row, sort_keys=True, ensure_ascii=False)))

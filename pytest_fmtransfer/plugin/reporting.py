@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -94,6 +95,8 @@ class Reporter:
             terminalreporter.write_line(f"fmtransfer: {note}")
         if config.option.collectonly:
             return
+        for line in self._written():
+            terminalreporter.write_line(f"fmtransfer: {line}")
         if self._ranked() and not any(each.kind == "terminal" for each in self._settings.reports):
             terminalreporter.section("fmtransfer: leaderboard")
             terminalreporter.write(self._leaderboard())
@@ -125,6 +128,19 @@ class Reporter:
 
     def _measured(self) -> int:
         return len({cell["cell"] for row in self._rows for cell in row["cells"]})
+
+    def _written(self) -> list[str]:
+        """How many baselines `--fm-update` wrote, and where; nothing without that option."""
+        if self._settings.update is None:
+            return []
+        records = {Path(row["written"]) for row in self._rows if row["written"] is not None}
+        if not records:
+            return [f"no baseline written, by --fm-update={self._settings.update}"]
+        folders = Counter(record.parent for record in records)
+        return [f"{counted(folders[each], 'baseline')} written to {self._shown(each)}" for each in sorted(folders)]
+
+    def _shown(self, path: Path) -> Path:
+        return path.relative_to(self._root) if path.is_relative_to(self._root) else path
 
     def _ranked(self) -> tuple[dict[str, Any], ...]:
         """The tables of a leaderboard, once the session has ended; empty where no test takes a place in any."""
