@@ -25,7 +25,9 @@ PAIRS = len(BEST) * 3  # of this family, on each data set
 )
 @pytest.mark.fm_claim(source=SOURCE, where="abstract", family_size=len(BEST))
 def test_gains_more_than_every_other_model(candidates, references):
-    """'Based on our results, AIMv2, DINOv2, and SAM2 models outperformed others [...]', on average over data sets."""
+    """'Based on our results, AIMv2, DINOv2, and SAM2 models outperformed others [...]', on average over data sets: each
+    size of the three gains more than every size of CoCa, MAE and VMamba.
+    """
     best, *others = fm.relative_gains(candidates, references)
     assert fm.gains_in_order([best], others)
 

@@ -28,7 +28,9 @@ def test_cnn_is_competitive_with_the_supervised_vit(candidate, reference):
 )
 @pytest.mark.fm_claim(source=SOURCE, where="benchmark results, averages", family_size=1)
 def test_cnns_gain_more_than_the_transformers_below_them(candidates, references):
-    """Trained end to end, each CNN gains more on average than each transformer whose average in the tables is lower."""
+    """Trained end to end, each CNN gains more on average than each transformer whose average in the tables is lower:
+    DenseNet-121 and ResNet-18 more than CLIP, DINO, SAM and ViT-B/16.
+    """
     gains = fm.relative_gains(candidates, references)
     cnns = [gain for gain in gains if _backbone(gain) in CNNS]
     lowest = min(_average(gain) for gain in cnns)
