@@ -27,7 +27,7 @@ from pytest_fmtransfer.missing import Missing, Ready, all_told
 from pytest_fmtransfer.never import never_runs
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.text_places import text_lacks
-from pytest_fmtransfer.weights_places import download_url, find_weights, ways_to
+from pytest_fmtransfer.weights_places import download_url, find_weights, short_way_to, ways_to
 
 # What each library that not everybody has is installed as.
 DISTRIBUTIONS = {
@@ -202,7 +202,13 @@ def _file_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
     if isinstance(weights, PublishedWeights) and find_weights(spec, weights, places) is None:
         if places.download and download_url(weights):
             return []
-        return [Missing(reason=f"no weights of {spec.name}", remedy=ways_to(spec, weights, places))]
+        return [
+            Missing(
+                reason=f"no weights of {spec.name}",
+                remedy=ways_to(spec, weights, places),
+                short=short_way_to(spec, weights, places),
+            )
+        ]
     return []
 
 

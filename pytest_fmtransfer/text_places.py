@@ -13,7 +13,7 @@ from pytest_fmtransfer.catalog.specs import RANDOM, TINY, BackboneSpec, FileWeig
 from pytest_fmtransfer.errors import Unavailable
 from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places
-from pytest_fmtransfer.weights_places import find_weights, ways_to
+from pytest_fmtransfer.weights_places import find_weights, short_way_to, ways_to
 
 VOCABULARY = PublishedWeights(
     file="vocab.txt",
@@ -99,9 +99,11 @@ def text_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
         return [never]
     if tower_of(spec) == "open_clip_text" or places.download or find_vocabulary(spec, places) is not None:
         return []
+    licensed = replace(spec, licence=VOCABULARY_LICENCE)
     return [
         Missing(
             reason=f"no vocabulary of the text tower of {spec.name}",
-            remedy=ways_to(replace(spec, licence=VOCABULARY_LICENCE), VOCABULARY, places),
+            remedy=ways_to(licensed, VOCABULARY, places),
+            short=short_way_to(licensed, VOCABULARY, places),
         )
     ]

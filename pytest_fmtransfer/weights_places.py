@@ -59,6 +59,14 @@ def ways_to(spec: BackboneSpec, weights: PublishedWeights, places: Places) -> st
     return ", ".join(ways)
 
 
+def short_way_to(spec: BackboneSpec, weights: PublishedWeights, places: Places) -> str:
+    """The shortest ways to published weights that can be downloaded, in a phrase; empty for others."""
+    if not download_url(weights):
+        return ""
+    where = f"into {places.weights}" if places.weights else "into a folder and add --fm-weights=DIR"
+    return f"add --fm-download ({terms(spec, weights)}), or put {weights.file} {where}"
+
+
 def hub_endpoint(environ: Mapping[str, str] = os.environ) -> str:
     return (environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fmtransfer.availability import data_folder, ready, weights_file
+from pytest_fmtransfer.availability import data_folder, lacks, ready, weights_file
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import (
     BackboneSpec,
@@ -20,7 +20,7 @@ from pytest_fmtransfer.catalog.specs import (
 )
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import Unavailable, UnknownName
-from pytest_fmtransfer.missing import Missing, Ready
+from pytest_fmtransfer.missing import Missing, Ready, in_short
 from pytest_fmtransfer.places import Places
 
 LITE0 = Registry().backbone("efficientnet_lite0")
@@ -158,6 +158,43 @@ def test_everything_that_is_missing_is_listed_at_once(places: Places) -> None:
     assert found.reason == "no weights of dinov2_vitb14; no weights of imagenet_deitb16; no images of aptos2019"
     assert "put dinov2_vitb14_pretrain.pth into" in found.remedy
     assert "put deit_base_patch16_224-b5f2ef4d.pth into" in found.remedy
+
+
+NO_WEIGHTS, NO_IMAGES = (Missing(reason=f"no {what} of a", remedy=f"get {what}") for what in ("weights", "images"))
+
+
+@pytest.mark.parametrize(
+    ("several", "told"),
+    [
+        ([NO_IMAGES], "no images of a: get images"),
+        ([NO_IMAGES, NO_IMAGES], "no images of a: get images"),
+        ([replace(NO_WEIGHTS, short="fetch")], "no weights of a: fetch; --fm-plan tells every way"),
+        (
+            [NO_WEIGHTS, replace(NO_WEIGHTS, reason="no weights of b"), NO_IMAGES],
+            "no weights of a: get weights; also no images, no other weights: --fm-plan lists all",
+        ),
+        (
+            [NO_WEIGHTS, NO_IMAGES, replace(NO_WEIGHTS, reason="no weights of b")],
+            "no weights of a: get weights; also no images, no other weights: --fm-plan lists all",
+        ),
+        (
+            [NO_WEIGHTS, Missing(reason="no library c", remedy=""), Missing(reason="d has none of it", remedy="")],
+            "no weights of a: get weights; also d has none of it, no library c: --fm-plan lists all",
+        ),
+    ],
+)
+def test_a_skip_tells_the_first_lack_in_full_and_of_others_the_kind(several: list[Missing], told: str) -> None:
+    assert in_short(several) == told
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_short_way_to_published_weights_has_their_licence_and_their_file(
+    named: bool, places: Places, tmp_path: Path
+) -> None:
+    where = f"into {tmp_path}" if named else "into a folder and add --fm-weights=DIR"
+    places = replace(places, weights=tmp_path if named else None)
+    (lack,) = lacks(Cell("dinov2_vitb14", "br35h", "knn"), Registry(), places)
+    assert lack.short == f"add --fm-download (licence Apache-2.0), or put dinov2_vitb14_pretrain.pth {where}"
 
 
 def test_one_remedy_for_two_lacks_is_said_once(places: Places) -> None:

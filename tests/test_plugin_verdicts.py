@@ -84,7 +84,22 @@ def test_absent_data_is_a_skip_before_anything_is_computed(pytester: pytest.Pyte
     )
     result = pytester.runpytest("-rs")
     result.assert_outcomes(skipped=1)
-    result.stdout.fnmatch_lines(["SKIPPED*test_suite.py*dinov2_vitb14*aptos2019*"])
+    result.stdout.fnmatch_lines(["SKIPPED*test_suite.py*: no weights of dinov2_vitb14: add --fm-download (licence*"])
+
+
+def test_cells_of_a_test_that_lack_the_same_are_skipped_in_one_line(pytester: pytest.Pytester) -> None:
+    """Whatever their dataset and regime, and in whatever order a cell and its reference lack it."""
+    suite(
+        pytester,
+        "family_size=2",
+        "assert candidate.beats(reference)",
+        'backbones=["dinov2_vitb14"], datasets=["aptos2019", "ddsm"], regimes=["knn", "ridge"]',
+    )
+    result = pytester.runpytest("-rs")
+    result.assert_outcomes(skipped=4)
+    (line,) = [line for line in result.stdout.lines if line.startswith("SKIPPED")]
+    assert line.partition(": ")[0] == "SKIPPED [4] test_suite.py:3"
+    assert line.endswith("; also no images: --fm-plan lists all")
 
 
 def test_too_few_cells_exit_with_five(pytester: pytest.Pytester) -> None:

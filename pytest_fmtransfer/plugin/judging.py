@@ -1,13 +1,14 @@
 """Around one item: skip what is absent, hold court while the test runs, compare known exceptions."""
 
 import json
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.claims import Expectation
-from pytest_fmtransfer.missing import Missing
+from pytest_fmtransfer.missing import Missing, in_short
 from pytest_fmtransfer.plugin import stand_ins
 from pytest_fmtransfer.plugin.candidates import against_itself
 from pytest_fmtransfer.plugin.cases import Case, case_of
@@ -15,7 +16,7 @@ from pytest_fmtransfer.plugin.claim_mark import claim_of
 from pytest_fmtransfer.plugin.collection import TELLING, cells_of, fixtures_of
 from pytest_fmtransfer.plugin.families import claims_added, family_of
 from pytest_fmtransfer.plugin.fixtures import RANKED, WRITTEN, baselines_of
-from pytest_fmtransfer.plugin.measuring import MEASURED, available
+from pytest_fmtransfer.plugin.measuring import MEASURED, available, lacking
 from pytest_fmtransfer.plugin.obtained import keep_obtained
 from pytest_fmtransfer.plugin.on_record import seed_variances
 from pytest_fmtransfer.plugin.settings import settings_of
@@ -53,9 +54,18 @@ def skip_what_is_absent(item: pytest.Item) -> None:
                     "or let it be skipped: --fm-allow-missing",
                     pytrace=False,
                 )
-    for cell, state in absent.items():
-        item.add_marker(pytest.mark.skip(reason=f"{cell}: {state}"))  # a mark, so that the test's own line is told
-        return
+    if absent:
+        item.add_marker(pytest.mark.skip(reason=_lacking(item, absent)))  # a mark, so that the test's own line is told
+
+
+def _lacking(item: pytest.Item, absent: Mapping[Cell, Missing]) -> str:
+    """Why an item is skipped. Cells are not named where weights and data are, so that pytest tells equal reasons of one
+    test's cells once.
+    """
+    if settings_of(item.config).collect is None:
+        return in_short([lack for cell in absent for lack in lacking(item, cell)])
+    cell, state = next(iter(absent.items()))
+    return f"{cell}: {state}"
 
 
 def court_of(item: pytest.Item, case: Case, record: "Callable[[Verdict], None]", telling: "Verdict | None") -> "Court":
