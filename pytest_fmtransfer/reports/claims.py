@@ -14,7 +14,7 @@ NOT_RUN = "not run"
 class ListedCase:
     """One claim: its cells, the references in the same order, and the control cells that are run with it.
 
-    `lacks` is what is missing to run it, one thing each, as skips say it; `family` is empty where it is the sentence's;
+    `lacks` is what is missing to run it, one thing each with its remedy; `family` is empty where it is the sentence's;
     `exception` is the known one, and empty where there is none; `last` is the last verdict and where it is from, or why
     there is none.
     """
