@@ -91,34 +91,24 @@ def test_a_missing_baseline_names_the_command_that_records_it(suite: pytest.Pyte
 
 
 def test_recorded_once_it_holds(suite: pytest.Pytester) -> None:
-    suite.runpytest("--fm-update=new").assert_outcomes(passed=1)
-    suite.runpytest().assert_outcomes(passed=1)
+    result = suite.runpytest("--fm-update=new")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["fmtransfer: 1 baseline written to baselines"])
+    result = suite.runpytest()
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("fmtransfer: *")
     record = json.loads((suite.path / "baselines" / f"{CELL}.json").read_text())
     assert record["cell"] == CELL
     assert record["subject"]["versions"]["scikit-learn"]
 
 
-@pytest.fixture
-def twice(suite: pytest.Pytester) -> pytest.Pytester:
+def test_workers_tell_the_controller_how_many_baselines_they_wrote_and_where(suite: pytest.Pytester) -> None:
     """Two tests ask for the baseline of one cell, and one for that of another."""
     source = suite.path / "test_suite.py"
     text = source.read_text()
     source.write_text(text + "\n\n" + text.partition("\n\n")[2].replace("test_it", "test_again"))
-    text = text.replace("knn", "ridge").replace("test_it", "test_another")
-    (suite.path / "test_more.py").write_text(text)
-    return suite
-
-
-def test_how_many_baselines_were_written_and_where_is_told(twice: pytest.Pytester, recorded: Path) -> None:
-    told = twice.runpytest("-k", "knn", "--fm-update=all").stdout
-    told.fnmatch_lines(["fmtransfer: 1 baseline written to baselines", "*2 passed*"])
-    told = twice.runpytest("-k", "knn", "--fm-update=new").stdout
-    told.fnmatch_lines(["fmtransfer: no baseline written, by --fm-update=new", "*2 passed*"])
-    twice.runpytest("-k", "knn").stdout.no_fnmatch_line("fmtransfer: *")
-
-
-def test_workers_tell_the_controller_which_baselines_they_wrote(twice: pytest.Pytester) -> None:
-    result = twice.runpytest_subprocess("-n", "2", "--fm-update=new")
+    (suite.path / "test_more.py").write_text(text.replace("knn", "ridge"))
+    result = suite.runpytest_subprocess("-n", "2", "--fm-update=new")
     result.stdout.fnmatch_lines(["fmtransfer: 2 baselines written to baselines", "*3 passed*"])
 
 
@@ -127,7 +117,9 @@ def test_a_changed_question_is_stale_and_named(suite: pytest.Pytester, recorded:
     result = suite.runpytest()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*stale baseline, the question changed: settings*", "*--fm-update=changed*"])
-    suite.runpytest("--fm-update=new").assert_outcomes(failed=1)
+    result = suite.runpytest("--fm-update=new")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["fmtransfer: no baseline written, by --fm-update=new"])
     suite.runpytest("--fm-update=changed").assert_outcomes(passed=1)
     suite.runpytest().assert_outcomes(passed=1)
 
