@@ -148,6 +148,21 @@ def test_gains_are_in_order_where_each_is_above_the_next() -> None:
     assert found("gains_in_order", lower, higher, **sees_both) == "refuted"
 
 
+def test_gains_that_are_not_far_apart_are_told_or_not_and_never_against_their_order() -> None:
+    six: dict[str, Any] = {
+        "datasets": (
+            "chexpert",
+            "ddsm",
+            "isic2019",
+            *(f"medmnist.{name}mnist_224" for name in ("blood", "path", "derma")),
+        ),
+        "gains_over": (ALL, LINEAR),
+    }
+    pair = f"dino_vitb16-{LINEAR}", f"dinov2_vitb14-{LINEAR}"  # to which coarse stripes, ddsm's, are nothing
+    told = [found("gains_in_order", *names, **six) for names in (pair, pair[::-1])]
+    assert told == ["supported or inconclusive", "refuted or inconclusive"]
+
+
 def test_a_gain_agrees_with_no_number_that_is_far_from_it() -> None:
     gain: dict[str, Any] = {"datasets": ("chexpert", "isic2019"), "gains_over": (ALL, LINEAR)}
     name = f"{BLIND}-chexpert+isic2019-{LINEAR}"
