@@ -167,7 +167,11 @@ def test_the_three_outcomes_of_an_order(levels: tuple[list[RelativeGain], ...], 
 
 
 def test_gains_of_one_level_are_in_no_order() -> None:
-    """Each of them is above each of the next, and nothing is said of the two."""
+    """Each of them is above each of the next, and nothing is said of the two; nor do the names say an order."""
+    verdict = gains_in_order([BEST, GOOD], [POOR, ITSELF])
+    assert verdict
+    names = [f"{each.candidates[0].cell.backbone}-knn" for each in (BEST, GOOD, POOR, ITSELF)]
+    assert (verdict.candidate, verdict.reference) == (" = ".join(names[:2]), " = ".join(names[2:]))
     assert gains_in_order([BEST, GOOD], [POOR])
     assert gains_in_order([GOOD, BEST], [POOR])
 

@@ -67,7 +67,7 @@ def gains_in_order(*levels: Sequence[RelativeGain]) -> Verdict:
     ]
     verdict = Verdict(
         kind="gains_in_order",
-        candidate=" > ".join(_short(gain) for gain in levels[0]),
+        candidate=" = ".join(_short(gain) for gain in levels[0]),
         reference=" > ".join(" = ".join(_short(gain) for gain in level) for level in levels[1:]),
         outcome=outcome,
         effect=weakest.effect,

@@ -115,7 +115,7 @@ def _agreement(off: float, *, near: float, clear: float) -> Planted:
 def _order(claim: Claimed, world: World) -> Planted:
     levels = [
         [_gain(claim, *part.split("-")) for part in level]
-        for level in (claim.candidate.split(" > "), *(part.split(" = ") for part in claim.reference.split(" > ")))
+        for level in (claim.candidate.split(" = "), *(part.split(" = ") for part in claim.reference.split(" > ")))
     ]
     parts: list[Planted | None] = [
         _above(claim, world, better, worse)
