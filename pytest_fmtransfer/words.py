@@ -1,10 +1,12 @@
 """Numbers with their nouns, for every sentence that counts something."""
 
+HISSING = ("s", "x", "sh", "nch", "tch")  # 'branch' and 'batch' hiss, 'epoch' does not
+
 
 def plural(noun: str) -> str:
     """'patient' → 'patients', 'class' → 'classes', 'group of near copies' → 'groups of near copies'."""
     before, of, rest = noun.partition(" of ")
-    return f"{before}{'es' if before.endswith(('s', 'x', 'ch', 'sh')) else 's'}{of}{rest}"
+    return f"{before}{'es' if before.endswith(HISSING) else 's'}{of}{rest}"
 
 
 def counted(number: int, noun: str, form: str = "d") -> str:

@@ -28,6 +28,12 @@ def test_help_names_every_profile_and_what_it_spends(pytester: pytest.Pytester) 
     )
 
 
+def test_a_profile_that_limits_all_epochs_alike_says_it_once() -> None:
+    for epochs, told in ((1, "1 epoch"), (8, "8 epochs"), (None, "the regime's epochs")):
+        spent = replace(FEW, caps=None, epochs=epochs, head_epochs=epochs)
+        assert in_words(spent) == f"few (every image, {told}, {spent.seeds} seeds, float32)"
+
+
 def test_a_dataset_that_is_capped_says_of_which_sides(small: Places) -> None:
     whole = open_dataset(DATASET, small)
     sides = {side: len(whole.table.side(side)) for side in ("train", "validation", "test")}

@@ -16,6 +16,11 @@ from pytest_fmtransfer.words import counted
         (3, "group of near copies", "3 groups of near copies"),
         (1, "group of near copies", "1 group of near copies"),
         (2, "shuffled labelling", "2 shuffled labellings"),
+        (8, "epoch", "8 epochs"),
+        (2, "batch", "2 batches"),
+        (2, "branch", "2 branches"),
+        (2, "box", "2 boxes"),
+        (2, "brush", "2 brushes"),
     ],
 )
 def test_one_of_a_thing_is_singular_and_any_other_number_plural(number: int, noun: str, told: str) -> None:
