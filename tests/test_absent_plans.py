@@ -24,6 +24,8 @@ def test_each_lack_is_told_once_with_its_cells_or_how_many_they_are() -> None:
     text = plan_text(Plan(cells=tuple(lines)), [])
     assert "absent:\n  net0-data-knn: no weights of net0: get them\n  5 cells: no images: fetch\n" in text
     assert "would take" not in text  # nothing is known of their size
+    four = ", ".join(f"net{at}-data-knn" for at in range(4))
+    assert f"\n  {four}: no images: fetch\n" in plan_text(Plan(cells=tuple(lines[:4])), [])
 
 
 def test_what_cannot_be_opened_is_told_as_it_is() -> None:
@@ -42,6 +44,15 @@ def test_cells_are_added_up_by_dataset_and_regime_and_all_together() -> None:
         "4.0 MB on disk. How long is not known before their networks have run here: at 1,000 images a second 2 h 0 min "
         "of training, and 1 min 0 s of forward passes" in text
     )
+
+
+def test_what_is_here_is_no_part_of_what_is_absent_and_what_is_known_of_some_is_told_of_these() -> None:
+    here = CellPlan(cell=Cell("net", "data", "knn"))
+    assert "absent" not in plan_text(Plan(cells=(here,)), [])
+    text = plan_text(Plan(cells=(here, absent("a", "tuned", COST, "no"), absent("b", "other", None, "no"))), [])
+    assert "absent:\n  a-data-tuned, b-data-other: no\n\nwere it here, the cell would take:" in text
+    two = (absent("a", "tuned", COST, "no"), absent("b", "tuned", COST, "no"), absent("c", "other", None, "no"))
+    assert "were they here, 2 cells would take:" in plan_text(Plan(cells=two), [])
 
 
 def test_where_nothing_is_trained_no_time_of_training_is_told() -> None:

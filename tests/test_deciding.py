@@ -49,6 +49,7 @@ def test_one_refuted_part_refutes_and_all_must_hold_to_support(parts: list[Outco
         (("supported", "refuted"), (0.9, 0.01), (-1.0, 1.0), 1),
         (("refuted", "inconclusive"), (0.99, None), (-1.0, -2.0), 0),
         (("inconclusive", "inconclusive"), (0.99, None), (-1.0, 2.0), 1),
+        (("inconclusive", "inconclusive"), (1.0, None), (-1.0, 2.0), 1),
         (("supported", "inconclusive"), (0.01, 0.3), (-1.0, 2.0), 1),
         (("supported", "supported"), (0.01, 0.01), (2.0, 1.0), 1),
         (("supported", "supported"), (0.01, 0.01), (1.0, 1.0), 0),

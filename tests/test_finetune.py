@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from pytest_fmtransfer._transfer import transfer
 from pytest_fmtransfer.adapt import finetune, loop
@@ -105,6 +106,16 @@ def killed_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return arrange
 
 
+def takes(file: Path, seconds: float) -> None:
+    """As if a killed run had spent so many on what it kept there."""
+    if file.suffix == ".pt":
+        torch.save(torch.load(file, weights_only=True) | {"seconds": seconds}, file)
+        return
+    with np.load(file, allow_pickle=False) as archive:
+        kept = {name: archive[name] for name in archive.files}
+    np.savez(file, **kept | {"seconds": np.array(seconds)})
+
+
 @pytest.mark.parametrize("regime", ["finetune_linear", "lora2.from1.unaugmented"])
 @pytest.mark.parametrize("number", [2, 5])
 def test_a_killed_run_ends_with_the_scores_of_one_that_was_not(
@@ -116,9 +127,12 @@ def test_a_killed_run_ends_with_the_scores_of_one_that_was_not(
     killed_in(number)
     with pytest.raises(Killed):
         run(cell, places, registry)
-    left = sorted(file.name for file in tmp_path.glob("training/*/seed*"))
-    assert left == (["seed0.pt"] if number == 2 else ["seed0.npz", "seed1.pt"])
+    left = sorted(tmp_path.glob("training/*/seed*"))
+    assert [file.name for file in left] == (["seed0.pt"] if number == 2 else ["seed0.npz", "seed1.pt"])
+    for file in left:
+        takes(file, 1000.0)
     found = run(cell, places, registry)  # the fixture kills once
+    assert found.cost.adapt_seconds == pytest.approx(1000 * len(left), abs=300)  # every leg's
     assert [course.get("resumed") for course in found.training] == ([[1], None] if number == 2 else [None, [1]])
     assert found.record()["training"][number == 5]["resumed"] == [1]
     assert_same(found.scores_SNC, whole.scores_SNC, small)

@@ -1,5 +1,6 @@
 """Keys of the store: equal for equal values, different for different ones."""
 
+import ast
 import shutil
 from pathlib import Path
 from random import Random
@@ -73,6 +74,8 @@ def files_under(regime: str) -> set[str]:
 
 def test_a_result_that_was_learnt_from_images_is_keyed_by_all_that_showed_them() -> None:
     shown = {
+        "catalog/regime_settings.py",
+        "data/augmentations.py",
         "viewing.py",
         "views.py",
         "data/chunks.py",
@@ -88,6 +91,8 @@ def test_a_result_that_was_learnt_from_images_is_keyed_by_all_that_showed_them()
     ("regime", "file"),
     [
         ("zeroshot", "backbones/open_clip_text.py"),
+        ("zeroshot", "backbones/text_towers.py"),
+        ("zeroshot", "catalog/prompts.py"),
         ("fewshot5", "data/subsets.py"),
         ("lora8", "adapt/lora.py"),
         ("ridge", "adapt/ridge.py"),
@@ -96,6 +101,37 @@ def test_a_result_that_was_learnt_from_images_is_keyed_by_all_that_showed_them()
 def test_what_one_kind_of_regime_alone_uses_is_in_no_key_of_another(regime: str, file: str) -> None:
     assert file in files_under(regime)
     assert file not in files_under("knn")
+
+
+def called_on(file: str) -> set[str]:
+    """The modules of adapt and metrics that one of ours imports, as paths below the package."""
+    package = Path(store.__file__).parent
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((package / file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pytest_fmtransfer"):
+            module = "/".join((node.module or "").split(".")[1:])
+            found |= {f"{module}.py", *(f"{module}/{name.name}.py" for name in node.names)}
+    return {name for name in found if name.startswith(("adapt/", "metrics/")) and (package / name).is_file()}
+
+
+@pytest.mark.parametrize("regime", ["knn", "ridge", "linear_probe", "fewshot5", "zeroshot", "frozen_linear", "lora8"])
+def test_a_result_is_keyed_by_what_asks_and_records_it_and_by_all_that_its_method_calls_on(regime: str) -> None:
+    row, keyed = Registry().regime(regime), files_under(regime)
+    method = row.method
+    assert len(files_of(method, row.settings)) == len(keyed)
+    assert {"_transfer.py", "results.py", f"adapt/{method}.py", "metrics/roc.py"} <= keyed
+    reached, new = set[str](), {f"adapt/{method}.py", "_transfer.py"}
+    while new:
+        reached |= new
+        new = {each for file in new for each in called_on(file)} - reached
+    assert len(reached) > 3
+    assert reached <= keyed
+
+
+def test_every_text_tower_is_in_the_key_of_what_takes_one() -> None:
+    towers = {f"backbones/{file.name}" for file in (Path(store.__file__).parent / "backbones").glob("*_text.py")}
+    assert len(towers) > 1
+    assert towers <= files_under("zeroshot")
 
 
 def test_a_change_of_a_module_changes_the_keys_of_its_regimes_alone(

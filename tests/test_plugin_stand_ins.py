@@ -129,7 +129,21 @@ def test_what_is_not_planted_is_red_or_skipped_and_never_passes(pytester: pytest
 
 @pytest.mark.parametrize(
     "option",
-    ["--fm-update=new", "--fm-export=out", "--fm-collect=.", "--fm-plan", "--fm-claims", "--fm-store=here"],
+    [
+        "--fm-update=new",
+        "--fm-export=out",
+        "--fm-collect=.",
+        "--fm-plan",
+        "--fm-claims",
+        "--fm-controls",
+        "--fm-backbone=mine=timm:resnet18",
+        "--fm-dataset=mine=folder:here",
+        "--fm-reference=dino_vitb16",
+        "--fm-store=here",
+        "--fm-weights=here",
+        "--fm-data-root=here",
+        "--fm-download",
+    ],
 )
 def test_options_that_make_no_sense_with_it_are_refused(pytester: pytest.Pytester, option: str) -> None:
     result = run(pytester, SUITE, option)

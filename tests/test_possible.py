@@ -100,6 +100,14 @@ def test_a_regime_of_a_users_own_name_is_told_as_it_was_registered() -> None:
         registry.check(Cell("mobilenetv2", "br35h", "late_layers"))
 
 
+def test_of_one_block_alone_it_is_told_which() -> None:
+    registry = Registry()
+    registry.register(replace(registry.backbone("mobilenetv2"), name="shallow", blocks=1))
+    with pytest.raises(InvalidInput, match=r"shallow has 1 block, 0; it has no block 1; write .* with k from 0 to 0$"):
+        registry.check(Cell("shallow", "br35h", "partial1_linear"))
+    registry.check(Cell("shallow", "br35h", "partial0_linear"))
+
+
 @pytest.mark.parametrize(
     ("backbone", "regime"),
     [

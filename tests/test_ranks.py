@@ -18,6 +18,7 @@ from pytest_fmtransfer.judge.bounds import Piece
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court, judging
 from pytest_fmtransfer.judge.ranks import Rank, ranks
+from pytest_fmtransfer.judge.reading import UNBOUNDED
 from pytest_fmtransfer.judge.verdicts import beats
 from pytest_fmtransfer.results import Result
 from tests.helpers import LAWS, labels_of, make_result, noisy_scores, retrained
@@ -104,6 +105,22 @@ def test_two_cells_are_told_apart_where_beats_is_supported_at_its_half_of_the_le
         assert told(ranks([better, worse]))[0] == ((1, 1, 1) if supported else (1, 1, 2))
 
 
+TRAINED = [
+    retrained(f"net{at}-data-knn", *(signal + step for step in (-0.3, -0.1, 0.0, 0.1, 0.3)), counts=(200, 200))
+    for at, signal in enumerate((0.8, 0.5))
+]
+
+
+@pytest.mark.parametrize("pair", [cells([0.6, 0.4]), TRAINED], ids=["without seeds", "of five seeds"])
+def test_two_cells_are_told_apart_from_twice_the_p_value_of_beats_on(pair: list[Result]) -> None:
+    """Seeds that lie apart count in it."""
+    p = beats(*pair).p
+    assert p is not None
+    assert 1e-6 < p < 0.2
+    assert told(ranks(pair, alpha=2.001 * p)) == [(1, 1, 1), (2, 2, 2)]
+    assert told(ranks(pair, alpha=1.999 * p)) == [(1, 1, 2), (2, 1, 2)]
+
+
 @pytest.mark.parametrize(
     "metric", ["roc_auc", "accuracy", "quadratic_kappa", "macro_recall", "expected_calibration_error"]
 )
@@ -128,6 +145,13 @@ def test_two_perfect_cells_are_not_told_apart_and_a_poor_one_is() -> None:
     assert bound is not None
     assert bound.alike == 200  # what so many patients may have missed
     assert told(found) == [(1, 1, 2), (1, 1, 2), (3, 3, 3)]
+
+
+@pytest.mark.parametrize("metric", sorted(UNBOUNDED))
+def test_perfect_cells_are_not_told_apart_by_what_sets_no_limit_to_what_was_missed(metric: str) -> None:
+    perfect = cells([40.0, 50.0], patients=200, metric=metric)
+    assert Comparison(candidate=perfect[0], reference=perfect[1]).bound is not None
+    assert module._bound(perfect[0], perfect[1], module._patient_pieces(perfect)(0, 1)) is None
 
 
 def test_with_few_patients_of_a_class_every_place_is_open_and_the_class_is_named() -> None:

@@ -4,6 +4,7 @@ Legend: B replicates, D datasets.
 """
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,10 @@ def gain(candidates: list[Result], references: list[Result]) -> RelativeGain:
     return RelativeGain(candidates=tuple(candidates), references=tuple(references))
 
 
+def under_ridge(result: Result) -> Result:
+    return replace(result, cell=replace(result.cell, regime="ridge"))
+
+
 def variance_of(terms: list[Weighed]) -> float:
     pieces = patient_pieces(terms)
     assert not isinstance(pieces, str)
@@ -87,6 +92,8 @@ def test_the_average_is_of_each_datasets_gain_in_percent() -> None:
     pairs = zip(BEST.candidates, REFERENCE, strict=True)
     assert BEST.value == pytest.approx(np.mean([100 * (mine.mean / other.mean - 1) for mine, other in pairs]))
     assert ITSELF.value == 0
+    turned = gain([*GOOD.candidates[::-1]], REFERENCE[::-1])
+    assert (turned.name, turned.by_dataset) == ("b-data2+data1+data0-knn", GOOD.by_dataset[::-1])
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -176,6 +183,74 @@ def test_gains_of_one_level_are_in_no_order() -> None:
     assert gains_in_order([GOOD, BEST], [POOR])
 
 
+def test_a_gain_is_above_each_of_the_next_level_and_not_the_first_of_them_alone() -> None:
+    assert gains_in_order([GOOD], [POOR, BEST]).outcome == "refuted"
+    assert gains_in_order([BEST, POOR], [GOOD]).outcome == "refuted"
+
+
+def test_a_part_refutes_the_whole_at_its_share_of_the_level() -> None:
+    """A little below GOOD: enough to refute the claim about both alone, and not as one of two parts."""
+    below = gain(of("x", 1.18), REFERENCE)
+    assert gains_in_order([below], [GOOD]).outcome == "refuted"
+    verdict = gains_in_order([BEST], [below], [GOOD])
+    assert verdict.outcome == "inconclusive"
+    assert verdict.p == gains_in_order([below], [GOOD]).p  # that part speaks for the whole
+    assert "supported when all are, refuted when one is at 0.025" in verdict.text
+
+
+def test_what_an_order_can_detect_is_what_its_worst_part_can_with_the_power_that_all_need() -> None:
+    whole, *parts = (gains_in_order([BEST], below).detectable for below in ([GOOD, POOR], [GOOD], [POOR]))
+    assert whole is not None
+    assert whole > max(part or math.inf for part in parts)
+
+
+def test_seeds_widen_an_order_and_an_agreement() -> None:
+    found, other = (gain(of(name, 1.5, seeds=3), of("old", 1.0, seeds=4)) for name in ("new", "x"))
+    terms = merged([*found.weighed, *(Weighed(weight=-each.weight, result=each.result) for each in other.weighed)])
+    for verdict, difference, both in (
+        (gains_in_order([found], [other]), terms, 1.0),
+        (gain_consistent_with(found, published(0.0, spread=3.0, spread_is="sd", runs=3)), merged(found.weighed), 2.0),
+    ):
+        patients = patient_pieces(difference)
+        assert not isinstance(patients, str)
+        pieces = [Piece(variance=both * each.variance, degrees=each.degrees) for each in patients]
+        theirs = [] if both == 1 else [Piece(variance=3.0**2 / 3, degrees=2)]
+        assert verdict.effect is not None
+        bound = combine(verdict.effect, [*pieces, *theirs, *seed_pieces(difference)])
+        assert limits_of(verdict) == pytest.approx((bound.lower(0.05), bound.upper(0.05)))
+
+
+def test_texts_say_each_part_what_it_takes_for_granted_and_what_would_settle_it() -> None:
+    acknowledged = {"data1": {"exact_copies": "they are few"}}
+    settle = "would settle it: more patients or seeds of the datasets whose gains are least sure"
+    with judging(Court(acknowledged=acknowledged)):
+        told = gains_in_order([BEST], [GOOD, ITSELF])
+        open_, agreed = (gain_consistent_with(GOOD, published(GOOD.value + off), margin=8) for off in (8, 0))
+        few = gains_in_order([gain(of("new", 1.5, each=19), of("old", 1.0, each=19))], [ITSELF_OF_19])
+    assert f"\n  a-knn {BEST.value:+.3f} % over b-knn {GOOD.value:+.3f} %: Δ " in told.text
+    assert told.settle == agreed.settle == ""
+    for verdict in (told, open_, few):
+        assert "\n  an audit found exact copies, and the dataset's row acknowledges it: they are few" in verdict.text
+    for verdict in (open_, few):
+        assert verdict.text.endswith(f"\n  {settle}")
+    assert "inconclusive (not enough patients to tell: class 'class0' has 19" in few.text
+    assert few.reason.endswith("(data0)")
+    assert (open_.candidate, open_.published) == ("b-data0+data1+data2-knn", GOOD.value + 8)
+
+
+def test_an_agreement_is_supported_where_its_p_value_is_below_the_level() -> None:
+    for off in (0.0, 4.0, 5.0, 8.0, -4.0, -5.0, 30.0):
+        verdict = gain_consistent_with(GOOD, published(GOOD.value + off), margin=8)
+        assert verdict.p is not None
+        assert (verdict.p < 0.05) == (verdict.outcome == "supported")
+    narrow, wide = (gain_consistent_with(GOOD, published(0.0), margin=margin) for margin in (1, 9))
+    assert narrow.detectable == wide.detectable
+    one_sided = gains_in_order([GOOD], [ITSELF]).detectable
+    assert wide.detectable is not None
+    assert one_sided is not None
+    assert wide.detectable > math.sqrt(2) * one_sided  # theirs has as many patients, and both limits must hold
+
+
 def test_an_average_agrees_with_a_published_one_within_the_margin_and_not_outside() -> None:
     value = GOOD.value
     assert gain_consistent_with(GOOD, published(value), margin=8)
@@ -226,7 +301,50 @@ def test_a_reference_that_is_not_clearly_above_0_bears_no_gain() -> None:
         assert "not clearly above 0" in verdict.reason
 
 
+def test_one_seed_of_a_reference_or_of_a_gain_that_is_not_the_first_is_named_unless_it_is_on_record() -> None:
+    once = [replace(each, seeded=True) for each in GOOD.candidates]
+    over = gain(list(BEST.candidates), once)
+    verdicts = (
+        lambda: gain_consistent_with(over, published(over.value), margin=30),
+        lambda: gains_in_order([BEST], [gain(once, REFERENCE)]),
+        lambda: gain_consistent_with(gain(once, REFERENCE), published(GOOD.value), margin=30),
+    )
+    recorded = {(f"data{place}", "knn"): Piece(variance=1e-8, degrees=20) for place in range(DATASETS)}
+    for judge in verdicts:
+        verdict = judge()
+        assert (verdict.outcome, verdict.p) == ("inconclusive", None)
+        assert verdict.reason == "training randomness not measured: b-data0-knn ran at one seed"
+        with judging(Court(seed_variances=recorded)):
+            assert judge().outcome == "supported"
+
+
+def test_variances_on_record_of_several_datasets_are_a_piece_each() -> None:
+    found = gain(of("new", 1.5, seeds=2), of("old", 1.0, seeds=2))
+    recorded = {(f"data{place}", "knn"): Piece(variance=1e-4, degrees=9 + place) for place in range(DATASETS)}
+    with judging(Court(seed_variances=recorded)):
+        assert [piece.degrees for piece in seed_pieces(merged(found.weighed))] == [9, 10, 11]
+
+
+def test_a_reference_whose_seeds_lie_far_apart_is_not_clearly_above_0() -> None:
+    """Its patients alone would say that it is."""
+    firm, near = (of("old", signal, metric="quadratic_kappa") for signal in (1.6, 0.0))
+    apart = [
+        replace(
+            one,
+            scores_SNC=np.concatenate([one.scores_SNC, other.scores_SNC]),
+            seeds=(0, 1),
+            chosen=one.chosen * 2,
+            seeded=True,
+        )
+        for one, other in zip(firm, near, strict=True)
+    ]
+    new = of("new", 1.6, metric="quadratic_kappa")
+    assert gain(new, firm).reference_reason(0.05) == ""
+    assert gain(new, apart).reference_reason(0.05).startswith("old-data0-knn is not clearly above 0")
+
+
 NEAR_0 = of("old", 0.1, metric="quadratic_kappa")
+ITSELF_OF_19 = gain(of("old", 1.0, each=19), of("old", 1.0, each=19))
 ITSELF_NEAR_0 = gain(NEAR_0, NEAR_0)
 
 
@@ -244,9 +362,16 @@ def test_perfect_cells_leave_an_average_open() -> None:
     [
         (of("new", 1.0)[:2], REFERENCE, "2 candidates against 3 references"),
         (of("new", 1.0)[:1], REFERENCE[:1], "two datasets or more, each once, not data0"),
+        (of("new", 1.0)[:1] * 2, REFERENCE[:1] * 2, "each once, not data0, data0"),
         ([*of("new", 1.0)[:2], of("other", 1.0)[2]], REFERENCE, "one backbone and regime a side"),
+        ([*of("new", 1.0)[:2], under_ridge(of("new", 1.0)[2])], REFERENCE, "one backbone and regime a side"),
         (of("new", 1.0), REFERENCE[::-1], "not scored on the same images"),
         (of("new", 1.0, metric="log_loss"), of("old", 1.0, metric="log_loss"), "more is better"),
+        (
+            of("new", 1.0, metric="quadratic_kappa"),
+            of("old", -1.0, metric="quadratic_kappa"),
+            r"old-data0-knn has quadratic_kappa -0\.\d+, and .* above 0 .*; compare with beats\(\)",
+        ),
     ],
 )
 def test_what_is_no_gain_is_refused(candidates: list[Result], references: list[Result], message: str) -> None:
@@ -258,6 +383,8 @@ def test_candidates_of_many_backbones_are_sorted_into_gains() -> None:
     one, other = of("a", 1.6), of("b", 1.3)
     found = relative_gains([*one, *other], [*REFERENCE, *REFERENCE])
     assert [each.value for each in found] == [BEST.value, GOOD.value]
+    ridge = [under_ridge(each) for each in other]
+    assert [each.value for each in relative_gains([*other, *ridge], [*REFERENCE, *REFERENCE])] == [GOOD.value] * 2
     with pytest.raises(InvalidInput, match="3 candidates against 6 references; give one each"):
         relative_gains(one, [*REFERENCE, *REFERENCE])
 
