@@ -3,17 +3,20 @@
 import io
 import json
 import math
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_fmtransfer.adapt import loop
 from pytest_fmtransfer.adapt.checkpoints import Checkpoints
 from pytest_fmtransfer.adapt.loop import Course, train
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
-from pytest_fmtransfer.progress import show_on
+from pytest_fmtransfer.progress import progress, show_on
 from pytest_fmtransfer.reports.courses import (
     BARS,
     CURVES,
@@ -28,7 +31,9 @@ from pytest_fmtransfer.reports.rows import Report, cell_row, gather
 from pytest_fmtransfer.reports.tables import csv, markdown, terminal
 from pytest_fmtransfer.results import Result
 from tests.helpers import LAWS, result, retrained
-from tests.test_loop import BEST, IDS, LABELS_V, MIDDLE, WORST, Scripted
+from tests.test_loop import BEST, IDS, LABELS_V, MIDDLE, WORST, Scripted, Stopped
+from tests.test_loop import course as asked
+from tests.test_loop import trained as trained_to_the_end
 
 CELL = "new.model-data-finetune_linear"
 
@@ -195,6 +200,31 @@ def test_the_line_of_progress_tells_cell_seed_epoch_loss_metric_speed_and_time_l
     finally:
         show_on(None)
     assert f"{CELL} seed 4, resumed after epoch 3:" in stream.getvalue()
+
+
+def test_the_line_of_a_training_gone_on_with_counts_what_is_done_and_names_the_last_epoch_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bars: list[Any] = []
+
+    def watched(what: str, *, total: int, unit: str) -> Any:
+        bars.append(progress(what, total=total, unit=unit))
+        return bars[-1]
+
+    monkeypatch.setattr(loop, "progress", watched)
+    show_on(Terminal())
+    try:
+        for dies_in in (1, 2, None):
+            with suppress(Stopped):
+                trained_to_the_end(Scripted(((WORST,), (MIDDLE,), (BEST,)), dies_in=dies_in), asked(3), tmp_path)
+    finally:
+        show_on(None)
+    assert [bar.desc.removesuffix(": ") for bar in bars] == [
+        "a-b-c",
+        "a-b-c, resumed after epoch 1",
+        "a-b-c, resumed after epoch 2",
+    ]
+    assert [3 * bar.n // bar.total for bar in bars] == [1, 2, 3]
 
 
 def test_a_training_that_was_resumed_says_after_which_epochs() -> None:

@@ -143,9 +143,11 @@ def test_heads_that_a_killed_run_has_finished_are_not_trained_again(
     assert scores_of(again).tobytes() == scores_of(first).tobytes()
     assert again.training == first.training
     assert again.earlier_seconds > first.earlier_seconds == 0
-    (tmp_path / "heads0.npz").write_bytes(b"cut short")
-    with pytest.raises(AssertionError):
-        frozen.run(job(small, tmp_path), settings, [0, 1])
+    kept = (tmp_path / "heads0.npz").read_bytes()
+    for damaged in (b"cut short", kept[: len(kept) // 2]):
+        (tmp_path / "heads0.npz").write_bytes(damaged)
+        with pytest.raises(AssertionError):
+            frozen.run(job(small, tmp_path), settings, [0, 1])
 
 
 def test_no_more_views_are_stored_than_there_are_epochs(small: Places, tmp_path: Path) -> None:

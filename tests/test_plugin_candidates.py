@@ -141,6 +141,9 @@ def test_none_joins_a_claim_about_the_named_backbones_alone(pytester: pytest.Pyt
         pytester.makepyfile(test_suite=suite)
         assert collected(pytester, MINE) == [*names, *added]
     assert collected(pytester, MINE, "--fm-reference=efficientnet_lite2", "-k", "efficientnet_lite2") == names
+    (pytester.path / "scans.csv").write_text("image,label\n1.png,a\n2.png,b\n")
+    scans = "--fm-dataset=scans=table:scans.csv,label=label,classes=a+b"
+    assert collected(pytester, MINE, scans, "-k", "scans") == [name.replace("br35h", "scans") for name in names]
 
 
 @pytest.mark.parametrize(
@@ -149,12 +152,18 @@ def test_none_joins_a_claim_about_the_named_backbones_alone(pytester: pytest.Pyt
         ('reference="mobilenetv2", closed="all"', "candidate", "fm_cells(closed='all'): give True or False"),
         ("closed=True", "candidate", "leave it out"),
         ('reference="mobilenetv2", over="backbones", closed=True', "candidates", "leave it out"),
+        (
+            'reference="mobilenetv2", over="datasets", closed=True, cells=["{backbone}-ddsm-knn"]',
+            "candidates",
+            "it out",
+        ),
     ],
 )
 def test_closed_is_said_where_backbones_would_join(
     pytester: pytest.Pytester, keywords: str, fixtures: str, told: str
 ) -> None:
-    pytester.makepyfile(test_suite=CLOSED.format(keywords, fixtures))
+    suite = CLOSED.replace(' regimes=["knn"],', "") if "cells=" in keywords else CLOSED
+    pytester.makepyfile(test_suite=suite.format(keywords, fixtures))
     assert told in complaint(pytester)
 
 

@@ -11,6 +11,7 @@ from pytest_fmtransfer.baselines import Baselines
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec
 from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.plugin.registered import cells_of_the_catalogue
 from tests.helpers import as_declared, collected
 
 EVERYTHING = """
@@ -74,6 +75,11 @@ def test_every_backbone_that_learnt_something_is_tested_on_every_dataset(pyteste
     expected = [f"test_place[{backbone}-{dataset}-ridge]" for backbone in backbones for dataset in datasets]
     assert sorted(found) == sorted(expected)
     assert not [line for line in found if "shortcut" in line or ".random" in line or ".shuffled" in line]
+
+
+def test_every_regime_that_is_named_is_one_of_the_catalogue_and_has_a_cell_of_each_backbone_on_each_dataset() -> None:
+    one, both = (cells_of_the_catalogue(Registry(), regimes) for regimes in (["ridge"], ["knn", "ridge"]))
+    assert sorted(both) == sorted([*one, *(replace(cell, regime="knn") for cell in one)])
 
 
 @pytest.mark.parametrize(

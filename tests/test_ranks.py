@@ -114,7 +114,7 @@ TRAINED = [
 @pytest.mark.parametrize("pair", [cells([0.6, 0.4]), TRAINED], ids=["without seeds", "of five seeds"])
 def test_two_cells_are_told_apart_from_twice_the_p_value_of_beats_on(pair: list[Result]) -> None:
     """Seeds that lie apart count in it."""
-    p = beats(*pair).p
+    p = beats(pair[0], pair[1]).p
     assert p is not None
     assert 1e-6 < p < 0.2
     assert told(ranks(pair, alpha=2.001 * p)) == [(1, 1, 1), (2, 2, 2)]

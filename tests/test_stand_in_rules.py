@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.catalog.specs import DataRoot
+from pytest_fmtransfer.catalog.user_backbone import UserBackbone
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.metrics import evaluate
@@ -84,6 +86,33 @@ def test_a_cell_of_which_nothing_is_planted_is_an_error(cell: str, why: str) -> 
         found("beats", cell, on(COARSE, "ddsm"))
 
 
+def test_a_stand_in_is_of_a_network_at_pictures_of_whole_patches_and_no_function_has_one() -> None:
+    sizes = {
+        name: StandIns().backbone(name).image_size for name in ("dinov2_vitb14", "dino_vitb16", "imagenet_resnet18")
+    }
+    assert sizes == {"dinov2_vitb14": 56, "dino_vitb16": 64, "imagenet_resnet18": 64}
+    with pytest.raises(
+        InvalidInput, match="mine is a function and has no stand-in; leave it out, or leave out --fm-st"
+    ):
+        planted.stands_in(UserBackbone.parse("mine=py:nets:make").row)
+
+
+def test_what_carries_a_class_fits_the_picture_and_is_one_for_all_datasets_of_a_folder() -> None:
+    told = [planted.carriers_of("own", channels=channels, side=side) for channels, side in ((3, 28), (1, 64), (1, 28))]
+    assert told == [("colour",), ("fine",), ("coarse",)]
+    of_folder: dict[str, set[tuple[str, ...]]] = {}
+    for name, carriers in planted.CARRIERS.items():
+        location = Registry().dataset(name).location
+        assert isinstance(location, DataRoot)
+        of_folder.setdefault(location.folder, set()).add(carriers)
+    assert [len(found) for found in of_folder.values()] == [1] * len(of_folder)
+
+
+def test_what_depends_on_its_seed_runs_at_two() -> None:
+    world = World(registry=StandIns())
+    assert [world.seeds(Cell(ALL, "ddsm", regime)) for regime in (LINEAR, "knn")] == [2, None]
+
+
 def test_a_random_twin_is_blind_and_has_learnt_nothing() -> None:
     world = World(registry=StandIns())
     assert not world.sees(Cell(f"{ALL}.random", "ddsm", LINEAR))
@@ -124,9 +153,9 @@ def test_what_a_metric_comes_to_is_that_of_pictures_of_which_one_mark_in_four_is
     spec = world.registry.dataset(dataset)
     levels_C = np.arange(len(spec.classes))
     labels_N, marks_N = (each.ravel() for each in np.meshgrid(np.repeat(levels_C, 9), range(planted.MARKS)))
-    seen_N = np.where(marks_N == missed, levels_C.mean(), labels_N)
+    seen_N = np.where(marks_N == missed, levels_C.mean(), labels_N).astype(np.float64)
     for backbone, scores_NC in (
-        (ALL, -((seen_N[:, None] - levels_C) ** 2)),
+        (ALL, -((seen_N[:, None] - levels_C) ** 2.0)),
         (BLIND, np.zeros((len(labels_N), len(levels_C)))),
     ):
         value = evaluate(spec.metric, labels_N, scores_NC).value
