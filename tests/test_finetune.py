@@ -113,7 +113,7 @@ def takes(file: Path, seconds: float) -> None:
         return
     with np.load(file, allow_pickle=False) as archive:
         kept = {name: archive[name] for name in archive.files}
-    np.savez(file, **kept | {"seconds": np.array(seconds)})
+    np.savez(file, **kept | {"seconds": np.array(seconds)})  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("regime", ["finetune_linear", "lora2.from1.unaugmented"])

@@ -168,6 +168,7 @@ def test_whoever_mistypes_a_name_is_told_the_nearest(mistyped: str, meant: str) 
         ("lora0", "r is the rank of what is learnt, from 1 on; write lora8"),
         ("lora0.from9", "write lora8.from9"),
         ("lora08", "write lora8"),
+        ("lora008", "write lora8"),
         ("partial_linear", "k is a block, counted from 0; write partial9_linear"),
         ("drop_deitb.every", "write drop9_deitb.every"),
         ("frozen_linear.views0", "V is how many views are stored, from 1 on; write frozen_linear.views4"),
@@ -175,6 +176,8 @@ def test_whoever_mistypes_a_name_is_told_the_nearest(mistyped: str, meant: str) 
         ("lora8.sweep", "write frozen_linear.sweep, or lora8 without one"),
         ("knn.sweep", "write frozen_linear.sweep, or knn without one"),
         ("finetune_linear.views4", "views are stored of a backbone that does not learn"),
+        ("finetune_linear.views16", "views are stored of a backbone that does not learn"),
+        ("finetune_linear.sweep.unaugmented", "or finetune_linear.unaugmented without one"),
         ("partial9_linear.every", "write partial9_linear"),
         ("ridge.unaugmented", "this regime augments nothing, and has no variant .unaugmented; write ridge"),
         ("frozen_linear.small_random", "the small head takes the place of deitb's; write frozen_deitb.small_random"),
@@ -190,6 +193,13 @@ def test_whoever_breaks_a_rule_of_the_grammar_is_told_the_rule_and_a_name_that_k
     assert str(raised.value).startswith(f"unknown regime '{mistaken}'; ")
     assert told in str(raised.value)
     REGISTRY.regime(re.findall(r"write ([a-z0-9_.]+)", str(raised.value))[0])
+
+
+def test_no_rule_is_told_of_a_variant_whose_regime_is_mistyped_itself() -> None:
+    with pytest.raises(UnknownName) as raised:
+        REGISTRY.regime("frozen_lienar.sweep")
+    assert "without one" not in str(raised.value)
+    assert "frozen_linear" in str(raised.value)
 
 
 def test_the_forms_are_listed_with_the_names_and_each_has_an_example() -> None:

@@ -71,7 +71,11 @@ def test_pictures_of_one_level_have_one_embedding(signal: Signal, tmp_path: Path
 @pytest.mark.parametrize("signal", SIGNALS)
 def test_a_stand_in_that_sees_all_else_is_blind_to_the_bit(signal: Signal, tmp_path: Path) -> None:
     backbone = built(row(sees=tuple(each for each in SIGNALS if each != signal)), tmp_path)
-    assert is_nothing(embedded(backbone, pictures(signal, side=56)))
+    images = pictures(signal, side=56)
+    assert is_nothing(embedded(backbone, images))
+    with torch.no_grad():
+        tokens_NTE = backbone((images - backbone.mean) / backbone.std).tokens_NTE
+    assert is_nothing(tokens_NTE.flatten(0, 1))
 
 
 @pytest.mark.parametrize("side", [56, 64])
@@ -181,6 +185,14 @@ def test_two_that_see_nothing_do_not_score_alike(tmp_path: Path) -> None:
     other = build_backbone(replace(spec, name="another"), places)
     found = {tuple(embedded(each, images)[0].tolist()) for each in (whole, cut, learning, partly, other)}
     assert len(found) == 5
+
+
+def test_a_network_whose_own_features_are_lost_does_not_score_cut_as_it_does_whole(tmp_path: Path) -> None:
+    """Those of a tiny random BLIP are of the order of 1e-7."""
+    spec, places = row("blip_vitb16", sees=("coarse",)), Places(store=tmp_path)
+    images = pictures("coarse", side=64)
+    whole_ND, cut_ND = (embedded(build_backbone(spec, places, cut_after=last), images) for last in (None, 5))
+    assert (whole_ND - cut_ND).norm() > 1e-3 * whole_ND.norm()
 
 
 def test_a_transformer_has_the_blocks_that_claims_are_about_and_a_pyramid_its_stages(tmp_path: Path) -> None:
