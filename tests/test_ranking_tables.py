@@ -48,6 +48,7 @@ def test_a_table_is_of_one_dataset_and_one_regime_in_the_order_of_their_names(py
         ("br35h", "ridge", 2),
         ("br35h.naive", "knn", 2),
     ]
+    assert ["an audit found" in " ".join(table["notes"]) for table in tables] == [False, False, True]
 
 
 def test_what_is_on_record_of_seeds_ranks_results_of_one(pytester: pytest.Pytester) -> None:
