@@ -44,3 +44,17 @@ def test_a_profile_takes_what_it_caps_and_classes_keep_their_shares(registry: Re
 
 def test_nothing_is_expected_of_what_nobody_counted(registry: Registry) -> None:
     assert expected_of(replace(registry.dataset("ddsm"), name="other", expected_images=None), None) is None
+
+
+def test_sides_that_nobody_tells_are_assumed_and_others_are_taken_as_they_are_told(registry: Registry) -> None:
+    other = replace(registry.dataset("ddsm"), name="other", expected_images=100)
+    for row, sides, source in (
+        (other, (80, 10, 10), "assumed: a tenth each to validate and test"),
+        (replace(other, options={"samples": "30 20 50"}), (30, 20, 50), "as its authors split it"),
+        (registry.dataset("medmnist.pathmnist_64"), (89_996, 10_004, 7_180), "as MedMNIST splits it"),
+        (registry.dataset("chexpert"), (178_717, 22_348, 22_349), "by the rules of Palés Huix et al. 2024"),
+        (registry.dataset("chexpert.shuffled"), (178_717, 22_348, 22_349), "by the rules of Palés Huix et al. 2024"),
+    ):
+        found = expected_of(row, Caps(train=10**6, validation=10**6, test=10**6))
+        assert found is not None
+        assert ((found.train, found.validation, found.test), found.source) == (sides, source)

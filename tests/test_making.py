@@ -59,3 +59,9 @@ def test_a_report_without_a_cell_says_that_alone() -> None:
     empty = gather([], date="2026-11-26")
     assert empty.made is None
     assert RENDERERS["markdown"](empty) == "no cell was measured\n"
+
+
+def test_where_nobody_says_the_day_none_is_told() -> None:
+    made = report({}, profile="mine").made
+    assert made is not None
+    assert in_a_line(made | {"date": ""}) == "Profile mine."
