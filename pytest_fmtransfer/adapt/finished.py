@@ -31,7 +31,8 @@ def finish(file: Path, trained: Trained) -> None:
 def finished(file: Path) -> Trained | None:
     """What a killed run kept, all of whose seconds are earlier ones; None where nothing was, or it cannot be read."""
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        # Of a damaged archive numpy would leave the file that it has opened itself open.
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return Trained(
                 scores_RTC=archive["scores_RTC"],
                 best_R=archive["best_R"],
