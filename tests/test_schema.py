@@ -40,7 +40,10 @@ def test_the_schema_is_one() -> None:
     assert RULES["properties"]["schema"]["const"] == SCHEMA
 
 
-@pytest.mark.parametrize("path", sorted(BASELINES.glob("*.json")), ids=lambda path: path.stem)
+RECORDED = [path for path in sorted(BASELINES.glob("*.json")) if not path.stem.endswith(".obtained")]
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
 def test_every_baseline_follows_it_and_can_be_loaded(path: Path, tmp_path: Path) -> None:
     VALIDATOR.validate(json.loads(path.read_text(encoding="utf-8")))
     cell = Cell.parse(path.stem)

@@ -1,6 +1,7 @@
 """The gate goes red when something is wrong: each mutation is one plugin loaded into a run of the pocket suite."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -104,13 +105,20 @@ def test_a_mutation_turns_the_suite_red(
     `same` are the backbones whose features stay as they are.
     """
     (tmp_path / "mutation.py").write_text(mutation)
+    # What is obtained waits beside a baseline: here beside a copy, and not among the project's own.
+    shutil.copytree(
+        ROOT / "suites" / "baselines", tmp_path / "baselines", ignore=shutil.ignore_patterns("*.obtained.*")
+    )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     if mutation:
         for backbone in same:
             share_features(places, own, backbone)
         monkeypatch.setenv("FMTRANSFER_STORE", str(own))
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "mutation", "-p", "no:cacheprovider", "-q", *SUITE],
+        [
+            *(sys.executable, "-m", "pytest", "-p", "mutation", "-p", "no:cacheprovider", "-q"),
+            *("-o", f"fm_baselines={tmp_path / 'baselines'}", *SUITE),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
