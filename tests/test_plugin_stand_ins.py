@@ -93,7 +93,7 @@ def test_claims_pass_where_their_verdicts_are_those_that_are_planted(pytester: p
     tables = [line for line in (pytester.path / "report.md").read_text().splitlines() if line.startswith("| ")]
     assert len(tables) > 6
     assert all(line.endswith((f"| {LABEL} |", "| note                        |")) for line in tables)
-    result.stdout.fnmatch_lines([f"*This is {LABEL}.*"])
+    result.stdout.fnmatch_lines([f"fmtransfer: {LABEL}: generated images, *", f"*This is {LABEL}.*"])
 
 
 @pytest.mark.usefixtures("shared")
