@@ -8,7 +8,7 @@ import pytest
 
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.claims import Expectation
-from pytest_fmtransfer.missing import Missing, in_short
+from pytest_fmtransfer.missing import Missing, all_told, in_short
 from pytest_fmtransfer.plugin import stand_ins
 from pytest_fmtransfer.plugin.candidates import against_itself
 from pytest_fmtransfer.plugin.cases import Case, case_of
@@ -16,7 +16,7 @@ from pytest_fmtransfer.plugin.claim_mark import claim_of
 from pytest_fmtransfer.plugin.collection import TELLING, cells_of, fixtures_of
 from pytest_fmtransfer.plugin.families import claims_added, family_of
 from pytest_fmtransfer.plugin.fixtures import RANKED, WRITTEN, baselines_of
-from pytest_fmtransfer.plugin.measuring import MEASURED, available, lacking
+from pytest_fmtransfer.plugin.measuring import MEASURED, lacking
 from pytest_fmtransfer.plugin.obtained import keep_obtained
 from pytest_fmtransfer.plugin.on_record import seed_variances
 from pytest_fmtransfer.plugin.settings import settings_of
@@ -44,13 +44,12 @@ def skip_what_is_absent(item: pytest.Item) -> None:
     if settings.stand_ins and (lack := stand_ins.prepare(cells_of(item), settings.registry, settings.places)):
         item.add_marker(pytest.mark.skip(reason=lack))
         return
-    states = {cell: available(item, cell) for cell in cells_of(item)}
-    absent = {cell: state for cell, state in states.items() if isinstance(state, Missing)}
+    absent = {cell: lacks for cell in cells_of(item) if (lacks := lacking(item, cell))}
     if settings.on_ci and not settings.allow_missing:
-        for cell, state in absent.items():
+        for cell, lacks in absent.items():
             if baselines_of(item).has(cell):
                 pytest.fail(
-                    f"{cell} has a baseline but cannot run on this CI: {state}; "
+                    f"{cell} has a baseline but cannot run on this CI: {all_told(lacks)}; "
                     "or let it be skipped: --fm-allow-missing",
                     pytrace=False,
                 )
@@ -58,14 +57,14 @@ def skip_what_is_absent(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.skip(reason=_lacking(item, absent)))  # a mark, so that the test's own line is told
 
 
-def _lacking(item: pytest.Item, absent: Mapping[Cell, Missing]) -> str:
+def _lacking(item: pytest.Item, absent: Mapping[Cell, Sequence[Missing]]) -> str:
     """Why an item is skipped. Cells are not named where weights and data are, so that pytest tells equal reasons of one
     test's cells once.
     """
     if settings_of(item.config).collect is None:
-        return in_short([lack for cell in absent for lack in lacking(item, cell)])
-    cell, state = next(iter(absent.items()))
-    return f"{cell}: {state}"
+        return in_short([lack for lacks in absent.values() for lack in lacks])
+    cell, lacks = next(iter(absent.items()))
+    return f"{cell}: {all_told(lacks)}"
 
 
 def court_of(item: pytest.Item, case: Case, record: "Callable[[Verdict], None]", telling: "Verdict | None") -> "Court":

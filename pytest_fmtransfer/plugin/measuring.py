@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_fmtransfer.availability import lacks, ready
+from pytest_fmtransfer.availability import lacks
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import FmTransferError, Impossible
-from pytest_fmtransfer.missing import Missing, Ready
+from pytest_fmtransfer.missing import Missing, Ready, all_told
 from pytest_fmtransfer.never import never_runs
 from pytest_fmtransfer.plugin.cases import case_of
 from pytest_fmtransfer.plugin.settings import DEFAULT_PROFILE, Settings, settings_of
@@ -30,10 +30,7 @@ def available(item: pytest.Item, cell: Cell) -> Ready | Missing:
 
     Raises UnknownName for a name that is not in the catalogue.
     """
-    settings = settings_of(item.config)
-    if settings.collect is None:
-        return ready(cell, settings.registry, settings.places)
-    return next(iter(_not_exported(item, cell, settings, settings.collect)), Ready())
+    return all_told(lacking(item, cell))
 
 
 def lacking(item: pytest.Item, cell: Cell) -> list[Missing]:

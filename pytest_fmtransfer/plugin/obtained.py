@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_fmtransfer.plugin.shown import shown
+
 if TYPE_CHECKING:
     from pytest_fmtransfer.baselines import Baselines
     from pytest_fmtransfer.cell_result import CellResult
@@ -31,17 +33,12 @@ def keep_obtained(item: pytest.Item, reached: "Sequence[Verdict]") -> None:
             stored.drop_obtained(candidate.cell)
         else:
             stored.keep_obtained(candidate)
-            told = f"{candidate.cell} --folder {quote(str(_from_here(stored.folder)))}"
+            told = f"{candidate.cell} --folder {quote(str(shown(stored.folder, Path.cwd())))}"
             item.add_report_section(
                 "call",
                 "baseline",
-                f"obtained: {_from_here(stored.obtained(candidate.cell).record)}\n"
+                f"obtained: {shown(stored.obtained(candidate.cell).record, Path.cwd())}\n"
                 f"  compare: fmtransfer baseline diff {told}\n  accept: fmtransfer baseline accept {told}",
             )
     except OSError as error:
         item.add_report_section("call", "baseline", f"what was obtained could not be kept: {error}")
-
-
-def _from_here(path: Path) -> Path:
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path

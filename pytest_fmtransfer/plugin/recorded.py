@@ -14,6 +14,7 @@ from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import UnknownName
 from pytest_fmtransfer.plugin.cases import CASE
 from pytest_fmtransfer.plugin.settings import settings_of
+from pytest_fmtransfer.plugin.shown import shown
 
 # Set where pytest only collects to find out which baselines tests name; what takes any of them names none.
 ASKING = pytest.StashKey[bool]()
@@ -41,8 +42,8 @@ def cells_on_record(test: pytest.Item) -> tuple[Cell, ...]:
     cells = recorded_cells(folder)
     if not cells:
         settings.notes.append(
-            f"{test.nodeid}: nothing is recorded in {_shown(folder, test)}, and so there is nothing to hold; record "
-            "baselines: run the tests that ask for them with --fm-update=new"
+            f"{test.nodeid}: nothing is recorded in {shown(folder, test.config.rootpath)}, and so there is nothing "
+            "to hold; record baselines: run the tests that ask for them with --fm-update=new"
         )
     return tuple(cell for cell in cells if _is_known(cell, folder, test, settings.registry, settings.mistakes))
 
@@ -64,8 +65,8 @@ def _is_known(cell: Cell, folder: Path, test: pytest.Item, registry: Registry, m
         registry.check(cell)
     except UnknownName as error:
         mistakes.append(
-            f"{_shown(record_of(folder, cell), test)}: {error}; register it in a conftest at or above {test.nodeid}, "
-            "give it as it was recorded, or remove the file and its .npz"
+            f"{shown(record_of(folder, cell), test.config.rootpath)}: {error}; register it in a conftest at or above "
+            f"{test.nodeid}, give it as it was recorded, or remove the file and its .npz"
         )
         return False
     return True
@@ -78,8 +79,3 @@ def _nearest(node: pytest.Item) -> Path:
         if folder == node.config.rootpath or (folder / "pyproject.toml").is_file():
             break
     return node.path.parent / "baselines"
-
-
-def _shown(path: Path, node: pytest.Item) -> str:
-    root = node.config.rootpath
-    return str(path.relative_to(root) if path.is_relative_to(root) else path)

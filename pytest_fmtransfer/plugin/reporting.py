@@ -18,6 +18,7 @@ from pytest_fmtransfer.plugin.failing import failure_of
 from pytest_fmtransfer.plugin.judging import PROPERTY
 from pytest_fmtransfer.plugin.planning import effort_of
 from pytest_fmtransfer.plugin.settings import ReportRequest, settings_of
+from pytest_fmtransfer.plugin.shown import shown
 from pytest_fmtransfer.reports.github import Failure, annotations, append_summary
 from pytest_fmtransfer.stand_ins.planted import LABEL
 from pytest_fmtransfer.store import write_atomically
@@ -137,10 +138,9 @@ class Reporter:
         if not records:
             return [f"no baseline written, by --fm-update={self._settings.update}"]
         folders = Counter(record.parent for record in records)
-        return [f"{counted(folders[each], 'baseline')} written to {self._shown(each)}" for each in sorted(folders)]
-
-    def _shown(self, path: Path) -> Path:
-        return path.relative_to(self._root) if path.is_relative_to(self._root) else path
+        return [
+            f"{counted(folders[each], 'baseline')} written to {shown(each, self._root)}" for each in sorted(folders)
+        ]
 
     def _ranked(self) -> tuple[dict[str, Any], ...]:
         """The tables of a leaderboard, once the session has ended; empty where no test takes a place in any."""
