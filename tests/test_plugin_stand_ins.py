@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -54,6 +55,14 @@ def test_unchanged(candidate, baseline):
 @pytest.mark.fm_cells(backbones=["efficientnet_lite0"], datasets=["br35h"], regimes=["knn"])
 def test_has_no_generated_images(candidate):
     pass
+"""
+
+TABLE = """
+import pytest
+
+@pytest.mark.fm_cells(backbones=["seem_focalt"], datasets=["ddsm"], regimes=["knn"])
+def test_place(ranked):
+    assert ranked.mean > 0
 """
 
 
@@ -125,6 +134,20 @@ def test_what_is_not_planted_is_red_or_skipped_and_never_passes(pytester: pytest
     assert "assert (1 + 1) == 3" in text
     assert "a baseline is of real data; leave out --fm-stand-ins, or this test" in text
     assert "efficientnet_lite0-br35h-knn has no stand-in: nothing is generated in the layout of br35h" in text
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_place_in_a_table_is_skipped(pytester: pytest.Pytester) -> None:
+    result = run(pytester, TABLE, "-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED*a table claims nothing that could be planted"])
+
+
+@pytest.mark.usefixtures("shared")
+def test_programs_that_read_junit_xml_meet_no_row_without_the_label(pytester: pytest.Pytester) -> None:
+    run(pytester, SUITE, "-k", "test_beats_imagenet and dinov2", "--junitxml=junit.xml").assert_outcomes(passed=1)
+    rows = [json.loads(each.get("value", "")) for each in ElementTree.parse("junit.xml").iter("property")]
+    assert [row["note"] for row in rows] == [LABEL]
 
 
 @pytest.mark.parametrize(

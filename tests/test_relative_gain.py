@@ -25,7 +25,7 @@ from pytest_fmtransfer.judge.relative_gain import (
     relative_gains,
     seed_pieces,
 )
-from pytest_fmtransfer.judge.resampling import draws
+from pytest_fmtransfer.judge.resampling import bootstrap_piece, draws
 from pytest_fmtransfer.metrics import replicates
 from pytest_fmtransfer.results import Result
 from tests.helpers import labels_of, make_result, noisy_scores
@@ -106,6 +106,16 @@ def test_the_patients_variance_is_that_of_resampled_averages(metric: str) -> Non
         ours_B, theirs_B = (replicates(metric, each.labels_N, each.scores_SNC[0], counts_NB) for each in (mine, other))
         resampled += float(np.nanvar(100 * (ours_B / theirs_B - 1), ddof=1)) / DATASETS**2
     assert variance_of(merged(found.weighed)) == pytest.approx(resampled, rel=0.12)
+
+
+def test_a_metric_without_influences_has_its_variance_by_resampling() -> None:
+    terms = [
+        Weighed(weight=weight, result=of(model, signal, metric="expected_calibration_error")[0])
+        for weight, model, signal in ((2.0, "new", 2.0), (-1.0, "old", 1.6))
+    ]
+    piece = bootstrap_piece([(term.weight, term.result) for term in terms])
+    assert piece is not None
+    assert variance_of(terms) == piece.variance > 0
 
 
 def test_seeds_of_both_sides_add_with_the_weights_of_their_means() -> None:

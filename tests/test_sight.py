@@ -173,6 +173,41 @@ def test_a_door_is_shut_until_the_network_learns(tmp_path: Path) -> None:
     assert nearest_levels(embedded(learning, images)) == IN_TURN
 
 
+def test_a_door_learns_from_what_is_added_and_needs_no_gradient_of_frozen_blocks(tmp_path: Path) -> None:
+    learning = built(row(sees=(), opens=("fine",)), tmp_path, trainable=True)
+    images, door = pictures("fine", side=56), dict(learning.named_parameters())["network.door"]
+    met: list[bool] = []
+    train_from(learning, 6)
+    learning.blocks[0].register_forward_pre_hook(lambda _, given: met.append(given[0].requires_grad))
+    with torch.no_grad():
+        door.fill_(0.05)
+    shown_NCHW = (images - learning.mean) / learning.std
+    learning(shown_NCHW).pooled_ND.sum().backward()
+    assert met == [False]
+    assert door.grad is not None
+    assert door.grad.abs() > 0
+
+
+def test_every_token_tells_what_is_seen_though_the_network_may_lose_it(tmp_path: Path) -> None:
+    backbone = built(row(sees=("fine",)), tmp_path)
+    images = pictures("fine", side=56)
+    with torch.no_grad():
+        tokens_NTE = backbone((images - backbone.mean) / backbone.std).tokens_NTE
+    apart_TE = tokens_NTE[0] - tokens_NTE[-1]
+    # A norm leaves features of about 1: two of them are no further apart than 2 in each.
+    assert (apart_TE.norm(dim=1) > 5 * apart_TE.shape[1] ** 0.5).all()
+
+
+def test_features_made_in_inference_mode_first_leave_training_as_it_is(tmp_path: Path) -> None:
+    spec, images = row(sees=(), opens=("fine",)), pictures("fine", side=56)
+    sight._patterns.cache_clear()
+    learning = built(spec, tmp_path, trainable=True)
+    shown_NCHW = (images - learning.mean) / learning.std
+    with torch.inference_mode():
+        learning(shown_NCHW)
+    learning(shown_NCHW).pooled_ND.sum().backward()
+
+
 def test_two_that_see_nothing_do_not_score_alike(tmp_path: Path) -> None:
     images, spec, places = pictures("fine", side=64), row("sam_vitb16", sees=()), Places(store=tmp_path)
     whole, cut, learning = (

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import DatasetSpec
+from pytest_fmtransfer.catalog.specs import DatasetSpec, UserFolder
 from pytest_fmtransfer.data.audit import audit
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.table import SIDES, TEST
@@ -92,6 +92,13 @@ def test_data_that_are_there_stay(tmp_path: Path) -> None:
 def test_a_layout_without_a_generator_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="nothing is generated in the layout of patchcamelyon"):
         grow(StandIns().dataset("patchcamelyon"), tmp_path)
+
+
+def test_what_lies_elsewhere_than_below_the_data_root_is_not_generated(tmp_path: Path) -> None:
+    """A folder of a user's in a layout that there is a generator of."""
+    row = replace(Registry().dataset("ddsm"), location=UserFolder(path=tmp_path))
+    assert not planted.is_generated(row)
+    assert planted.generated(row) is row
 
 
 def test_a_dataset_says_that_it_is_generated_and_keeps_what_it_is_judged_by() -> None:
