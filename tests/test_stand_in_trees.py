@@ -50,6 +50,8 @@ def test_what_is_generated_is_read_as_the_real_data_are(
 ) -> None:
     dataset = opened(tmp_path, name, monkeypatch)
     assert dataset.spec.classes == Registry().dataset(name).classes
+    sides = [len(dataset.table.labels_N[dataset.table.side(side)]) for side in SIDES]
+    assert tuple(sides) == planted.samples_of(dataset.spec)
     assert dataset.table.found == dataset.spec.expected_images == len(dataset.table.ids_N)
     shapes = {dataset.pictures.pixels(row).shape for row in range(3)}
     side = planted.side_of(dataset.spec)
@@ -109,6 +111,14 @@ def test_a_dataset_says_that_it_is_generated_and_keeps_what_it_is_judged_by() ->
         return replace(spec, caveats=(), source="", licence="", expected_images=None)
 
     assert judged(made) == judged(real)
+
+
+def test_every_generated_image_that_tests_is_taken() -> None:
+    most = StandIns().profile(planted.PROFILE).caps.test
+    assert most is not None
+    rows = [row for row in StandIns().rows(DatasetSpec) if planted.is_generated(row)]
+    assert {len(row.classes) for row in rows} >= {2, 5, 8, 11}
+    assert max(planted.samples_of(row)[2] for row in rows) <= most
 
 
 def test_two_pictures_of_a_class_are_not_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

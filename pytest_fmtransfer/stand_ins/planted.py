@@ -159,7 +159,6 @@ def under(profile: Profile) -> Profile:
         scratch_epochs=4,
         head_epochs=4,
         batch=16,
-        size=None,
         learning_rate=1e-2,
         seeds=2,
     )
