@@ -318,3 +318,8 @@ def test_three_seeds_tell_nothing_in_a_large_family() -> None:
 def test_a_kind_without_a_rule_is_an_error() -> None:
     with pytest.raises(InvalidInput, match="no rule says which verdict of the kind 'unchanged_from'"):
         found("unchanged_from", on(ALL, "ddsm"), on(ALL, "ddsm"))
+
+
+def test_rows_say_that_they_stand_in() -> None:
+    row = StandIns().backbone("dinov2_vitb14")
+    assert (row.source, row.licence, row.tiny) == (planted.LABEL, "none", True)
