@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pytest_fmtransfer.adapt import micro_batches, stacked
+from pytest_fmtransfer.adapt import micro_batches, stacked, stacked_heads
 from pytest_fmtransfer.adapt.heads import Head, build_head
 from pytest_fmtransfer.adapt.losses import loss_and_gradient, terms
 from pytest_fmtransfer.adapt.order import batches
@@ -139,24 +139,39 @@ def close(actual: Tensor, expected: Tensor, tolerance: float = 1e-5) -> None:
     torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("points", [1, 2])
+@pytest.mark.parametrize("in_turn", [True, False])
+@pytest.mark.parametrize(("seeds", "points"), [(2, 1), (2, 2), (1, 2)])
 @pytest.mark.parametrize("kind", ["attention", "small_random"])
-def test_heads_computed_as_one_are_each_alone(kind: HeadKind, points: int) -> None:
-    heads = heads_of(kind, [0, 1])
-    as_one = StackedModules(heads, points, CPU)
-    inputs_SB = torch.from_numpy(features(kind, "training")[:12]).unflatten(0, (2, 6))
-    gradient_RBC = torch.randn(2 * points, 6, CLASSES, generator=torch.Generator().manual_seed(0))
+def test_heads_computed_as_one_are_each_alone(kind: HeadKind, seeds: int, points: int, in_turn: bool) -> None:
+    heads = heads_of(kind, range(seeds))
+    as_one = StackedModules(heads, points, CPU, in_turn=in_turn)
+    inputs_SB = torch.from_numpy(features(kind, "training")[: 6 * seeds]).unflatten(0, (seeds, 6))
+    gradient_RBC = torch.randn(seeds * points, 6, CLASSES, generator=torch.Generator().manual_seed(0))
     for add in (False, True):
         as_one.backward(inputs_SB, as_one.logits(inputs_SB), gradient_RBC, add=add)
-    for replica in range(2 * points):
+    for replica in range(seeds * points):
         own_R, seed = slice(replica, replica + 1), replica // points
-        alone, inputs_1B = StackedModules([heads[seed]], 1, CPU), inputs_SB[seed : seed + 1]
+        alone = StackedModules([heads[seed]], 1, CPU, in_turn=True)
+        inputs_1B = inputs_SB[seed : seed + 1]
         for add in (False, True):
             alone.backward(inputs_1B, alone.logits(inputs_1B), gradient_RBC[own_R], add=add)
         close(as_one.logits(inputs_SB)[own_R], alone.logits(inputs_1B))
         close(as_one.scores(inputs_SB[0])[own_R], alone.scores(inputs_SB[0]))
         for mine, theirs in zip(as_one.gradients.parts, alone.gradients.parts, strict=True):
             close(mine[own_R], theirs, 1e-4)
+
+
+def test_on_a_processor_heads_on_tokens_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*given: Any, **more: Any) -> None:
+        raise AssertionError("no vmap")
+
+    monkeypatch.setattr(stacked_heads, "vmap", refused)
+    sweep = learner("attention", [4], GRID)
+    trained(sweep, [4], len(GRID), range(1))
+    assert sweep.scores("test").shape == (len(GRID), SIDES["test"], CLASSES)
+    several = StackedModules(heads_of("attention", [0, 1]), 1, CPU, in_turn=False)
+    with pytest.raises(AssertionError, match="no vmap"):
+        several.scores(torch.from_numpy(features("attention", "test")))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -77,36 +77,43 @@ class StackedLinear(StackedHeads):
 
 
 class StackedModules(StackedHeads):
-    """Any heads, by `torch.func.vmap` over their parameters; one that is alone is called as it is.
+    """Any heads, each called in its turn, or all at once by `torch.func.vmap` over their parameters.
 
     `dtype` is that of products in training; scores are float32.
     """
 
-    def __init__(self, heads: Sequence[Head], points: int, device: torch.device, dtype: Dtype = "float32") -> None:
+    def __init__(
+        self, heads: Sequence[Head], points: int, device: torch.device, dtype: Dtype = "float32", *, in_turn: bool
+    ) -> None:
         super().__init__(heads, points, device)
         self._dtype: Dtype = dtype
         self._template = deepcopy(heads[0]).to("meta")
-        self._alone = self.seeds * points == 1
-        if not self._alone:
+        self._in_turn = in_turn
+        if not in_turn:
             # vmap has no rule for the fused attention of a CPU: it would loop over replicas, and warn.
             for each in self._template.modules():
                 if hasattr(each, "fused_attn"):
                     cast(Any, each).fused_attn = False
         # The leaves of the graph, over the same memory as the values, and where their gradients go.
-        self._leaves = {name: self._own(view).detach().requires_grad_() for name, view in self.values.by_name.items()}
-        self._kept = [self._own(self.gradients.by_name[name]) for name in self._leaves]
+        self._leaves = [
+            {name: view.detach().requires_grad_() for name, view in part.items()} for part in self._parts(self.values)
+        ]
+        self._kept = [view for part in self._parts(self.gradients) for view in part.values()]
 
     def logits(self, inputs_SB: Tensor) -> Tensor:
         with torch.autocast(inputs_SB.device.type, dtype=torch.bfloat16, enabled=self._dtype == "bfloat16"):
-            if self._alone:
-                return self._call(self._leaves, inputs_SB[0]).unsqueeze(0)
+            if self._in_turn:
+                of_replicas = (inputs_SB[row // self.points] for row in range(len(self._leaves)))
+                return torch.stack([self._call(*given) for given in zip(self._leaves, of_replicas, strict=True)])
+            (leaves,) = self._leaves
             if self.seeds == 1:  # one vmap instead of two
-                return vmap(self._call, in_dims=(0, None))(self._leaves, inputs_SB[0])
-            of_seeds = {name: leaf.unflatten(0, (self.seeds, self.points)) for name, leaf in self._leaves.items()}
+                return vmap(self._call, in_dims=(0, None))(leaves, inputs_SB[0])
+            of_seeds = {name: leaf.unflatten(0, (self.seeds, self.points)) for name, leaf in leaves.items()}
             return vmap(vmap(self._call, in_dims=(0, None)))(of_seeds, inputs_SB).flatten(0, 1)
 
     def backward(self, inputs_SB: Tensor, logits_RBC: Tensor, gradient_RBC: Tensor, *, add: bool) -> None:
-        made = torch.autograd.grad(logits_RBC, list(self._leaves.values()), gradient_RBC.to(logits_RBC.dtype))
+        leaves = [leaf for part in self._leaves for leaf in part.values()]
+        made = torch.autograd.grad(logits_RBC, leaves, gradient_RBC.to(logits_RBC.dtype))
         for kept, gradient in zip(self._kept, made, strict=True):
             if add:
                 kept.add_(gradient)
@@ -115,14 +122,20 @@ class StackedModules(StackedHeads):
 
     def scores(self, inputs_N: Tensor) -> Tensor:
         with torch.no_grad():
-            pieces = inputs_N.split(max(1, EVALUATED // (self.seeds * self.points)))
-            if self._alone:
-                return torch.cat([self._call(self._leaves, piece) for piece in pieces]).unsqueeze(0)
-            return torch.cat([vmap(self._call, in_dims=(0, None))(self._leaves, piece) for piece in pieces], dim=1)
+            if self._in_turn:
+                pieces = inputs_N.split(EVALUATED)
+                made = [torch.stack([self._call(part, piece) for part in self._leaves]) for piece in pieces]
+            else:
+                pieces = inputs_N.split(max(1, EVALUATED // (self.seeds * self.points)))
+                made = [vmap(self._call, in_dims=(0, None))(self._leaves[0], piece) for piece in pieces]
+            return torch.cat(made, dim=1)
 
-    def _own(self, view: Tensor) -> Tensor:
-        """Without the axis of replicas where there is but one."""
-        return view[0] if self._alone else view
+    def _parts(self, parameters: StackedParameters) -> list[dict[str, Tensor]]:
+        """Of each replica that takes its turn, or of all."""
+        if not self._in_turn:
+            return [parameters.by_name]
+        rows = range(parameters.replicas)
+        return [{name: view[row] for name, view in parameters.by_name.items()} for row in rows]
 
     def _call(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         return functional_call(self._template, dict(parameters), (inputs,))
@@ -133,4 +146,6 @@ def stack(heads: Sequence[Head], points: int, device: torch.device, dtype: Dtype
     linear = [each for each in heads if isinstance(each, LinearHead)]
     if len(linear) == len(heads):
         return StackedLinear(linear, points, device)
-    return StackedModules(heads, points, device, dtype)
+    # On a processor nothing is gained by products of several heads at once (benchmarks/stacked_heads.py).
+    in_turn = device.type == "cpu" or len(heads) * points == 1
+    return StackedModules(heads, points, device, dtype, in_turn=in_turn)
