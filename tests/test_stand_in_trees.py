@@ -114,11 +114,11 @@ def test_a_dataset_says_that_it_is_generated_and_keeps_what_it_is_judged_by() ->
 
 
 def test_every_generated_image_that_tests_is_taken() -> None:
-    most = StandIns().profile(planted.PROFILE).caps.test
-    assert most is not None
+    caps = StandIns().profile(planted.PROFILE).caps
+    assert caps is not None
     rows = [row for row in StandIns().rows(DatasetSpec) if planted.is_generated(row)]
     assert {len(row.classes) for row in rows} >= {2, 5, 8, 11}
-    assert max(planted.samples_of(row)[2] for row in rows) <= most
+    assert max(planted.samples_of(row)[2] for row in rows) <= caps.test
 
 
 def test_two_pictures_of_a_class_are_not_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
