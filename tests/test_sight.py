@@ -44,9 +44,13 @@ def pictures(signal: Signal, *, side: int, mark: int = NOT_THE_MARK_OF) -> Tenso
     return shown(pixels, np.arange(len(pixels)), recipe, ids=tuple(map(str, range(len(pixels)))), by=None)
 
 
+def normalised(images: Tensor, backbone: Backbone) -> Tensor:
+    return (images - backbone.mean) / backbone.std
+
+
 def embedded(backbone: Backbone, images: Tensor) -> Tensor:
     with torch.no_grad():
-        return backbone((images - backbone.mean) / backbone.std).pooled_ND
+        return backbone(normalised(images, backbone)).pooled_ND
 
 
 def nearest_levels(found_ND: Tensor) -> list[int]:
@@ -74,7 +78,7 @@ def test_a_stand_in_that_sees_all_else_is_blind_to_the_bit(signal: Signal, tmp_p
     images = pictures(signal, side=56)
     assert is_nothing(embedded(backbone, images))
     with torch.no_grad():
-        tokens_NTE = backbone((images - backbone.mean) / backbone.std).tokens_NTE
+        tokens_NTE = backbone(normalised(images, backbone)).tokens_NTE
     assert is_nothing(tokens_NTE.flatten(0, 1))
 
 
@@ -161,7 +165,7 @@ def test_a_door_is_shut_until_the_network_learns(tmp_path: Path) -> None:
     images = pictures("fine", side=56)
     assert is_nothing(embedded(built(spec, tmp_path), images))
     learning = built(spec, tmp_path, trainable=True)
-    (images_N := (images - learning.mean) / learning.std)
+    images_N = normalised(images, learning)
     before = learning(images_N).pooled_ND
     torch.testing.assert_close(before, before[:1].expand_as(before))  # all alike, as long as it is shut
     (before * torch.randn(before.shape, generator=torch.Generator().manual_seed(0))).sum().backward()
@@ -181,7 +185,7 @@ def test_a_door_learns_from_what_is_added_and_needs_no_gradient_of_frozen_blocks
     learning.blocks[0].register_forward_pre_hook(lambda _, given: met.append(given[0].requires_grad))
     with torch.no_grad():
         door.fill_(0.05)
-    shown_NCHW = (images - learning.mean) / learning.std
+    shown_NCHW = normalised(images, learning)
     learning(shown_NCHW).pooled_ND.sum().backward()
     assert met == [False]
     assert door.grad is not None
@@ -192,7 +196,7 @@ def test_every_token_tells_what_is_seen_though_the_network_may_lose_it(tmp_path:
     backbone = built(row(sees=("fine",)), tmp_path)
     images = pictures("fine", side=56)
     with torch.no_grad():
-        tokens_NTE = backbone((images - backbone.mean) / backbone.std).tokens_NTE
+        tokens_NTE = backbone(normalised(images, backbone)).tokens_NTE
     apart_TE = tokens_NTE[0] - tokens_NTE[-1]
     # A norm leaves features of about 1: two of them are no further apart than 2 in each.
     assert (apart_TE.norm(dim=1) > 5 * apart_TE.shape[1] ** 0.5).all()
@@ -202,7 +206,7 @@ def test_features_made_in_inference_mode_first_leave_training_as_it_is(tmp_path:
     spec, images = row(sees=(), opens=("fine",)), pictures("fine", side=56)
     sight._patterns.cache_clear()
     learning = built(spec, tmp_path, trainable=True)
-    shown_NCHW = (images - learning.mean) / learning.std
+    shown_NCHW = normalised(images, learning)
     with torch.inference_mode():
         learning(shown_NCHW)
     learning(shown_NCHW).pooled_ND.sum().backward()

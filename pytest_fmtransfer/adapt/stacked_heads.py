@@ -103,8 +103,8 @@ class StackedModules(StackedHeads):
     def logits(self, inputs_SB: Tensor) -> Tensor:
         with torch.autocast(inputs_SB.device.type, dtype=torch.bfloat16, enabled=self._dtype == "bfloat16"):
             if self._in_turn:
-                of_replicas = (inputs_SB[row // self.points] for row in range(len(self._leaves)))
-                return torch.stack([self._call(*given) for given in zip(self._leaves, of_replicas, strict=True)])
+                made = [self._call(part, inputs_SB[row // self.points]) for row, part in enumerate(self._leaves)]
+                return torch.stack(made)
             (leaves,) = self._leaves
             if self.seeds == 1:  # one vmap instead of two
                 return vmap(self._call, in_dims=(0, None))(leaves, inputs_SB[0])
