@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks.calibration.false_claims import FalseClaims
+from benchmarks.calibration.few_differ import FewDiffer
 from benchmarks.calibration.gains import FalseGains, World
 from benchmarks.calibration.gate import Gate
 from benchmarks.calibration.noise import SHAPES
@@ -77,6 +78,28 @@ def nearly_perfect() -> Iterator[FalseClaims]:
         yield FalseClaims(scenario=replace(perfect, patients=patients), wider=True)
 
 
+FEW_RECALLS = FewDiffer(metric="macro_recall", value=0.75, shares=HALF, patients=550, effect=-MARGIN, fewest=50)
+
+
+def few_differ() -> Iterator[FalseClaims]:
+    for gained in (0.0, 0.01):
+        recall = replace(FEW_RECALLS, gained=gained)
+        for patients in PATIENTS:
+            yield FalseClaims(scenario=replace(recall, patients=patients), wider=True)
+        yield FalseClaims(scenario=replace(recall, images=3), wider=True)
+        for shares in (ONE_IN_TEN, ISIC):
+            for patients in PATIENTS[1:]:
+                yield FalseClaims(scenario=replace(recall, shares=shares, patients=patients), wider=True)
+    kappa = replace(FEW_RECALLS, metric="quadratic_kappa", value=KAPPA.value, shares=APTOS)
+    for patients in PATIENTS[1:]:
+        yield FalseClaims(scenario=replace(kappa, patients=patients), wider=True)
+    yield FalseClaims(scenario=replace(kappa, images=3), wider=True)
+    for auc in AUCS:
+        few = replace(FEW_RECALLS, metric="roc_auc", value=auc.value)
+        for patients in PATIENTS[1:]:
+            yield FalseClaims(scenario=replace(few, patients=patients), wider=True)
+
+
 def uneven_seeds() -> Iterator[FalseClaims]:
     for score in (AUC_90, KAPPA, RECALL):
         for noise in ("heavy-tailed", "skewed"):
@@ -129,6 +152,7 @@ def wrong() -> Iterator[Study]:
         yield FalseClaims(scenario=replace(score, images=3, wrong="images taken for patients"))
     for score in (AUC_90, KAPPA, RECALL):
         yield FalseClaims(scenario=replace(score, patients=2_500, seeds=5, wrong="seeds left out"))
+    yield FalseClaims(scenario=replace(FEW_RECALLS, wrong="t bound alone"), wider=True)
     yield FalseGains(world="nothing gained", seeds=3, wrong="seeds left out")
     yield Percentiles(scenario=replace(AUC_97, shares=ONE_IN_TEN, patients=200))
 
@@ -162,16 +186,27 @@ SECTIONS = (
     Section(
         heading="Better by exactly the margin",
         text="The candidate is better by the margin of .02, so that neither `beats` with this margin nor "
-        "`equivalent_to` is true. On an AUC the wider of the t bound and MOVER decides, and coverage has no upper "
-        "band. At least 50 patients a class.",
+        "`equivalent_to` is true. The widest of the t bound, a score bound and, on an AUC, MOVER decides; an AUC's "
+        "coverage has no upper band. At least 50 patients a class.",
         studies=tuple(at_the_margin(1)),
     ),
     Section(
         heading="Worse by exactly the margin",
         text="The candidate is worse by the margin of .02, so that neither `not_worse_than` nor `equivalent_to` is "
-        "true. On an AUC the wider of the t bound and MOVER decides, and coverage has no upper band. At least 50 "
-        "patients a class.",
+        "true. The widest of the t bound, a score bound and, on an AUC, MOVER decides; an AUC's coverage has no upper "
+        "band. At least 50 patients a class.",
         studies=tuple(at_the_margin(-1)),
+    ),
+    Section(
+        heading="Worse by exactly the margin, few patients differ",
+        text="The candidate agrees with the reference but for patients drawn by chance, of whom it loses more than it "
+        "gains: those that make up a recall lower by the margin, positives that score lowest of all, or patients put "
+        "one grade off. Samples that hold few of them show a small loss and a small variance at once, and a t bound "
+        "alone supports too much (see the last table). The score bound errs on the safe side where classes are many "
+        "or rare, because in each of them somebody may be lost who was not drawn. An AUC has no such provision: with "
+        "fewer than 150 positives, none of those lost is drawn too often, and where the other scores hardly differ the "
+        "claim is then supported. Coverage has no upper band.",
+        studies=tuple(few_differ()),
     ),
     Section(
         heading="Worse by exactly the margin, two cells nearly perfect",
@@ -226,8 +261,8 @@ SECTIONS = (
     Section(
         heading="Wrong on purpose",
         text="Each of these must lie outside a band, or the page could not tell a wrong judge from a right one: "
-        "images taken for patients, the variance between seeds left out, and the percentiles of a bootstrap "
-        "taken for limits.",
+        "images taken for patients, the variance between seeds left out, a t bound where few patients differ, and the "
+        "percentiles of a bootstrap taken for limits.",
         studies=tuple(wrong()),
         wrong=True,
     ),

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 PACKAGE = Path(pytest_fmtransfer.__file__).parent
 
 # What a figure depends on: a block is run again when one of these changes.
-SIMULATION = ("false_claims", "gains", "gate", "noise", "percentiles", "populations", "power", "scenario")
+SIMULATION = ("false_claims", "few_differ", "gains", "gate", "noise", "percentiles", "populations", "power", "scenario")
 SOURCES = (
     *(HERE / f"{name}.py" for name in SIMULATION),
     *(
@@ -36,6 +36,7 @@ SOURCES = (
             "reading",
             "relative_gain",
             "resampling",
+            "score",
         )
     ),
     *sorted((PACKAGE / "metrics").glob("*.py")),

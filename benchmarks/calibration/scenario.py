@@ -33,7 +33,7 @@ DEPENDENCE = 0.8  # of the scores of two images of one patient
 INTERACTION = 0.5  # of what a cell does not share with the other: the part that every seed draws again
 SEED_SHARE = 0.1  # standard deviation of the metric between seeds, as a share of what is missing to 1
 
-Wrong = Literal["", "images taken for patients", "seeds left out"]
+Wrong = Literal["", "images taken for patients", "seeds left out", "t bound alone"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Scenario:
     `images` are those of each patient, all of one class unless `mixed`; `fewest` the patients of the smallest class.
     Average precision and calibration error have no value of their own here: `value` is then the AUC, and `effect` 0.
     One seed means a regime that does not depend on it; with more, their values vary as `noise` says. `wrong`
-    tells the judge something untrue about the data.
+    tells the judge something untrue about the data, or takes its other bounds away.
     """
 
     metric: str

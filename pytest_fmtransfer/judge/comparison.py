@@ -26,6 +26,7 @@ from pytest_fmtransfer.judge.bounds import (
 )
 from pytest_fmtransfer.judge.mover import Auc, Mover
 from pytest_fmtransfer.judge.resampling import bootstrap_piece
+from pytest_fmtransfer.judge.score import Score, score_of
 from pytest_fmtransfer.metrics import absent_labels, images_by_class, metric_named
 from pytest_fmtransfer.metrics.estimate import Ints
 from pytest_fmtransfer.results import Result
@@ -113,6 +114,17 @@ class Comparison:
     def bound(self) -> Bound | None:
         """The t bound of the effect; None where a class has too few patients for one."""
         return combine(self.effect, [self.patient_piece, *self.seed_pieces]) if self.patient_piece else None
+
+    @cached_property
+    def score(self) -> Score | None:
+        """The limits that hold where few patients differ; None where no patient shows any variance, for a metric
+        without influence values, and for too few patients.
+        """
+        ours_N, theirs_N = influence_of(self.candidate), influence_of(self.reference)
+        if self.bound is None or ours_N is None or theirs_N is None:
+            return None
+        strata = strata_of(self.candidate.estimates[0].stratum_N, self.candidate.patients_N)
+        return score_of(self.bound, self.sign * (ours_N - theirs_N), strata)
 
     @cached_property
     def mover(self) -> Mover | None:

@@ -9,6 +9,7 @@ from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Outcome
 from pytest_fmtransfer.judge.mover import Mover
 from pytest_fmtransfer.judge.power import POWER, both_ways, smallest_detectable
+from pytest_fmtransfer.judge.score import Score
 from pytest_fmtransfer.results import Result
 
 # Test patients below which the smallest class cannot carry a verdict of each kind.
@@ -46,8 +47,8 @@ class Reading:
 
     @property
     def at_a_margin(self) -> bool:
-        """Whether the threshold is not 0. An AUC's limits are then the wider of the t bound's and MOVER's, because near
-        the ceiling plain bounds are too narrow there.
+        """Whether the threshold is not 0. Limits are then the widest of the t bound's, the score bound's and, for an
+        AUC, MOVER's: where few patients differ, and near the ceiling, a t bound alone is too narrow there.
         """
         return self.threshold != 0
 
@@ -107,9 +108,9 @@ class Reading:
         return no_bound(self.comparison.patient_piece, self.comparison.candidate.question.metric)
 
     @cached_property
-    def _bounds(self) -> list[Bound | Mover]:
-        bounds = [self.comparison.bound, self.comparison.mover if self.at_a_margin else None]
-        return [each for each in bounds if each is not None]
+    def _bounds(self) -> list[Bound | Mover | Score]:
+        of_a_margin = [self.comparison.score, self.comparison.mover] if self.at_a_margin else []
+        return [each for each in (self.comparison.bound, *of_a_margin) if each is not None]
 
 
 def too_few_patients(kind: str, by_class: Mapping[str, int]) -> str:

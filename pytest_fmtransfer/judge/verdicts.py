@@ -14,7 +14,7 @@ from pytest_fmtransfer.results import Result
 def beats(candidate: Result, reference: Result, margin: float = 0.0) -> Verdict:
     """Is the candidate's metric better by more than `margin`?
 
-    On an AUC, and with a margin, bounds are those of `not_worse_than`. Raises InvalidInput for a margin below 0.
+    With a margin, bounds are those of `not_worse_than`. Raises InvalidInput for a margin below 0.
     """
     if not 0 <= margin < math.inf:
         raise InvalidInput(f"beats needs a margin of 0 or more, not {margin}; not_worse_than() allows for a loss")
@@ -25,8 +25,9 @@ def beats(candidate: Result, reference: Result, margin: float = 0.0) -> Verdict:
 def not_worse_than(candidate: Result, reference: Result, margin: float | None = None) -> Verdict:
     """Is the candidate's metric worse by less than `margin`, by default the dataset's?
 
-    On an AUC the wider of the t bound and MOVER on the logit scale decides, because near the ceiling plain
-    bounds are too narrow at a margin. Raises InvalidInput for a margin that is not above 0.
+    The widest of the t bound, a score bound and, on an AUC, MOVER on the logit scale decides, because at a margin the t
+    bound is too narrow where few patients differ, and near the ceiling. Raises InvalidInput for a margin that is not
+    above 0.
     """
     allowed = margin_of(candidate, margin, "not_worse_than")
     comparison = compare(candidate, reference)

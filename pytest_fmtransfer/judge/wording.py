@@ -143,7 +143,11 @@ def _rule(verdict: Verdict, reading: Reading, court: Court) -> list[str]:
     bound = reading.comparison.bound
     if bound is None:
         return []
-    wider = ", or MOVER on logit(AUC) where that is wider" if reading.comparison.mover and reading.at_a_margin else ""
+    others = [
+        *(["a score bound"] if reading.comparison.score else []),
+        *(["MOVER on logit(AUC)"] if reading.comparison.mover else []),
+    ]
+    wider = f", or {' or '.join(others)} where that is wider" if others and reading.at_a_margin else ""
     ceiling = "" if reading.ceiling is None else f" and the upper one below {reading.ceiling:g}"
     error = (
         f"standard error {bound.standard_error:.4f} ({_pieces(reading.comparison)}), {bound.degrees:.0f} degrees of "

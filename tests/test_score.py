@@ -1,0 +1,202 @@
+"""Limits where few patients differ: against Wilson's, against the t bound, and at a margin.
+
+Legend: N images, K strata.
+"""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from pytest_fmtransfer.judge.bounds import combine, patient_piece, seed_piece, strata_of
+from pytest_fmtransfer.judge.comparison import Comparison
+from pytest_fmtransfer.judge.score import Score, score_of
+from pytest_fmtransfer.judge.verdicts import beats, equivalent_to, not_worse_than
+from pytest_fmtransfer.results import Result
+from tests.helpers import LAWS, labels_of, make_result
+
+CANDIDATE, REFERENCE = "vits-d-knn", "vitb-d-knn"
+METRICS = ("accuracy", "macro_recall", "roc_auc", "quadratic_kappa", "log_loss")
+
+alphas = st.floats(1e-4, 0.4)
+
+
+def differing(
+    classes: tuple[int, ...],
+    lost: tuple[int, ...],
+    gained: tuple[int, ...] = (),
+    metric: str = "macro_recall",
+    images: int = 1,
+) -> tuple[Result, Result]:
+    """A candidate and a reference that names two thirds of each class; so many of each class are lost, and gained.
+
+    Every patient has so many images, all with one fate. Scores are of no two images the same.
+    """
+    labels_N = labels_of(*classes).repeat(images)
+    right_N = np.concatenate([np.arange(size) < 2 * size // 3 for size in classes])
+    ours_N, begin = right_N.copy(), 0
+    for place, size in enumerate(classes):
+        ours_N[begin : begin + lost[place]] = False
+        if gained:
+            ours_N[begin + size - gained[place] : begin + size] = True
+        begin += size
+    rng = np.random.default_rng(0)
+    pair: list[Result] = []
+    for cell, named_N in ((CANDIDATE, ours_N), (REFERENCE, right_N)):
+        wrong_N = (labels_N + 1) % len(classes)
+        scores_NC = np.eye(len(classes))[np.where(named_N.repeat(images), labels_N, wrong_N)]
+        patients_N = np.arange(sum(classes)).repeat(images).astype(np.str_)
+        noise_NC = 0.01 * rng.random(scores_NC.shape)
+        pair.append(make_result(cell, labels_N, scores_NC + noise_NC, patients_N, metric=metric))
+    return pair[0], pair[1]
+
+
+def score(one: Result, other: Result) -> Score:
+    found = Comparison(candidate=one, reference=other).score
+    assert found is not None
+    return found
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[Result, Result]:
+    sizes = tuple(draw(st.lists(st.integers(12, 60), min_size=2, max_size=4)))
+    lost, gained = (tuple(draw(st.integers(0, 4)) for _ in sizes) for _ in range(2))
+    assume(any(lost + gained))
+    metric = draw(st.sampled_from(METRICS[: len(METRICS) if len(sizes) == 2 else 2]))
+    return differing(sizes, lost, gained, metric, draw(st.sampled_from([1, 3])))
+
+
+@LAWS
+@given(pairs(), alphas)
+def test_its_limits_are_never_inside_those_of_the_t_bound(pair: tuple[Result, Result], alpha: float) -> None:
+    found = score(*pair)
+    assert found.lower(alpha) <= found.bound.lower(alpha) < found.bound.upper(alpha) <= found.upper(alpha)
+
+
+@LAWS
+@given(pairs(), alphas)
+def test_exchanging_the_two_mirrors_the_limits(pair: tuple[Result, Result], alpha: float) -> None:
+    there, back = score(*pair), score(*pair[::-1])
+    assert back.lower(alpha) == pytest.approx(-there.upper(alpha))
+    assert back.p_above(0.01) == pytest.approx(there.p_below(-0.01), abs=1e-9)
+
+
+@LAWS
+@given(pairs(), alphas, st.floats(-0.3, 0.3))
+def test_p_values_invert_the_limits(pair: tuple[Result, Result], alpha: float, threshold: float) -> None:
+    found = score(*pair)
+    above, below = found.p_above(threshold), found.p_below(threshold)
+    if abs(above - alpha) > 1e-6:
+        assert (found.lower(alpha) > threshold) == (above < alpha)
+    if abs(below - alpha) > 1e-6:
+        assert (found.upper(alpha) < threshold) == (below < alpha)
+
+
+@pytest.mark.parametrize("lost", [1, 2, 5, 20])
+def test_of_one_class_that_only_loses_the_limit_is_wilsons(lost: int) -> None:
+    """With very many patients Student's t is the normal distribution, and few lost are a proportion near 0."""
+    drawn, alpha = 20_000, 0.025
+    influence_N = np.where(np.arange(drawn) < lost, -1.0, 0.0) / drawn
+    influence_N -= influence_N.mean()
+    stratum_N, patients_N = np.zeros(drawn, dtype=np.int64), np.arange(drawn).astype(np.str_)
+    bound = combine(-lost / drawn, [patient_piece(influence_N, stratum_N, patients_N)])
+    found = score_of(bound, influence_N, strata_of(stratum_N, patients_N))
+    assert found is not None
+    wilson = binomtest(lost, drawn).proportion_ci(1 - 2 * alpha, method="wilson")
+    assert -found.lower(alpha) == pytest.approx(wilson.high, rel=2e-3)
+
+
+def test_with_many_that_differ_both_ways_the_t_bound_is_left() -> None:
+    found = score(*differing((3_000, 3_000), (400, 400), (400, 400)))
+    for alpha in (0.05, 0.0025):
+        assert found.lower(alpha) == pytest.approx(found.bound.lower(alpha), abs=2e-4)
+        assert found.upper(alpha) == pytest.approx(found.bound.upper(alpha), abs=2e-4)
+
+
+def test_a_loss_widens_the_lower_limit_and_a_gain_the_upper_one() -> None:
+    def beyond(pair: tuple[Result, Result]) -> tuple[float, float]:
+        found = score(*pair)
+        return found.bound.lower(0.05) - found.lower(0.05), found.upper(0.05) - found.bound.upper(0.05)
+
+    down, up = beyond(differing((200, 200), (8, 8)))
+    assert down > 2 * up > 0
+    assert beyond(differing((200, 200), (0, 0), (8, 8))) == pytest.approx((up, down), rel=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["macro_recall", "accuracy"])
+def test_one_patient_lost_of_two_hundred_is_no_proof_of_a_loss_below_one_in_fifty(metric: str) -> None:
+    """Where one in fifty is lost, one sample of eleven has one or none: a t bound called that "not worse" then."""
+    pair = differing((100, 100), (1, 0), metric=metric)
+    verdict, comparison = not_worse_than(*pair, margin=0.02), Comparison(candidate=pair[0], reference=pair[1])
+    assert comparison.bound is not None
+    assert comparison.bound.lower(0.05) > -0.02
+    assert verdict.outcome == "inconclusive"
+    assert verdict.p is not None
+    assert verdict.p > 0.05
+    assert not_worse_than(*differing((400, 400), (1, 0), metric=metric), margin=0.02)
+
+
+def test_nobody_lost_of_a_small_class_is_no_proof_for_that_class() -> None:
+    """Half of a macro recall is the class of 55, of which one in twenty may be lost and none of them be drawn."""
+    pair = differing((55, 495), (0, 5))
+    comparison = Comparison(candidate=pair[0], reference=pair[1])
+    assert comparison.bound is not None
+    assert comparison.bound.lower(0.05) > -0.02
+    assert not_worse_than(*pair, margin=0.02).outcome == "inconclusive"
+    assert not_worse_than(*differing((200, 495), (0, 5)), margin=0.02)
+
+
+def test_it_decides_at_a_margin_only() -> None:
+    """Where nothing differs in the population, as many are lost as gained, and the t bound keeps its level."""
+    pair = differing((100, 100), (0, 0), (4, 0))
+    found, plain = score(*pair), beats(*pair)
+    assert (plain.lower, plain.upper) == (found.bound.lower(0.05), found.bound.upper(0.05))
+    with_margin = beats(*pair, margin=0.001)
+    assert (with_margin.lower, with_margin.upper) == (found.lower(0.05), found.upper(0.05))
+    assert "bound: t, or a score bound where that is wider at" in with_margin.text
+    assert "bound: t at" in plain.text
+
+
+def test_patients_and_not_images_are_counted() -> None:
+    once, thrice = (equivalent_to(*differing((80, 80), (2, 1), images=images), 0.05) for images in (1, 3))
+    assert (once.lower, once.upper) == pytest.approx((thrice.lower, thrice.upper))
+
+
+def test_seeds_are_added_to_what_patients_may_hide() -> None:
+    one, other = differing((100, 100), (2, 2))
+    comparison = Comparison(candidate=one, reference=other)
+    seeds = seed_piece((0.85, 0.90, 0.95))
+    assert comparison.patient_piece is not None
+    assert seeds is not None
+    alone = score(one, other)
+    both = combine(comparison.effect, [comparison.patient_piece, seeds])
+    q_alone, q_both = alone.bound.quantile(0.95), both.quantile(0.95)
+    wider = Score(bound=both, variance_K=alone.variance_K, losing_K=alone.losing_K, gaining_K=alone.gaining_K)
+
+    def hidden(limits: Score, q: float) -> float:
+        return (limits.bound.effect - limits.lower(0.05)) ** 2 - (q * limits.bound.standard_error) ** 2
+
+    assert wider.bound.standard_error > 1.2 * alone.bound.standard_error
+    assert hidden(wider, q_both) >= hidden(alone, q_alone) > 0
+
+
+def test_there_is_none_where_nothing_differs_or_nothing_influences() -> None:
+    same = differing((60, 60), (0, 0))
+    assert Comparison(candidate=same[0], reference=same[1]).score is None  # the exact bound decides
+    sampled = differing((60, 60), (2, 1), metric="expected_calibration_error")
+    assert Comparison(candidate=sampled[0], reference=sampled[1]).score is None
+
+
+def test_a_patient_in_two_classes_counts_in_both() -> None:
+    """The strata's own variances leave out what a patient's images of two classes share; the t bound's has it."""
+    influence_N = np.array([-1.0, 1.0, 0.5, -0.5, 0.5, -0.5]) / 3
+    stratum_N: NDArray[np.int64] = np.array([0, 0, 0, 1, 1, 1])
+    patients_N = np.array(list("abcabc"))
+    piece, strata = patient_piece(influence_N, stratum_N, patients_N), strata_of(stratum_N, patients_N)
+    found = score_of(combine(0.0, [piece]), influence_N, strata)
+    assert found is not None
+    own = [patient_piece(influence_N[at], stratum_N[at], patients_N[at]).variance for at in (slice(3), slice(3, 6))]
+    assert found.variance_K.tolist() == pytest.approx(own)
+    assert sum(own) != pytest.approx(piece.variance)
