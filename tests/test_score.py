@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from pytest_fmtransfer.judge.bounds import combine, patient_piece, seed_piece, strata_of
+from pytest_fmtransfer.judge.bounds import Piece, combine, patient_piece, seed_piece, strata_of
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.score import Score, score_of
 from pytest_fmtransfer.judge.verdicts import beats, equivalent_to, not_worse_than
@@ -180,6 +180,18 @@ def test_seeds_are_added_to_what_patients_may_hide() -> None:
 
     assert wider.bound.standard_error > 1.2 * alone.bound.standard_error
     assert hidden(wider, q_both) >= hidden(alone, q_alone) > 0
+
+
+def test_a_loss_is_one_for_a_metric_of_which_less_is_better_too() -> None:
+    found = score(*differing((200, 200), (8, 8), metric="log_loss"))
+    assert found.bound.effect < 0
+    assert found.bound.effect - found.lower(0.05) > found.upper(0.05) - found.bound.effect
+
+
+def test_beside_an_exact_bound_there_is_none_though_rounding_is_left() -> None:
+    stratum_N, patients_N = labels_of(60, 60), np.arange(120).astype(np.str_)
+    exact = combine(0.0, [Piece(variance=0.0, degrees=59, alike=60)])
+    assert score_of(exact, np.full(120, 1e-17), strata_of(stratum_N, patients_N)) is None
 
 
 def test_there_is_none_where_nothing_differs_or_nothing_influences() -> None:
