@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 
 from pytest_fmtransfer.errors import InvalidInput
-from pytest_fmtransfer.judge.bounds import Bound
+from pytest_fmtransfer.judge.bounds import Bound, t_quantile
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court, Verdict, judging
 from pytest_fmtransfer.judge.power import both_ways, patients_to_settle, smallest_detectable
@@ -190,10 +190,11 @@ def test_the_line_and_the_text_say_what_could_be_shown() -> None:
 
 def test_what_would_settle_it_is_enough_for_both_tests_at_its_own_margin() -> None:
     one, other = alike()
-    piece = Comparison(candidate=one, reference=other).patient_piece
-    assert piece is not None
+    lower, upper = widest(Comparison(candidate=one, reference=other))
+    effect = one.mean - other.mean
+    error = max(effect - lower, upper - effect) / t_quantile(0.95, 199)
     enough = patients_to_settle(
-        patients=400, patient_variance=piece.variance, seed_variance=0.0, delta=0.004, alpha=0.05, power=0.9
+        patients=400, patient_variance=error**2, seed_variance=0.0, delta=0.004, alpha=0.05, power=0.9
     )
     assert equivalent_to(one, other, 0.004).settle == (
         f"would settle it: {enough} patients in the test side (it has 400), for a true difference of 0"
@@ -208,7 +209,7 @@ def test_the_narrowest_margin_is_supported_with_power_80_percent_where_nothing_d
         threshold=-0.02,
         ceiling=0.02,
     )
-    bound = reading.comparison.bound
+    bound = reading.planned
     assert bound is not None
     assert reading.detectable() == pytest.approx(smallest_detectable(bound, 0.05, both_ways()))
     known = Bound(effect=0.0, standard_error=0.01, degrees=1e6)

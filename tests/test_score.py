@@ -3,6 +3,8 @@
 Legend: N images, K strata.
 """
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -12,6 +14,7 @@ from scipy.stats import binomtest
 
 from pytest_fmtransfer.judge.bounds import Piece, combine, patient_piece, seed_piece, strata_of
 from pytest_fmtransfer.judge.comparison import Comparison
+from pytest_fmtransfer.judge.power import smallest_detectable
 from pytest_fmtransfer.judge.score import Score, score_of
 from pytest_fmtransfer.judge.verdicts import beats, equivalent_to, not_worse_than
 from pytest_fmtransfer.results import Result
@@ -157,6 +160,40 @@ def test_it_decides_at_a_margin_only() -> None:
     assert (with_margin.lower, with_margin.upper) == (found.lower(0.05), found.upper(0.05))
     assert "bound: t, or a score bound where that is wider at" in with_margin.text
     assert "bound: t at" in plain.text
+
+
+@pytest.mark.parametrize(
+    ("classes", "lost", "gained"), [((100, 100), (1, 0), ()), ((55, 495), (0, 5), ()), ((100, 100), (2, 1), (1, 1))]
+)
+def test_what_would_settle_it_is_planned_with_the_limits_that_decide(
+    classes: tuple[int, ...], lost: tuple[int, ...], gained: tuple[int, ...]
+) -> None:
+    """By the t bound's standard error fewer patients than there are would do, which they did not."""
+    verdict = not_worse_than(*differing(classes, lost, gained), margin=0.02)
+    assert (verdict.outcome, verdict.lower is not None) == ("inconclusive", True)
+    assert verdict.detectable is not None
+    assert verdict.detectable > 0
+    needed = int(verdict.settle.split()[3])
+    assert needed > sum(classes)
+    times = needed / sum(classes)
+    enough = tuple(math.ceil(times * size) for size in classes)
+    assert not_worse_than(*differing(enough, lost, gained), margin=0.02)
+
+
+def test_either_side_of_an_equivalence_may_be_the_wider_one() -> None:
+    down, up = (equivalent_to(*differing((100, 100), *one), 0.02) for one in (((3, 0), ()), ((0, 0), (3, 0))))
+    assert down.detectable == pytest.approx(up.detectable)
+    assert down.settle == up.settle
+
+
+def test_without_a_margin_plans_are_made_with_the_t_bound() -> None:
+    pair = differing((100, 100), (2, 1), (4, 4))
+    bound = Comparison(candidate=pair[0], reference=pair[1]).bound
+    assert bound is not None
+    assert beats(*pair).detectable == smallest_detectable(bound, 0.05)
+    with_margin = beats(*pair, margin=0.001).detectable
+    assert with_margin is not None
+    assert with_margin > smallest_detectable(bound, 0.05) + 0.001
 
 
 def test_patients_and_not_images_are_counted() -> None:

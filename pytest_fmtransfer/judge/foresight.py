@@ -18,7 +18,7 @@ from scipy.special import owens_t
 from scipy.stats import norm
 
 from pytest_fmtransfer.errors import InvalidInput
-from pytest_fmtransfer.judge.bounds import Floats, Piece, combine
+from pytest_fmtransfer.judge.bounds import Bound, Floats, Piece, combine
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court
 from pytest_fmtransfer.judge.power import ASSUMED_CORRELATION, POWER, both_ways, patients_to_settle, smallest_detectable
@@ -79,9 +79,12 @@ def from_pair(kind: str, candidate: Result, reference: Result, court: Court, *, 
         by_class=pair.patients_by_class,
         patient_unit=candidate.patient_unit,
     )
-    reason = Reading(kind=kind, comparison=pair, level=court.level, threshold=0.0).reason
+    # At a margin the limits that decide are wider than the t bound's; `planned` has their standard error.
+    margin = 0.0 if kind == "beats" else candidate.margin
+    ceiling = margin if kind == "equivalent_to" else None
+    reading = Reading(kind=kind, comparison=pair, level=court.level, threshold=-margin, ceiling=ceiling)
     source = f"this pair, from {' and '.join(dict.fromkeys((candidate.origin, reference.origin)))}"
-    return _foresee(kind, sample, pair.patient_piece, pair.seed_pieces, court, power, reason, source)
+    return _foresee(kind, sample, reading.planned, pair.seed_pieces, court, power, reading.reason, source)
 
 
 def from_assumption(kind: str, sample: Sample, court: Court, *, power: float = POWER) -> Foresight:
@@ -94,7 +97,7 @@ def from_assumption(kind: str, sample: Sample, court: Court, *, power: float = P
     if lack and sample.metric not in VARIANCES:  # no verdict is to come, whatever the error
         return Foresight(detectable=None, settled=False, answer=lack, source="")
     piece = assumed_piece(sample, ASSUMED_METRIC, ASSUMED_CORRELATION)
-    return _foresee(kind, sample, piece, (), court, power, lack, source)
+    return _foresee(kind, sample, combine(0.0, [piece]) if piece else None, (), court, power, lack, source)
 
 
 def weakest(parts: Sequence[Foresight]) -> Foresight:
@@ -117,31 +120,32 @@ def assumed_piece(sample: Sample, value: float, correlation: float) -> Piece | N
 def _foresee(
     kind: str,
     sample: Sample,
-    piece: Piece | None,
+    bound: Bound | None,
     seeds: Sequence[Piece],
     court: Court,
     power: float,
     reason: str,
     source: str,
 ) -> Foresight:
-    if piece is None:
+    if bound is None:
         return Foresight(detectable=None, settled=False, answer=reason, source=source)
     if kind == "equivalent_to":  # both of its tests must succeed
         power = both_ways(power)
-    detectable = smallest_detectable(combine(0.0, [piece, *seeds]), court.level, power)
+    detectable = smallest_detectable(bound, court.level, power)
     if reason or detectable <= sample.margin:
         answer = reason or "can be settled"
         return Foresight(detectable=detectable, settled=not reason, answer=answer, source=source)
+    seed_variance = sum(piece.variance for piece in seeds)
     needed = partial(
         patients_to_settle,
         patients=sample.patients,
-        patient_variance=piece.variance_at(court.level),
+        patient_variance=max(0.0, bound.error_at(court.level) ** 2 - seed_variance),
         delta=sample.margin,
         alpha=court.level,
         power=power,
-        alike=piece.alike > 0,
+        alike=bound.alike > 0,
     )
-    enough = needed(seed_variance=sum(each.variance for each in seeds))
+    enough = needed(seed_variance=seed_variance)
     if enough is None:
         what = f"{more_seeds(needed(seed_variance=0.0), sample.patients, sample.patient_unit)},"
     else:

@@ -1,7 +1,7 @@
 """What one comparison says of one claim at one level; verdicts are made of readings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pytest_fmtransfer.judge.bounds import Bound, Piece
@@ -80,11 +80,21 @@ class Reading:
             values += [each.p_below(self.ceiling) for each in self._bounds]
         return max(values)
 
+    @cached_property
+    def planned(self) -> Bound | None:
+        """The t bound to plan with: at a margin its standard error is what makes its limits those that decide."""
+        bound = self.comparison.bound
+        if bound is None or bound.alike or self.limits is None or not self.at_a_margin:
+            return bound
+        lower, upper = self.limits
+        reach = bound.effect - lower if self.ceiling is None else max(bound.effect - lower, upper - bound.effect)
+        return replace(bound, standard_error=reach / bound.quantile(1 - self.level))
+
     def detectable(self, power: float = POWER) -> float | None:
         """The true effect that would be supported with this power; for `equivalent_to` the narrowest margin that
         would, were there no effect.
         """
-        bound = self.comparison.bound
+        bound = self.planned
         if bound is None:
             return None
         if self.ceiling is not None:
@@ -94,8 +104,7 @@ class Reading:
     @property
     def underpowered(self) -> bool:
         """Whether the smallest effect that can be shown is larger than the dataset's margin."""
-        bound = self.comparison.bound
-        margin = self.comparison.candidate.margin
+        bound, margin = self.planned, self.comparison.candidate.margin
         return bound is not None and smallest_detectable(bound, self.level) > margin
 
     @cached_property

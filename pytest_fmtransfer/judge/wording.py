@@ -51,23 +51,23 @@ def what_would_settle_it(verdict: Verdict, reading: Reading, power: float = POWE
     Enough to support, with `power`, an effect that lies beyond the threshold by the dataset's margin, or of no
     effect that it stays within both ends of its own.
     """
-    comparison = reading.comparison
-    if verdict.reason or comparison.patient_piece is None:
+    comparison, planned = reading.comparison, reading.planned
+    if verdict.reason or planned is None:
         return f"would settle it: what is named above ({verdict.reason})"
     margin, true_effect = comparison.candidate.margin, reading.threshold + comparison.candidate.margin
     if reading.ceiling is not None:
         margin, true_effect, power = reading.ceiling, 0.0, both_ways(power)
-    result = comparison.candidate
+    result, seed_variance = comparison.candidate, sum(piece.variance for piece in comparison.seed_pieces)
     needed = partial(
         patients_to_settle,
         patients=result.patients,
-        patient_variance=comparison.patient_piece.variance_at(reading.level),
+        patient_variance=max(0.0, planned.error_at(reading.level) ** 2 - seed_variance),
         delta=margin,
         alpha=reading.level,
         power=power,
-        alike=comparison.patient_piece.alike > 0,
+        alike=planned.alike > 0,
     )
-    enough = needed(seed_variance=sum(piece.variance for piece in comparison.seed_pieces))
+    enough = needed(seed_variance=seed_variance)
     seeds = more_seeds(needed(seed_variance=0.0), result.patients, result.patient_unit)
     return it_takes(result, enough, true_effect, otherwise=seeds)
 
