@@ -12,7 +12,17 @@ from benchmarks.calibration import __main__ as command
 from benchmarks.calibration.false_claims import COVERAGE, FalseClaims
 from benchmarks.calibration.noise import SHAPES
 from benchmarks.calibration.page import summary, tabulated
-from benchmarks.calibration.plan import AUC_90, AUC_97, KAPPA, MARGIN, RECALL, SCORES, SECTIONS, Section
+from benchmarks.calibration.plan import (
+    AUC_90,
+    AUC_97,
+    FEW_RECALLS,
+    KAPPA,
+    MARGIN,
+    RECALL,
+    SCORES,
+    SECTIONS,
+    Section,
+)
 from benchmarks.calibration.power import Power
 from benchmarks.calibration.run import run_all, run_block
 from benchmarks.calibration.scenario import Scenario
@@ -22,6 +32,9 @@ FEW = 300  # trials: enough to see a rate that is twice what it should be
 
 SMALL_AUC = replace(AUC_90, patients=200)
 
+
+FEW_KAPPAS = replace(FEW_RECALLS, metric="quadratic_kappa", value=KAPPA.value, shares=KAPPA.shares)
+FEW_AUCS = replace(FEW_RECALLS, metric="roc_auc", value=AUC_90.value)
 
 FAIR = Band(low=0.4, high=0.6)
 
@@ -43,6 +56,10 @@ def clearly_outside(figure: Figure) -> bool:
         FalseClaims(scenario=replace(RECALL, patients=200, seeds=3)),
         FalseClaims(scenario=replace(AUC_97, patients=200, effect=-MARGIN, fewest=50)),
         FalseClaims(scenario=replace(AUC_97, patients=200, effect=MARGIN, fewest=50)),
+        FalseClaims(scenario=replace(FEW_RECALLS, patients=200), wider=True),
+        FalseClaims(scenario=replace(FEW_RECALLS, gained=0.01, images=3), wider=True),
+        FalseClaims(scenario=FEW_KAPPAS, wider=True),
+        FalseClaims(scenario=FEW_AUCS, wider=True),
         Power(scenario=SMALL_AUC),
     ],
     ids=lambda study: f"{type(study).__name__}, {study.title}",
@@ -66,6 +83,21 @@ def test_wrong_variants_are_found_out(scenario: Scenario) -> None:
     found = figures(study, run_block(study, 0, FEW)[0], FEW)
     assert clearly_outside(found["beats at .05"])
     assert clearly_outside(found[COVERAGE])
+
+
+def test_a_t_bound_alone_is_found_out_where_few_patients_differ() -> None:
+    study = FalseClaims(scenario=replace(FEW_RECALLS, patients=200, wrong="t bound alone"))
+    found = figures(study, run_block(study, 0, FEW)[0], FEW)
+    assert clearly_outside(found["not_worse_than at .0025"])
+
+
+@pytest.mark.parametrize("score", [FEW_RECALLS, replace(FEW_RECALLS, gained=0.01), FEW_KAPPAS, FEW_AUCS])
+def test_few_that_differ_make_up_the_margin(score: Scenario) -> None:
+    candidate, reference = replace(score, patients=400_000).draw(np.random.default_rng(0))
+    assert reference.mean == pytest.approx(score.value, abs=0.003)
+    assert candidate.mean - reference.mean == pytest.approx(-MARGIN, abs=0.001)
+    differ_N = np.abs(candidate.scores_SNC - reference.scores_SNC).max(axis=(0, 2)) > 0.5
+    assert differ_N.mean() < 0.1
 
 
 @pytest.mark.parametrize("effect", [0.0, MARGIN, -MARGIN])
