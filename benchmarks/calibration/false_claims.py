@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from numpy.random import Generator
@@ -10,7 +11,9 @@ from benchmarks.calibration.scenario import Scenario
 from benchmarks.calibration.study import Band
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import ALPHA
+from pytest_fmtransfer.judge.mover import Mover
 from pytest_fmtransfer.judge.reading import STRICT_LEVEL, STRICT_SEEDS, Reading
+from pytest_fmtransfer.judge.score import Score
 
 STRICT = ALPHA / 20  # the level of a claim in a family of twenty
 COVERAGE = "95 % interval covers the truth"
@@ -74,12 +77,12 @@ class FalseClaims:
 class _TBoundAlone(Comparison):
     """Without the bounds that are wider where few patients differ, and near the ceiling."""
 
-    @property
-    def score(self) -> None:
+    @cached_property
+    def score(self) -> Score | None:
         return None
 
-    @property
-    def mover(self) -> None:
+    @cached_property
+    def mover(self) -> Mover | None:
         return None
 
 

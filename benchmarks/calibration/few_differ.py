@@ -12,6 +12,7 @@ from functools import cache
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from benchmarks.calibration.populations import Floats, Ints, confusion, kappa, ordered
@@ -68,7 +69,7 @@ def _recall(scenario: FewDiffer, rng: Generator, labels_N: Ints, patient_N: Ints
     moved_P = rng.random(scenario.patients) < np.where(right_P, lost, scenario.gained / (1 - scenario.value))
     classes = len(scenario.patients_by_class)
 
-    def naming(right_P: Ints) -> Floats:
+    def naming(right_P: NDArray[np.bool_]) -> Floats:
         """Scores of 1 for the class named: the image's own, or the one after it."""
         return np.eye(classes)[(labels_N + ~right_P[patient_N]) % classes]
 
