@@ -125,7 +125,7 @@ def test_fifty_patients_a_class_are_needed() -> None:
 
 def widest(comparison: Comparison) -> tuple[float, float]:
     """The limits at .05 of the t bound, the score bound and MOVER together."""
-    bounds = (comparison.bound, comparison.score, comparison.mover)
+    bounds = (comparison.bound, comparison.score_bound, comparison.mover)
     present = [each for each in bounds if each is not None]
     assert len(present) == len(bounds)
     return min(each.lower(0.05) for each in present), max(each.upper(0.05) for each in present)

@@ -13,7 +13,7 @@ from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import ALPHA
 from pytest_fmtransfer.judge.mover import Mover
 from pytest_fmtransfer.judge.reading import STRICT_LEVEL, STRICT_SEEDS, Reading
-from pytest_fmtransfer.judge.score import Score
+from pytest_fmtransfer.judge.score_bound import ScoreBound
 
 STRICT = ALPHA / 20  # the level of a claim in a family of twenty
 COVERAGE = "95 % interval covers the truth"
@@ -78,7 +78,7 @@ class _TBoundAlone(Comparison):
     """Without the bounds that are wider where few patients differ, and near the ceiling."""
 
     @cached_property
-    def score(self) -> Score | None:
+    def score_bound(self) -> ScoreBound | None:
         return None
 
     @cached_property

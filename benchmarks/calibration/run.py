@@ -36,7 +36,7 @@ SOURCES = (
             "reading",
             "relative_gain",
             "resampling",
-            "score",
+            "score_bound",
         )
     ),
     *sorted((PACKAGE / "metrics").glob("*.py")),

@@ -26,7 +26,7 @@ from pytest_fmtransfer.judge.bounds import (
 )
 from pytest_fmtransfer.judge.mover import Auc, Mover
 from pytest_fmtransfer.judge.resampling import bootstrap_piece
-from pytest_fmtransfer.judge.score import Score, score_of
+from pytest_fmtransfer.judge.score_bound import ScoreBound, score_bound_of
 from pytest_fmtransfer.metrics import absent_labels, images_by_class, metric_named
 from pytest_fmtransfer.metrics.estimate import Ints
 from pytest_fmtransfer.results import Result
@@ -116,7 +116,7 @@ class Comparison:
         return combine(self.effect, [self.patient_piece, *self.seed_pieces]) if self.patient_piece else None
 
     @cached_property
-    def score(self) -> Score | None:
+    def score_bound(self) -> ScoreBound | None:
         """The limits that hold where few patients differ; None where no patient shows any variance, for a metric
         without influence values, and for too few patients.
         """
@@ -124,7 +124,7 @@ class Comparison:
         if self.bound is None or ours_N is None or theirs_N is None:
             return None
         strata = strata_of(self.candidate.estimates[0].stratum_N, self.candidate.patients_N)
-        return score_of(self.bound, self.sign * (ours_N - theirs_N), strata)
+        return score_bound_of(self.bound, self.sign * (ours_N - theirs_N), strata)
 
     @cached_property
     def mover(self) -> Mover | None:

@@ -9,7 +9,7 @@ from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Outcome
 from pytest_fmtransfer.judge.mover import Mover
 from pytest_fmtransfer.judge.power import POWER, both_ways, smallest_detectable
-from pytest_fmtransfer.judge.score import Score
+from pytest_fmtransfer.judge.score_bound import ScoreBound
 from pytest_fmtransfer.results import Result
 
 # Test patients below which the smallest class cannot carry a verdict of each kind.
@@ -117,8 +117,8 @@ class Reading:
         return no_bound(self.comparison.patient_piece, self.comparison.candidate.question.metric)
 
     @cached_property
-    def _bounds(self) -> list[Bound | Mover | Score]:
-        of_a_margin = [self.comparison.score, self.comparison.mover] if self.at_a_margin else []
+    def _bounds(self) -> list[Bound | Mover | ScoreBound]:
+        of_a_margin = [self.comparison.score_bound, self.comparison.mover] if self.at_a_margin else []
         return [each for each in (self.comparison.bound, *of_a_margin) if each is not None]
 
 

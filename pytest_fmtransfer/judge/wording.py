@@ -144,7 +144,7 @@ def _rule(verdict: Verdict, reading: Reading, court: Court) -> list[str]:
     if bound is None:
         return []
     others = [
-        *(["a score bound"] if reading.comparison.score else []),
+        *(["a score bound"] if reading.comparison.score_bound else []),
         *(["MOVER on logit(AUC)"] if reading.comparison.mover else []),
     ]
     wider = f", or {' or '.join(others)} where that is wider" if others and reading.at_a_margin else ""

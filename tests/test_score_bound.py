@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 from pytest_fmtransfer.judge.bounds import Piece, combine, patient_piece, seed_piece, strata_of
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.power import smallest_detectable
-from pytest_fmtransfer.judge.score import Score, score_of
+from pytest_fmtransfer.judge.score_bound import ScoreBound, score_bound_of
 from pytest_fmtransfer.judge.verdicts import beats, equivalent_to, not_worse_than
 from pytest_fmtransfer.results import Result
 from tests.helpers import LAWS, labels_of, make_result
@@ -56,8 +56,8 @@ def differing(
     return pair[0], pair[1]
 
 
-def score(one: Result, other: Result) -> Score:
-    found = Comparison(candidate=one, reference=other).score
+def bound_of(one: Result, other: Result) -> ScoreBound:
+    found = Comparison(candidate=one, reference=other).score_bound
     assert found is not None
     return found
 
@@ -74,14 +74,14 @@ def pairs(draw: st.DrawFn) -> tuple[Result, Result]:
 @LAWS
 @given(pairs(), alphas)
 def test_its_limits_are_never_inside_those_of_the_t_bound(pair: tuple[Result, Result], alpha: float) -> None:
-    found = score(*pair)
+    found = bound_of(*pair)
     assert found.lower(alpha) <= found.bound.lower(alpha) < found.bound.upper(alpha) <= found.upper(alpha)
 
 
 @LAWS
 @given(pairs(), alphas)
 def test_exchanging_the_two_mirrors_the_limits(pair: tuple[Result, Result], alpha: float) -> None:
-    there, back = score(*pair), score(*pair[::-1])
+    there, back = bound_of(*pair), bound_of(*pair[::-1])
     assert back.lower(alpha) == pytest.approx(-there.upper(alpha))
     assert back.p_above(0.01) == pytest.approx(there.p_below(-0.01), abs=1e-9)
 
@@ -89,7 +89,7 @@ def test_exchanging_the_two_mirrors_the_limits(pair: tuple[Result, Result], alph
 @LAWS
 @given(pairs(), alphas, st.floats(-0.3, 0.3))
 def test_p_values_invert_the_limits(pair: tuple[Result, Result], alpha: float, threshold: float) -> None:
-    found = score(*pair)
+    found = bound_of(*pair)
     above, below = found.p_above(threshold), found.p_below(threshold)
     if abs(above - alpha) > 1e-6:
         assert (found.lower(alpha) > threshold) == (above < alpha)
@@ -105,14 +105,14 @@ def test_of_one_class_that_only_loses_the_limit_is_wilsons(lost: int) -> None:
     influence_N -= influence_N.mean()
     stratum_N, patients_N = np.zeros(drawn, dtype=np.int64), np.arange(drawn).astype(np.str_)
     bound = combine(-lost / drawn, [patient_piece(influence_N, stratum_N, patients_N)])
-    found = score_of(bound, influence_N, strata_of(stratum_N, patients_N))
+    found = score_bound_of(bound, influence_N, strata_of(stratum_N, patients_N))
     assert found is not None
     wilson = binomtest(lost, drawn).proportion_ci(1 - 2 * alpha, method="wilson")
     assert -found.lower(alpha) == pytest.approx(wilson.high, rel=2e-3)
 
 
 def test_with_many_that_differ_both_ways_the_t_bound_is_left() -> None:
-    found = score(*differing((3_000, 3_000), (400, 400), (400, 400)))
+    found = bound_of(*differing((3_000, 3_000), (400, 400), (400, 400)))
     for alpha in (0.05, 0.0025):
         assert found.lower(alpha) == pytest.approx(found.bound.lower(alpha), abs=2e-4)
         assert found.upper(alpha) == pytest.approx(found.bound.upper(alpha), abs=2e-4)
@@ -120,7 +120,7 @@ def test_with_many_that_differ_both_ways_the_t_bound_is_left() -> None:
 
 def test_a_loss_widens_the_lower_limit_and_a_gain_the_upper_one() -> None:
     def beyond(pair: tuple[Result, Result]) -> tuple[float, float]:
-        found = score(*pair)
+        found = bound_of(*pair)
         return found.bound.lower(0.05) - found.lower(0.05), found.upper(0.05) - found.bound.upper(0.05)
 
     down, up = beyond(differing((200, 200), (8, 8)))
@@ -154,7 +154,7 @@ def test_nobody_lost_of_a_small_class_is_no_proof_for_that_class() -> None:
 def test_it_decides_at_a_margin_only() -> None:
     """Where nothing differs in the population, as many are lost as gained, and the t bound keeps its level."""
     pair = differing((100, 100), (0, 0), (4, 0))
-    found, plain = score(*pair), beats(*pair)
+    found, plain = bound_of(*pair), beats(*pair)
     assert (plain.lower, plain.upper) == (found.bound.lower(0.05), found.bound.upper(0.05))
     with_margin = beats(*pair, margin=0.001)
     assert (with_margin.lower, with_margin.upper) == (found.lower(0.05), found.upper(0.05))
@@ -207,12 +207,12 @@ def test_seeds_are_added_to_what_patients_may_hide() -> None:
     seeds = seed_piece((0.85, 0.90, 0.95))
     assert comparison.patient_piece is not None
     assert seeds is not None
-    alone = score(one, other)
+    alone = bound_of(one, other)
     both = combine(comparison.effect, [comparison.patient_piece, seeds])
     q_alone, q_both = alone.bound.quantile(0.95), both.quantile(0.95)
-    wider = Score(bound=both, variance_K=alone.variance_K, losing_K=alone.losing_K, gaining_K=alone.gaining_K)
+    wider = ScoreBound(bound=both, variance_K=alone.variance_K, losing_K=alone.losing_K, gaining_K=alone.gaining_K)
 
-    def hidden(limits: Score, q: float) -> float:
+    def hidden(limits: ScoreBound, q: float) -> float:
         return (limits.bound.effect - limits.lower(0.05)) ** 2 - (q * limits.bound.standard_error) ** 2
 
     assert wider.bound.standard_error > 1.2 * alone.bound.standard_error
@@ -220,7 +220,7 @@ def test_seeds_are_added_to_what_patients_may_hide() -> None:
 
 
 def test_a_loss_is_one_for_a_metric_of_which_less_is_better_too() -> None:
-    found = score(*differing((200, 200), (8, 8), metric="log_loss"))
+    found = bound_of(*differing((200, 200), (8, 8), metric="log_loss"))
     assert found.bound.effect < 0
     assert found.bound.effect - found.lower(0.05) > found.upper(0.05) - found.bound.effect
 
@@ -228,14 +228,14 @@ def test_a_loss_is_one_for_a_metric_of_which_less_is_better_too() -> None:
 def test_beside_an_exact_bound_there_is_none_though_rounding_is_left() -> None:
     stratum_N, patients_N = labels_of(60, 60), np.arange(120).astype(np.str_)
     exact = combine(0.0, [Piece(variance=0.0, degrees=59, alike=60)])
-    assert score_of(exact, np.full(120, 1e-17), strata_of(stratum_N, patients_N)) is None
+    assert score_bound_of(exact, np.full(120, 1e-17), strata_of(stratum_N, patients_N)) is None
 
 
 def test_there_is_none_where_nothing_differs_or_nothing_influences() -> None:
     same = differing((60, 60), (0, 0))
-    assert Comparison(candidate=same[0], reference=same[1]).score is None  # the exact bound decides
+    assert Comparison(candidate=same[0], reference=same[1]).score_bound is None  # the exact bound decides
     sampled = differing((60, 60), (2, 1), metric="expected_calibration_error")
-    assert Comparison(candidate=sampled[0], reference=sampled[1]).score is None
+    assert Comparison(candidate=sampled[0], reference=sampled[1]).score_bound is None
 
 
 def test_a_patient_in_two_classes_counts_in_both() -> None:
@@ -244,7 +244,7 @@ def test_a_patient_in_two_classes_counts_in_both() -> None:
     stratum_N: NDArray[np.int64] = np.array([0, 0, 0, 1, 1, 1])
     patients_N = np.array(list("abcabc"))
     piece, strata = patient_piece(influence_N, stratum_N, patients_N), strata_of(stratum_N, patients_N)
-    found = score_of(combine(0.0, [piece]), influence_N, strata)
+    found = score_bound_of(combine(0.0, [piece]), influence_N, strata)
     assert found is not None
     own = [patient_piece(influence_N[at], stratum_N[at], patients_N[at]).variance for at in (slice(3), slice(3, 6))]
     assert found.variance_K.tolist() == pytest.approx(own)

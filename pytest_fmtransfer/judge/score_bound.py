@@ -26,7 +26,7 @@ from pytest_fmtransfer.judge.bounds import Bound, Floats, Strata, alpha_at
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score:
+class ScoreBound:
     """Limits about the effect of a t bound, never inside it.
 
     `variance_K` is what the patients of each stratum show; `losing_K` is how fast it rises as the effect falls, and
@@ -60,7 +60,7 @@ class Score:
         return q * math.sqrt(self.bound.standard_error**2 + float(rate_K @ reach_K))
 
 
-def score_of(bound: Bound, influence_N: Floats, strata: Strata) -> Score | None:
+def score_bound_of(bound: Bound, influence_N: Floats, strata: Strata) -> ScoreBound | None:
     """The limits beside a t bound; None where no patient shows any variance, and the bound is exact or has no width.
 
     `influence_N` are the images' influences on the bound's effect, an improvement being positive. The caller has made
@@ -77,7 +77,7 @@ def score_of(bound: Bound, influence_N: Floats, strata: Strata) -> Score | None:
     def rate(third_K: Floats) -> Floats:
         return (np.maximum(third_K, 0) + one_K**3) / (second_K + one_K**2)
 
-    return Score(bound=bound, variance_K=second_K, losing_K=rate(-third_K), gaining_K=rate(third_K))
+    return ScoreBound(bound=bound, variance_K=second_K, losing_K=rate(-third_K), gaining_K=rate(third_K))
 
 
 def _by_stratum(influence_N: Floats, strata: Strata) -> NDArray[np.float64]:
