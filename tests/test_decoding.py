@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pytest_fmtransfer.data.decoding import in_parallel, open_image, read_grey, read_pixels
+from pytest_fmtransfer.data.decoding import cores, in_parallel, open_image, read_grey, read_pixels
 from pytest_fmtransfer.data.modes import shown, stretched
 from pytest_fmtransfer.errors import UnreadableImage
 from tests.helpers import LAWS
@@ -226,3 +226,32 @@ def test_arbitrary_bytes_are_no_image(work: Callable[[Path], object], data: byte
     (tmp_path / "bytes").write_bytes(data)
     with pytest.raises(UnreadableImage, match="/bytes"):
         work(tmp_path / "bytes")
+
+
+@pytest.mark.parametrize(
+    ("workers", "asked", "threads"),
+    [
+        (None, None, 8),
+        ("2", None, 4),
+        ("16", None, 1),
+        (None, "3", 3),
+        (None, "3,1", 3),
+        (None, " 3 ", 3),
+        (None, "64", 8),
+        ("4", "1", 1),
+        ("4", "8", 2),
+        (None, "0", 8),
+        (None, "-2", 8),
+        (None, "all", 8),
+        (None, "", 8),
+    ],
+)
+def test_threads_are_a_workers_share_of_the_cores_or_fewer_where_fewer_are_asked_for(
+    workers: str | None, asked: str | None, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+    for name, value in (("PYTEST_XDIST_WORKER_COUNT", workers), ("OMP_NUM_THREADS", asked)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    assert cores() == threads

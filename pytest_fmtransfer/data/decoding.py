@@ -126,9 +126,14 @@ def picture_digest(pixels_HW: np.ndarray) -> str:
 
 
 def cores() -> int:
-    """Cores this process may use, shared out among pytest-xdist's workers."""
+    """Cores this process may use, shared out among pytest-xdist's workers; fewer where OMP_NUM_THREADS asks for fewer.
+
+    That variable may hold one number for each level of nested threads. What is no number asks for nothing.
+    """
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, available // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    share = max(1, available // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return min(share, int(asked)) if asked.isdecimal() and int(asked) else share
 
 
 def in_parallel(work: Callable[[U], T], items: Iterable[U]) -> Iterator[T]:
