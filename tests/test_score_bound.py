@@ -14,11 +14,13 @@ from scipy.stats import binomtest
 
 from pytest_fmtransfer.judge.bounds import Piece, combine, patient_piece, seed_piece, strata_of
 from pytest_fmtransfer.judge.comparison import Comparison
-from pytest_fmtransfer.judge.power import smallest_detectable
+from pytest_fmtransfer.judge.court import Court
+from pytest_fmtransfer.judge.foresight import from_pair
+from pytest_fmtransfer.judge.power import patients_to_settle, smallest_detectable
 from pytest_fmtransfer.judge.score_bound import ScoreBound, score_bound_of
 from pytest_fmtransfer.judge.verdicts import beats, equivalent_to, not_worse_than
 from pytest_fmtransfer.results import Result
-from tests.helpers import LAWS, labels_of, make_result
+from tests.helpers import LAWS, labels_of, make_result, noisy_scores
 
 CANDIDATE, REFERENCE = "vits-d-knn", "vitb-d-knn"
 METRICS = ("accuracy", "macro_recall", "roc_auc", "quadratic_kappa", "log_loss")
@@ -194,6 +196,23 @@ def test_without_a_margin_plans_are_made_with_the_t_bound() -> None:
     with_margin = beats(*pair, margin=0.001).detectable
     assert with_margin is not None
     assert with_margin > smallest_detectable(bound, 0.05) + 0.001
+
+
+def test_what_would_settle_it_takes_the_seeds_variance_for_what_patients_do_not_change() -> None:
+    labels_N = labels_of(100, 100)
+    one, other = (
+        make_result(cell, labels_N, np.stack([noisy_scores(labels_N, at, seed=seed) for at in signals]), seeded=True)
+        for seed, (cell, signals) in enumerate({CANDIDATE: (1.0, 1.03, 1.06), REFERENCE: (1.02, 1.05, 1.08)}.items())
+    )
+    comparison, verdict = Comparison(candidate=one, reference=other), beats(one, other)
+    assert (verdict.outcome, comparison.patient_piece is not None) == ("inconclusive", True)
+    assert comparison.patient_piece is not None
+    seeds = sum(piece.variance for piece in comparison.seed_pieces)
+    plan = {"patients": 200, "delta": 0.02, "alpha": 0.05, "patient_variance": comparison.patient_piece.variance}
+    enough, without_seeds = (patients_to_settle(seed_variance=each, **plan) for each in (seeds, 0.0))
+    assert enough != without_seeds
+    assert f"would settle it: {enough} patients in the test side" in verdict.settle
+    assert f"{enough} patients would settle" in from_pair("beats", one, other, Court()).answer
 
 
 def test_patients_and_not_images_are_counted() -> None:

@@ -46,8 +46,7 @@ class FewDiffer(Scenario):
         return f"{super().title}, {classes}{lost} lost" + (f" and {gained} gained" if self.gained else "")
 
     def draw(self, rng: Generator) -> tuple[Result, Result]:
-        patient_N = np.arange(self.patients).repeat(self.images)
-        labels_N = np.arange(len(self.patients_by_class)).repeat(self.patients_by_class)[patient_N]
+        patient_N, labels_N = self._images()
         fingerprint = f"{rng.integers(2**32):08x}"
         theirs_NC, ours_NC = _DRAWN[self.metric](self, rng, labels_N, patient_N)
         reference, candidate = (
@@ -61,6 +60,11 @@ class FewDiffer(Scenario):
             for name, scores_NC in (("reference", theirs_NC), ("candidate", ours_NC))
         )
         return candidate, reference
+
+    def reference_scores(self, rng: Generator, labels_N: Ints, patient_N: Ints) -> Floats:
+        """N × C, of a metric that has a population with one latent."""
+        signal = float(self.population.signal(np.array(self.value)))
+        return self.population.scores(labels_N, self._latents(rng, patient_N, 1, 1)[0, 0], signal)
 
 
 def _recall(scenario: FewDiffer, rng: Generator, labels_N: Ints, patient_N: Ints) -> tuple[Floats, Floats]:
@@ -77,9 +81,7 @@ def _recall(scenario: FewDiffer, rng: Generator, labels_N: Ints, patient_N: Ints
 
 
 def _auc(scenario: FewDiffer, rng: Generator, labels_N: Ints, patient_N: Ints) -> tuple[Floats, Floats]:
-    signal = float(scenario.population.signal(np.array(scenario.value)))
-    latents_NK = scenario._latents(rng, patient_N, 1, 1)[0, 0]
-    theirs_NC = scenario.population.scores(labels_N, latents_NK, signal)
+    theirs_NC = scenario.reference_scores(rng, labels_N, patient_N)
     lost_P = rng.random(scenario.patients) < -scenario.effect / scenario.value
     ours_NC = theirs_NC.copy()
     ours_NC[:, 1] += np.where(lost_P[patient_N] & (labels_N == 1), LOWEST, 0.0)
@@ -88,9 +90,7 @@ def _auc(scenario: FewDiffer, rng: Generator, labels_N: Ints, patient_N: Ints) -
 
 def _kappa(scenario: FewDiffer, rng: Generator, labels_N: Ints, patient_N: Ints) -> tuple[Floats, Floats]:
     counts = tuple(scenario.patients_by_class.tolist())
-    signal = float(scenario.population.signal(np.array(scenario.value)))
-    latents_NK = scenario._latents(rng, patient_N, 1, 1)[0, 0]
-    named_N = scenario.population.scores(labels_N, latents_NK, signal).argmax(axis=1)
+    named_N = scenario.reference_scores(rng, labels_N, patient_N).argmax(axis=1)
     moved_P = rng.random(scenario.patients) < moved_share(counts, scenario.value, scenario.effect)
     ours_N = np.where(moved_P[patient_N], beside(len(counts))[named_N], named_N)
     return np.eye(len(counts))[named_N], np.eye(len(counts))[ours_N]

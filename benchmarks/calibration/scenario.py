@@ -98,8 +98,7 @@ class Scenario:
 
     def draw_cells(self, rng: Generator, values: Mapping[str, float], *, dataset: str) -> list[Result]:
         """A cell of each backbone with its metric in the population, all on the same patients, once."""
-        patient_N = np.arange(self.patients).repeat(self.images)
-        labels_N = np.arange(len(self.patients_by_class)).repeat(self.patients_by_class)[patient_N]
+        patient_N, labels_N = self._images()
         if self.mixed:
             labels_N = rng.permutation(labels_N)
         fingerprint = f"{rng.integers(2**32):08x}"  # a bootstrap's draws depend on it
@@ -115,6 +114,11 @@ class Scenario:
             cell = Cell(backbone=name, dataset=dataset, regime="simulated")
             cells.append(self._result(cell, fingerprint, patient_N, labels_N, np.stack(scores_SNC)))
         return cells
+
+    def _images(self) -> tuple[Ints, Ints]:
+        """Each image's patient, by number, and its label: the patient's."""
+        patient_N = np.arange(self.patients).repeat(self.images)
+        return patient_N, np.arange(len(self.patients_by_class)).repeat(self.patients_by_class)[patient_N]
 
     def _latents(self, rng: Generator, patient_N: Ints, latents: int, cells: int) -> Floats:
         """Standard normal for each cell, seed and image; correlated as the constants above say."""

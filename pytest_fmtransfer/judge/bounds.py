@@ -155,6 +155,11 @@ class Strata:
     stratum_of_N: NDArray[np.int64]
     patients_K: NDArray[np.int64]
 
+    @property
+    def scales(self) -> Floats:
+        """N; √(n/(n − 1)) of each image's stratum, n its patients: it makes the sum of squares an unbiased variance."""
+        return np.asarray(np.sqrt(self.patients_K / (self.patients_K - 1))[self.stratum_of_N], dtype=np.float64)
+
 
 def strata_of(stratum_N: NDArray[np.int64], patients_N: NDArray[np.str_]) -> Strata:
     """Patients and strata numbered from 0, strata in the order of their own numbers."""
@@ -172,8 +177,8 @@ def by_patient(influence_N: Floats, strata: Strata) -> Floats:
     """
     if strata.patients_K.min() < 2:
         raise ValueError("a class with fewer than two patients has no variance")
-    factor_N = np.sqrt(strata.patients_K / (strata.patients_K - 1))[strata.stratum_of_N]
-    return np.asarray(np.bincount(strata.patient_of_N, weights=influence_N * factor_N), dtype=np.float64)
+    weights_N = influence_N * strata.scales
+    return np.asarray(np.bincount(strata.patient_of_N, weights=weights_N), dtype=np.float64)
 
 
 def _covariance(one_N: Floats, other_N: Floats, strata: Strata) -> float:

@@ -86,17 +86,22 @@ class Comparison:
         return patients_by_class(self.candidate)
 
     @cached_property
+    def influences(self) -> Floats | None:
+        """N; each image's influence on candidate minus reference, or None for a metric that has no influence values."""
+        ours_N, theirs_N = influence_of(self.candidate), influence_of(self.reference)
+        return None if ours_N is None or theirs_N is None else ours_N - theirs_N
+
+    @cached_property
     def patient_piece(self) -> Piece | None:
         """The variance from drawing patients; None where a class has too few to show any.
 
         Scores that differ and yet show no variance of the difference, those of two perfect cells say, leave open how
         many patients would; equal scores do not.
         """
-        ours_N, theirs_N = influence_of(self.candidate), influence_of(self.reference)
-        if ours_N is None or theirs_N is None:
+        if self.influences is None:
             piece = bootstrap_piece([(1, self.candidate), (-1, self.reference)])
         else:
-            piece = piece_of(self.candidate, ours_N - theirs_N)
+            piece = piece_of(self.candidate, self.influences)
         equal = np.array_equal(self.candidate.scores_SNC, self.reference.scores_SNC)
         return piece if equal else _as_seen(piece, self.candidate)
 
@@ -120,11 +125,10 @@ class Comparison:
         """The limits that hold where few patients differ; None where no patient shows any variance, for a metric
         without influence values, and for too few patients.
         """
-        ours_N, theirs_N = influence_of(self.candidate), influence_of(self.reference)
-        if self.bound is None or ours_N is None or theirs_N is None:
+        if self.bound is None or self.influences is None:
             return None
         strata = strata_of(self.candidate.estimates[0].stratum_N, self.candidate.patients_N)
-        return score_bound_of(self.bound, self.sign * (ours_N - theirs_N), strata)
+        return score_bound_of(self.bound, self.sign * self.influences, strata)
 
     @cached_property
     def mover(self) -> Mover | None:

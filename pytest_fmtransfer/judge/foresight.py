@@ -21,7 +21,14 @@ from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.judge.bounds import Bound, Floats, Piece, combine
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court
-from pytest_fmtransfer.judge.power import ASSUMED_CORRELATION, POWER, both_ways, patients_to_settle, smallest_detectable
+from pytest_fmtransfer.judge.power import (
+    ASSUMED_CORRELATION,
+    POWER,
+    both_ways,
+    patient_variance,
+    patients_to_settle,
+    smallest_detectable,
+)
 from pytest_fmtransfer.judge.reading import Reading, too_few_patients
 from pytest_fmtransfer.judge.wording import more_seeds
 from pytest_fmtransfer.metrics import Estimate, evaluate
@@ -139,7 +146,7 @@ def _foresee(
     needed = partial(
         patients_to_settle,
         patients=sample.patients,
-        patient_variance=max(0.0, bound.error_at(court.level) ** 2 - seed_variance),
+        patient_variance=patient_variance(bound, seed_variance, court.level),
         delta=sample.margin,
         alpha=court.level,
         power=power,

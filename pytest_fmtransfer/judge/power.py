@@ -42,6 +42,11 @@ def against_an_equal(own: Piece) -> Piece:
     return replace(own, variance=2 * (1 - ASSUMED_CORRELATION) * own.variance)
 
 
+def patient_variance(bound: Bound, seed_variance: float, alpha: float) -> float:
+    """What a bound's standard error at `alpha` owes to the patients; `seed_variance` is the rest of its square."""
+    return max(0.0, bound.error_at(alpha) ** 2 - seed_variance)
+
+
 def patients_to_settle(
     *,
     patients: int,

@@ -82,9 +82,9 @@ class Reading:
 
     @cached_property
     def planned(self) -> Bound | None:
-        """The t bound to plan with: at a margin its standard error is what makes its limits those that decide."""
+        """The t bound to plan with: its standard error is what makes its limits those that decide."""
         bound = self.comparison.bound
-        if bound is None or bound.alike or self.limits is None or not self.at_a_margin:
+        if bound is None or bound.alike or self.limits is None:
             return bound
         lower, upper = self.limits
         reach = bound.effect - lower if self.ceiling is None else max(bound.effect - lower, upper - bound.effect)

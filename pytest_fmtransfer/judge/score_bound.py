@@ -20,7 +20,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_fmtransfer.judge.bounds import Bound, Floats, Strata, alpha_at
 
@@ -80,10 +79,9 @@ def score_bound_of(bound: Bound, influence_N: Floats, strata: Strata) -> ScoreBo
     return ScoreBound(bound=bound, variance_K=second_K, losing_K=rate(-third_K), gaining_K=rate(third_K))
 
 
-def _by_stratum(influence_N: Floats, strata: Strata) -> NDArray[np.float64]:
+def _by_stratum(influence_N: Floats, strata: Strata) -> Floats:
     """Each patient's sum of influences in each stratum, scaled so that the squares of a stratum add to its variance."""
-    strata_count, patients = len(strata.patients_K), int(strata.patient_of_N.max()) + 1
-    factor_K = np.sqrt(strata.patients_K / (strata.patients_K - 1))
-    place_N = strata.stratum_of_N * patients + strata.patient_of_N
-    sum_KP = np.bincount(place_N, weights=influence_N, minlength=strata_count * patients).reshape(-1, patients)
-    return np.asarray(sum_KP * factor_K[:, None], dtype=np.float64)
+    patients = int(strata.patient_of_N.max()) + 1
+    place_N, places = strata.stratum_of_N * patients + strata.patient_of_N, len(strata.patients_K) * patients
+    sums = np.bincount(place_N, weights=influence_N * strata.scales, minlength=places)
+    return np.asarray(sums, dtype=np.float64).reshape(-1, patients)

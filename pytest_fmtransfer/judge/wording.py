@@ -6,7 +6,7 @@ from functools import partial
 from pytest_fmtransfer.judge.bounds import Bound
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court, Verdict, current
-from pytest_fmtransfer.judge.power import POWER, both_ways, patients_to_settle
+from pytest_fmtransfer.judge.power import POWER, both_ways, patient_variance, patients_to_settle
 from pytest_fmtransfer.judge.reading import Reading
 from pytest_fmtransfer.metrics import absent_labels
 from pytest_fmtransfer.results import Result
@@ -61,7 +61,7 @@ def what_would_settle_it(verdict: Verdict, reading: Reading, power: float = POWE
     needed = partial(
         patients_to_settle,
         patients=result.patients,
-        patient_variance=max(0.0, planned.error_at(reading.level) ** 2 - seed_variance),
+        patient_variance=patient_variance(planned, seed_variance, reading.level),
         delta=margin,
         alpha=reading.level,
         power=power,
@@ -143,11 +143,11 @@ def _rule(verdict: Verdict, reading: Reading, court: Court) -> list[str]:
     bound = reading.comparison.bound
     if bound is None:
         return []
-    others = [
-        *(["a score bound"] if reading.comparison.score_bound else []),
-        *(["MOVER on logit(AUC)"] if reading.comparison.mover else []),
-    ]
-    wider = f", or {' or '.join(others)} where that is wider" if others and reading.at_a_margin else ""
+    others: list[str] = []
+    if reading.at_a_margin:
+        named = {"a score bound": reading.comparison.score_bound, "MOVER on logit(AUC)": reading.comparison.mover}
+        others = [name for name, other in named.items() if other is not None]
+    wider = f", or {' or '.join(others)} where that is wider" if others else ""
     ceiling = "" if reading.ceiling is None else f" and the upper one below {reading.ceiling:g}"
     error = (
         f"standard error {bound.standard_error:.4f} ({_pieces(reading.comparison)}), {bound.degrees:.0f} degrees of "
