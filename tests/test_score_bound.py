@@ -215,6 +215,23 @@ def test_what_would_settle_it_takes_the_seeds_variance_for_what_patients_do_not_
     assert f"{enough} patients would settle" in from_pair("beats", one, other, Court()).answer
 
 
+def test_at_least_so_many_patients_is_what_no_number_of_seeds_makes_fewer() -> None:
+    """With three seeds Student's t is large, and what few patients may hide with it; with many it is neither."""
+    labels_N = labels_of(60, 60)
+    one, other = (
+        make_result(cell, labels_N, np.stack([noisy_scores(labels_N, at, seed=seed) for at in signals]), seeded=True)
+        for seed, (cell, signals) in enumerate({CANDIDATE: (0.6, 1.0, 1.4), REFERENCE: (0.6, 1.0, 1.4)}.items())
+    )
+    piece = Comparison(candidate=one, reference=other).patient_piece
+    assert piece is not None
+    fewest = patients_to_settle(
+        patients=120, patient_variance=piece.variance, seed_variance=0.0, delta=0.02, alpha=0.05
+    )
+    told = f"more seeds, and at least {fewest} patients where there are 120"
+    assert told in not_worse_than(one, other, margin=0.02).settle
+    assert told in from_pair("not_worse_than", one, other, Court()).answer
+
+
 def test_patients_and_not_images_are_counted() -> None:
     once, thrice = (equivalent_to(*differing((80, 80), (2, 1), images=images), 0.05) for images in (1, 3))
     assert (once.lower, once.upper) == pytest.approx((thrice.lower, thrice.upper))

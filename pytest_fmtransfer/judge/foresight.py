@@ -91,7 +91,9 @@ def from_pair(kind: str, candidate: Result, reference: Result, court: Court, *, 
     ceiling = margin if kind == "equivalent_to" else None
     reading = Reading(kind=kind, comparison=pair, level=court.level, threshold=-margin, ceiling=ceiling)
     source = f"this pair, from {' and '.join(dict.fromkeys((candidate.origin, reference.origin)))}"
-    return _foresee(kind, sample, reading.planned, pair.seed_pieces, court, power, reading.reason, source)
+    return _foresee(
+        kind, sample, pair.patient_piece, reading.planned, pair.seed_pieces, court, power, reading.reason, source
+    )
 
 
 def from_assumption(kind: str, sample: Sample, court: Court, *, power: float = POWER) -> Foresight:
@@ -104,7 +106,7 @@ def from_assumption(kind: str, sample: Sample, court: Court, *, power: float = P
     if lack and sample.metric not in VARIANCES:  # no verdict is to come, whatever the error
         return Foresight(detectable=None, settled=False, answer=lack, source="")
     piece = assumed_piece(sample, ASSUMED_METRIC, ASSUMED_CORRELATION)
-    return _foresee(kind, sample, combine(0.0, [piece]) if piece else None, (), court, power, lack, source)
+    return _foresee(kind, sample, piece, combine(0.0, [piece]) if piece else None, (), court, power, lack, source)
 
 
 def weakest(parts: Sequence[Foresight]) -> Foresight:
@@ -127,6 +129,7 @@ def assumed_piece(sample: Sample, value: float, correlation: float) -> Piece | N
 def _foresee(
     kind: str,
     sample: Sample,
+    piece: Piece | None,
     bound: Bound | None,
     seeds: Sequence[Piece],
     court: Court,
@@ -134,7 +137,7 @@ def _foresee(
     reason: str,
     source: str,
 ) -> Foresight:
-    if bound is None:
+    if piece is None or bound is None:
         return Foresight(detectable=None, settled=False, answer=reason, source=source)
     if kind == "equivalent_to":  # both of its tests must succeed
         power = both_ways(power)
@@ -142,7 +145,7 @@ def _foresee(
     if reason or detectable <= sample.margin:
         answer = reason or "can be settled"
         return Foresight(detectable=detectable, settled=not reason, answer=answer, source=source)
-    seed_variance = sum(piece.variance for piece in seeds)
+    seed_variance = sum(each.variance for each in seeds)
     needed = partial(
         patients_to_settle,
         patients=sample.patients,
@@ -154,7 +157,8 @@ def _foresee(
     )
     enough = needed(seed_variance=seed_variance)
     if enough is None:
-        what = f"{more_seeds(needed(seed_variance=0.0), sample.patients, sample.patient_unit)},"
+        alone = needed(patient_variance=piece.variance_at(court.level), seed_variance=0.0)
+        what = f"{more_seeds(alone, sample.patients, sample.patient_unit)},"
     else:
         what = counted(enough, sample.patient_unit)
     answer = f"underpowered: {what} would settle {sample.margin:g}"

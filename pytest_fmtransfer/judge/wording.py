@@ -51,8 +51,8 @@ def what_would_settle_it(verdict: Verdict, reading: Reading, power: float = POWE
     Enough to support, with `power`, an effect that lies beyond the threshold by the dataset's margin, or of no
     effect that it stays within both ends of its own.
     """
-    comparison, planned = reading.comparison, reading.planned
-    if verdict.reason or planned is None:
+    comparison, planned, patients = reading.comparison, reading.planned, reading.comparison.patient_piece
+    if verdict.reason or planned is None or patients is None:
         return f"would settle it: what is named above ({verdict.reason})"
     margin, true_effect = comparison.candidate.margin, reading.threshold + comparison.candidate.margin
     if reading.ceiling is not None:
@@ -68,7 +68,8 @@ def what_would_settle_it(verdict: Verdict, reading: Reading, power: float = POWE
         alike=planned.alike > 0,
     )
     enough = needed(seed_variance=seed_variance)
-    seeds = more_seeds(needed(seed_variance=0.0), result.patients, result.patient_unit)
+    alone = needed(patient_variance=patients.variance_at(reading.level), seed_variance=0.0)
+    seeds = more_seeds(alone, result.patients, result.patient_unit)
     return it_takes(result, enough, true_effect, otherwise=seeds)
 
 
