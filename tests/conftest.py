@@ -1,6 +1,7 @@
 """Warnings are errors here, and one store serves the whole run: real features are computed once."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,4 +74,7 @@ def _own_environment(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(variable, str(places.store / "no-cache"))
     for variable in ("HF_HUB_CACHE", "HF_ENDPOINT", "HF_TOKEN"):
         monkeypatch.delenv(variable, raising=False)
+    # pytest-retry can be configured once only, so that the runs inside a test import it anew.
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pytest_retry"]:
+        monkeypatch.delitem(sys.modules, name)
     assert os.environ["FMTRANSFER_STORE"] == str(places.store)
