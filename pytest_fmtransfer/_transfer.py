@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
+from numbers import Integral
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -36,13 +37,13 @@ from pytest_fmtransfer.catalog.regime_specs import Profile
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.resolving import backbone_under, seeds_on, settings_on
 from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec
-from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.cell import FORM, Cell
 from pytest_fmtransfer.cell_result import CellResult, tolerance_of
 from pytest_fmtransfer.data.capped import capped
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.subsets import check_shots
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
-from pytest_fmtransfer.errors import InvalidInput, Unavailable
+from pytest_fmtransfer.errors import InvalidInput, Unavailable, require, shown
 from pytest_fmtransfer.features import FeatureKey, computed_on, feature_key, met_by, subject_of
 from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places
@@ -51,30 +52,34 @@ from pytest_fmtransfer.results import Cost, Question, Result
 from pytest_fmtransfer.store import Store, fingerprint, remembered_digest
 from pytest_fmtransfer.text_places import tower_of, vocabulary_file
 
+SEEDS = 2**32  # numpy's and scikit-learn's generators take none from here on
+
 
 def transfer(
-    cell: Cell,
+    cell: Cell | str,
     *,
     profile: str = "ci",
-    seeds: tuple[int, ...] | None = None,
+    seeds: Sequence[int] | None = None,
     registry: Registry | None = None,
     places: Places | None = None,
 ) -> CellResult:
-    """What a cell yields under a profile.
+    """What a cell yields under a profile. The cell may be given by its id, `backbone-dataset-regime`.
 
-    `seeds` are by default those of the profile where training depends on a seed, 0 to 19 on shuffled labels, one
-    shuffle a seed, and 0 elsewhere (`catalog.resolving.seeds_on`). `registry` is the
-    catalogue to look names up in, by default our own and that of entry points; `places` are by default what the
-    environment says. Raises InvalidInput for no seed at all, a block that the backbone has not, and more
-    images of each class than there are; UnknownName for a name nobody registered, Unavailable
-    with the remedy when weights, data or the regime are not here, UnreadableImage, CheckpointMismatch or DatasetError
-    for files that are not as they should be, and DatasetError for a dataset in which an audit finds something severe
-    that its row does not acknowledge.
+    `seeds` are distinct whole numbers from 0. By default they are those of the profile where training depends on a
+    seed, 0 to 19 on shuffled labels, one shuffle a seed, and 0 elsewhere (`catalog.resolving.seeds_on`). `registry` is
+    the catalogue to look names up in, by default our own and that of entry points; `places` are by default what the
+    environment says.
+
+    Raises InvalidInput for what is of another type, for seeds that cannot be used, a block that the backbone has not,
+    and more images of each class than there are; UnknownName for a name nobody registered, Unavailable with the remedy
+    when weights, data or the regime are not here, UnreadableImage, CheckpointMismatch or DatasetError for files that
+    are not as they should be, and DatasetError for a dataset in which an audit finds something severe that its row does
+    not acknowledge.
     """
-    if seeds is not None and not seeds:
-        raise InvalidInput("seeds=() asks for no run; give at least one, seeds=(0,), or leave `seeds` out")
-    registry = registry or Registry()
-    places = places or Places.from_environment()
+    cell = Cell.parse(cell) if isinstance(cell, str) else require(cell, Cell, "transfer(cell)", FORM)
+    seeds = None if seeds is None else _checked_seeds(seeds)
+    registry = Registry() if registry is None else require(registry, Registry, "registry=", "give a Registry")
+    places = Places.from_environment() if places is None else require(places, Places, "places=", "give Places(store=…)")
     check_blocks(registry.backbone(cell.backbone), registry.regime(cell.regime))
     state = ready(cell, registry, places)
     if isinstance(state, Missing):
@@ -142,6 +147,21 @@ def transfer(
         return transfer(cell, profile=profile, seeds=others, registry=registry, places=places)
 
     return CellResult.restore(record, scores, origin=origin, tolerance=tolerance_of(regime), rerun=rerun, key=asked.key)
+
+
+def _checked_seeds(seeds: object) -> tuple[int, ...]:
+    """Raises InvalidInput for anything but distinct whole numbers that every library's generator takes."""
+    given = (
+        cast(Sequence[object], seeds) if isinstance(seeds, Sequence) and not isinstance(seeds, str | bytes) else None
+    )
+    whole = given is not None and all(isinstance(each, Integral) and not isinstance(each, bool) for each in given)
+    found = tuple(int(cast(int, each)) for each in given) if given and whole else ()
+    if not found or len(set(found)) != len(found) or not 0 <= min(found) <= max(found) < SEEDS:
+        raise InvalidInput(
+            f"seeds={shown(seeds)}: give distinct whole numbers from 0 to {SEEDS - 1}, as in seeds=(0, 1, 2), or leave "
+            "`seeds` out"
+        )
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,10 @@ A dotted name is a variant of its stem: `efficientnet_lite0.random` of `efficien
 import re
 from dataclasses import dataclass
 
-from pytest_fmtransfer.errors import InvalidName
+from pytest_fmtransfer.errors import InvalidName, require
 
 PART = re.compile(r"[a-z0-9_.]+")
+FORM = "write backbone-dataset-regime, as in 'efficientnet_lite0-br35h-knn'"
 
 
 def check_name(kind: str, name: str) -> str:
@@ -17,6 +18,7 @@ def check_name(kind: str, name: str) -> str:
 
     Raises InvalidName otherwise, with the form that would be accepted.
     """
+    require(name, str, f"{kind} name", "write its name as text")
     if not PART.fullmatch(name):
         usable = re.sub(r"[^a-z0-9_.]+", "_", name.lower()).strip("_") or kind
         raise InvalidName(f"{kind} name {name!r}: use lower-case letters, digits, '_' and '.', as in {usable!r}")
@@ -49,9 +51,9 @@ class Cell:
 
     @classmethod
     def parse(cls, text: str) -> "Cell":
-        """The cell that an id names. Raises InvalidName when it has not three parts."""
-        parts = text.split("-")
+        """The cell that an id names. Raises InvalidName for other than three parts, InvalidInput for no text."""
+        parts = require(text, str, "cell id", FORM).split("-")
         if len(parts) != 3:
-            raise InvalidName(f"cell id {text!r}: write backbone-dataset-regime, as in 'efficientnet_lite0-br35h-knn'")
+            raise InvalidName(f"cell id {text!r}: {FORM}")
         backbone, dataset, regime = parts
         return cls(backbone=backbone, dataset=dataset, regime=regime)

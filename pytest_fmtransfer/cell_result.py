@@ -1,6 +1,6 @@
 """A cell's result with its verbs. Whoever judges a result that exists already needs nothing that could compute one."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pytest_fmtransfer.catalog.regime_specs import RegimeSpec
 from pytest_fmtransfer.judge import published, regression, verdicts
@@ -9,7 +9,7 @@ from pytest_fmtransfer.judge.regression import Rerun, Tolerance
 from pytest_fmtransfer.results import Result
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class CellResult(Result):
     """A result that can be held against others; each verb returns a Verdict, true only when supported.
 
@@ -18,8 +18,8 @@ class CellResult(Result):
     """
 
     tolerance: Tolerance
-    rerun: Rerun | None = field(default=None, compare=False)
-    key: str = field(default="", compare=False)
+    rerun: Rerun | None = None
+    key: str = ""
 
     def beats(self, reference: Result, *, margin: float = 0.0) -> Verdict:
         """Is this cell's metric better than the reference's by more than `margin`, in the metric's unit?"""

@@ -16,8 +16,14 @@ FmTransferError
 └── BaselineError           a stored baseline is missing or was edited by hand
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from numbers import Real
+from pathlib import Path
+from typing import TypeVar, cast
+
+T = TypeVar("T")
 
 SHOWN = 5  # of many things that are not as they should be
 
@@ -105,3 +111,39 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {' or '.join(close)}?"
     return f"valid names: {', '.join(names)}" if names else "nothing is registered under that kind"
+
+
+def require(value: object, kind: type[T], what: str, remedy: str) -> T:
+    """`value`, which is of `kind`. Raises InvalidInput elsewhere: what was given, and what to write instead.
+
+    For the border at which a user's own code calls ours; types are checked before anything is computed.
+    """
+    if not isinstance(value, kind):
+        raise InvalidInput(f"{what}: {shown(value)} is no {kind.__name__}; {remedy}")
+    return value
+
+
+def number_of(value: object, what: str, remedy: str = "give a number, as in 0.02") -> float:
+    """A real number; numpy's count, True and False do not. Raises InvalidInput for anything else."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise InvalidInput(f"{what}: {shown(value)} is no number; {remedy}")
+    return float(value)
+
+
+def path_of(value: object, what: str) -> Path:
+    """A path that may be given as text or as any `os.PathLike`. Raises InvalidInput for anything else."""
+    if not isinstance(value, str | os.PathLike):
+        raise InvalidInput(f"{what}: {shown(value)} is no path; give text or a pathlib.Path")
+    found = os.fspath(cast("str | os.PathLike[str]", value))
+    if isinstance(cast(object, found), bytes):  # bytes are a path to the system, and to nothing else here
+        raise InvalidInput(f"{what}: {shown(found)} is a path in bytes; give text or a pathlib.Path")
+    return Path(found)
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: short, and on one line."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # somebody else's __repr__ must not hide our message
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:59]}…"

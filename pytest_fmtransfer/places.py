@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_fmtransfer.devices import Device, best_device, device_named
-from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.errors import InvalidInput, path_of
 
 
 def _user_cache(environ: Mapping[str, str]) -> Path:
@@ -24,7 +24,8 @@ def _user_cache(environ: Mapping[str, str]) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Folders on disk, and what computes. `weights` and `data_root` are None when the user named none.
+    """Folders on disk, and what computes. `weights` and `data_root` are None when the user named none. Folders may be
+    given as text or as any path. Raises InvalidInput for what is no path.
 
     `download`: published weights that are nowhere may be fetched; only what the user says turns it on. So with
     `skip_bad_images`: images that cannot be decoded are left out of their dataset, and counted. `device` is by default
@@ -40,6 +41,11 @@ class Places:
     device: Device = field(default_factory=best_device)
     deterministic: bool = False
     compiled: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("store", "weights", "data_root"):
+            if (given := getattr(self, name)) is not None or name == "store":
+                object.__setattr__(self, name, path_of(given, f"Places({name}=…)"))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Places":

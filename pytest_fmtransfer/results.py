@@ -88,7 +88,7 @@ class Recorded:
     version: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Result:
     """Scores per seed and test image, and everything needed to judge them again.
 
@@ -97,7 +97,8 @@ class Result:
     validation chose, one mapping per seed; `subject` is what may change under the question (weights,
     transform, versions, processor); `patient_unit` is what `patients_N` are; `seeded` is True where the
     regime depends on its seed; `training` is the course of training of each seed, () for a regime without any;
-    `recorded` is None for a result that is no baseline.
+    `recorded` is None for a result that is no baseline. Two results are equal where all that can be judged is: where
+    they come from, when they were recorded and what they cost is not compared.
     """
 
     cell: Cell
@@ -147,6 +148,20 @@ class Result:
     @property
     def mean(self) -> float:
         return float(np.mean(self.by_seed))
+
+    def __eq__(self, other: object) -> bool:
+        return self._judged == other._judged if isinstance(other, Result) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.cell, self.seeds, self.question.fingerprint))
+
+    @cached_property
+    def _judged(self) -> tuple[object, ...]:
+        """Everything that a verdict may depend on, in values that can be compared."""
+        arrays = (self.ids_N, self.patients_N, self.labels_N, self.scores_SNC)
+        plain = _digest({"subject": dict(self.subject), "chosen": [dict(each) for each in self.chosen]})
+        named = (self.cell, self.question.fingerprint, self.seeds, self.seeded, self.classes)
+        return (*named, self.patient_unit, self.margin, plain, scores_checksum(*arrays))
 
     def __repr__(self) -> str:
         return f"<{self.cell}: {self.question.metric} {self.mean:.4f}>"

@@ -33,7 +33,7 @@ from pytest_fmtransfer.catalog.specs import (
 )
 from pytest_fmtransfer.catalog.timm_names import PREFIX, check_timm
 from pytest_fmtransfer.cell import Cell, check_name
-from pytest_fmtransfer.errors import DuplicateName, InvalidInput, UnknownName, nearest
+from pytest_fmtransfer.errors import DuplicateName, InvalidInput, UnknownName, nearest, require
 
 ENTRY_POINT_GROUP = "fmtransfer.catalog"
 
@@ -126,7 +126,7 @@ class Registry:
 
         `timm.<model>` is any model of timm that has no row; its row is timm's own record, for which timm is imported.
         """
-        base, dot, suffix = name.rpartition(".")
+        base, dot, suffix = _text("backbone", name).rpartition(".")
         if dot and suffix == RANDOM:
             original = self._find(BackboneSpec, base, asked=name)
             if original.is_control:
@@ -141,14 +141,14 @@ class Registry:
 
     def dataset(self, name: str) -> DatasetSpec:
         """The dataset of that name; `<name>.shuffled` is its control. Raises UnknownName."""
-        base, _, suffix = name.rpartition(".")
+        base, _, suffix = _text("dataset", name).rpartition(".")
         if suffix == SHUFFLED:
             return replace(self._find(DatasetSpec, base, asked=name), name=name, shuffled=True)
         return self._find(DatasetSpec, name)
 
     def regime(self, name: str) -> RegimeSpec:
         """The row of that name, or that a name of a family stands for (`regime_families`). Raises UnknownName."""
-        if name not in self._rows[RegimeSpec] and (of_family := regime_of(name)) is not None:
+        if _text("regime", name) not in self._rows[RegimeSpec] and (of_family := regime_of(name)) is not None:
             return of_family
         try:
             return self._find(RegimeSpec, name)
@@ -158,7 +158,7 @@ class Registry:
 
     def profile(self, name: str) -> Profile:
         """Raises UnknownName."""
-        return self._find(Profile, name)
+        return self._find(Profile, _text("profile", name))
 
     def check(self, cell: Cell) -> Cell:
         """Return `cell` if all its parts are registered. Raises UnknownName for the first that is not, and InvalidInput
@@ -166,6 +166,7 @@ class Registry:
 
         Imports nothing heavy: collection asks this of every cell.
         """
+        require(cell, Cell, "cell", "give a Cell, or Cell.parse('backbone-dataset-regime')")
         base = cell.backbone.removesuffix(f".{RANDOM}")
         base = base.removesuffix(f".{TINY}") if base == cell.backbone else base
         if base.startswith(PREFIX) and base not in self._rows[BackboneSpec]:
@@ -225,6 +226,10 @@ class Registry:
                     f"entry point {point.name!r} ({point.value}) in group {ENTRY_POINT_GROUP} failed: {error!r}; "
                     "mend or uninstall the package that declares it"
                 ) from error
+
+
+def _text(kind: str, name: object) -> str:
+    return require(name, str, f"{kind} name", "write its name as text")
 
 
 @cache

@@ -6,6 +6,7 @@ over the table. Data that are not there make a row too, whose cells are skipped.
 """
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -14,9 +15,9 @@ from typing import Any, Literal, Self, TypedDict, Unpack, get_args
 
 from pytest_fmtransfer.catalog.prompts import Prompts
 from pytest_fmtransfer.catalog.specs import DatasetSpec, FindingKind, Metric, UserFolder
-from pytest_fmtransfer.catalog.user_dataset_keys import KEYS, OF_TABLES, Channels, Uncertain
+from pytest_fmtransfer.catalog.user_dataset_keys import KEYS, OF_TABLES, Channels, Uncertain, checked
 from pytest_fmtransfer.cell import check_name
-from pytest_fmtransfer.errors import DatasetError, InvalidInput, nearest
+from pytest_fmtransfer.errors import DatasetError, InvalidInput, nearest, path_of
 
 Reader = Literal["folder", "table"]
 READERS: tuple[Reader, ...] = get_args(Reader)
@@ -63,22 +64,25 @@ class TableKeys(FolderKeys, total=False):
     patient: str
     split: str
     suffix: str
-    root: Path
+    root: str | os.PathLike[str]
     uncertain: Uncertain
 
 
-def own_folder(name: str, folder: Path | str, **keys: Unpack[FolderKeys]) -> DatasetSpec:
+def own_folder(name: str, folder: str | os.PathLike[str], **keys: Unpack[FolderKeys]) -> DatasetSpec:
     """The row of a folder with one sub-folder per class, or train, val and test with one per class in each.
 
     Raises InvalidInput for keys that contradict each other and for a folder that is laid out otherwise; one that is not
     there makes a row too, whose cells are skipped.
     """
-    return UserDataset(name=name, reader="folder", path=Path(folder), **keys).row
+    where = path_of(folder, "own_folder(name, folder)")
+    return UserDataset(name=name, reader="folder", path=where, **checked(keys, FolderKeys.__annotations__)).row
 
 
-def own_table(name: str, file: Path | str, **keys: Unpack[TableKeys]) -> DatasetSpec:
+def own_table(name: str, file: str | os.PathLike[str], **keys: Unpack[TableKeys]) -> DatasetSpec:
     """The row of a CSV or Parquet file that names an image in each row. Raises as `own_folder` does."""
-    return UserDataset(name=name, reader="table", path=Path(file), **keys).row
+    where = path_of(file, "own_table(name, file)")
+    known = FolderKeys.__annotations__ | TableKeys.__annotations__
+    return UserDataset(name=name, reader="table", path=where, **checked(keys, known)).row
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,11 +4,12 @@ A reading function raises ValueError for text that cannot be used.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from pytest_fmtransfer.catalog.specs import Metric
+from pytest_fmtransfer.errors import InvalidInput, nearest, number_of, path_of, require, shown
 
 Channels = Literal[1, 3, "repeat"]
 Uncertain = Literal["ignore", "zeros", "ones"]
@@ -98,3 +99,42 @@ KEYS: dict[str, tuple[Callable[[str], object], str, Callable[[Any], str]]] = {
     "std": (_positive, "one number or three, above 0, as in std=0.5 or std=0.229/0.224/0.225", _told_numbers),
 }
 OF_TABLES = ("label", "labels", "image", "patient", "split", "suffix", "root", "uncertain")
+
+_TEXTS = ("label", "image", "patient", "split", "suffix", "uncertain", "metric", "margin_reason")
+_NAMES, _SHARES, _NUMBERS = ("labels", "classes"), ("validation", "test", "margin"), ("mean", "std")
+
+
+def checked(keys: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """Keys as Python code gives them, each of the type that the row takes; a list may stand for a tuple.
+
+    Raises InvalidInput for a key that is not `known`, and for a value of another type.
+    """
+    found: dict[str, Any] = {}
+    for key, value in keys.items():
+        if key not in known:
+            raise InvalidInput(f"no key {key!r} of a dataset; {nearest(key, known)}")
+        found[key] = _value(key, value)
+    return found
+
+
+def _value(key: str, value: Any) -> Any:
+    example = KEYS[key][1] if key in KEYS else f"{key}=…"
+    if key in _TEXTS and value is not None:
+        return require(value, str, f"{key}=", f"write text, as in {example}")
+    if key in _NAMES:
+        return tuple(_value("label", each) for each in _several(key, value, "('benign', 'malignant')"))
+    if key in _SHARES and value is not None:
+        return number_of(value, f"{key}=")
+    if key in _NUMBERS and value is not None:
+        return tuple(number_of(each, f"{key}=") for each in _several(key, value, "(0.485, 0.456, 0.406)"))
+    if key == "root" and value is not None:
+        return path_of(value, "root=")
+    if key == "ordered":
+        return require(value, bool, "ordered=", "write True or False")
+    return value
+
+
+def _several(key: str, value: Any, example: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise InvalidInput(f"{key}=: {shown(value)} is no tuple; write {key}={example}")
+    return tuple(cast(list[Any] | tuple[Any, ...], value))

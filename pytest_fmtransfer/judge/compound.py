@@ -13,7 +13,7 @@ from pytest_fmtransfer.judge import deciding
 from pytest_fmtransfer.judge.court import Court, Outcome, Verdict, current
 from pytest_fmtransfer.judge.power import shared_power
 from pytest_fmtransfer.judge.reading import Reading
-from pytest_fmtransfer.judge.verdicts import compare, uninformative
+from pytest_fmtransfer.judge.verdicts import check_results, compare, uninformative
 from pytest_fmtransfer.judge.wording import figures, scope, shortened, what_would_settle_it
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.words import counted
@@ -39,12 +39,15 @@ def not_consistently_better(candidates: Sequence[Result], references: Sequence[R
 
 def ranks_above(*results: Result) -> Verdict:
     """Are the results, best first, each better than the next? Raises InvalidInput for fewer than two."""
+    check_results(results)
     if len(results) < 2:
         raise InvalidInput("ranks_above needs two results or more, the best first")
     return _record(_whole("ranks_above", _readings(results[:-1], results[1:])))
 
 
 def _consistent(kind: Compound, candidates: Sequence[Result], references: Sequence[Result]) -> Verdict:
+    for side in (candidates, references):
+        check_results(side)
     if len(candidates) != len(references):
         raise InvalidInput(
             f"{counted(len(candidates), 'candidate')} against {counted(len(references), 'reference')}; give one "

@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
+from typing import cast
 
-from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.errors import InvalidInput, number_of, require, shown
 from pytest_fmtransfer.judge import deciding
 from pytest_fmtransfer.judge.bounds import Bound, Piece, combine
 from pytest_fmtransfer.judge.court import Outcome, Verdict, current
@@ -50,6 +51,9 @@ def gains_in_order(*levels: Sequence[RelativeGain]) -> Verdict:
     All parts must hold, each at the level of the claim; one that is refuted at its share of it refutes the whole.
     Raises InvalidInput for fewer than two levels, an empty one, and gains over different references.
     """
+    for level in levels:
+        for gain in _gains(level):
+            _check_gain(gain)
     if len(levels) < 2 or not all(levels):
         raise InvalidInput("gains_in_order needs two levels or more, the largest gains first, and a gain in each")
     if len({tuple(other.cell.id for other in gain.references) for level in levels for gain in level}) > 1:
@@ -97,6 +101,16 @@ def gains_in_order(*levels: Sequence[RelativeGain]) -> Verdict:
     return _recorded(replace(verdict, text="\n  ".join([*lines, *filter(None, [verdict.settle])])))
 
 
+def _gains(level: object) -> Sequence[object]:
+    if not isinstance(level, Sequence) or isinstance(level, str | bytes):
+        raise InvalidInput(f"{shown(level)} is no sequence of gains; give lists of what relative_gains() returns")
+    return cast(Sequence[object], level)
+
+
+def _check_gain(gain: object) -> None:
+    require(gain, RelativeGain, "a gain", "give one that relative_gains(candidates, references) returns")
+
+
 def gain_consistent_with(gain: RelativeGain, published: Published, margin: float | None = None) -> Verdict:
     """Does the average agree with a published one within `margin` percent, by default what the datasets' come to?
 
@@ -104,7 +118,9 @@ def gain_consistent_with(gain: RelativeGain, published: Published, margin: float
     had. Supported when the interval of the difference lies within ±margin, refuted when wholly outside. Raises
     InvalidInput for a margin that is not above 0.
     """
-    allowed = gain.margin if margin is None else margin
+    _check_gain(gain)
+    require(published, Published, "published", "give Published(value=…, source='…'), in percent")
+    allowed = gain.margin if margin is None else number_of(margin, "margin")
     if not 0 < allowed < math.inf:
         raise InvalidInput(f"gain_consistent_with needs a margin above 0, not {allowed}")
     court = current()

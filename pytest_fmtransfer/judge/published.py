@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from pytest_fmtransfer.errors import InvalidInput, nearest
+from pytest_fmtransfer.errors import InvalidInput, nearest, number_of, require
 from pytest_fmtransfer.judge.bounds import Bound, Piece, combine
 from pytest_fmtransfer.judge.comparison import own_piece, patients_by_class, seed_piece_of
 from pytest_fmtransfer.judge.court import Outcome, Verdict, current
@@ -40,8 +40,14 @@ class Published:
     same_images: bool = False
 
     def __post_init__(self) -> None:
+        require(self.source, str, "Published(source=…)", "say where the number stands, as in source='Table 2'")
+        for name in ("value", "spread"):
+            number_of(getattr(self, name), f"Published({name}=…)")
+        for name in ("runs", "patients"):
+            if (given := getattr(self, name)) is not None:
+                require(given, int, f"Published({name}=…)", "give a whole number")
         if self.spread_is not in get_args(Spread):
-            raise InvalidInput(f"spread_is={self.spread_is!r}; {nearest(self.spread_is, get_args(Spread))}")
+            raise InvalidInput(f"spread_is={self.spread_is!r}; {nearest(str(self.spread_is), get_args(Spread))}")
         finite = math.isfinite(self.value) and math.isfinite(self.spread)
         if not finite or self.spread < 0 or self.runs < 1 or (self.patients is not None and self.patients < 1):
             raise InvalidInput(
@@ -74,6 +80,8 @@ def above_published(result: Result, published: Published) -> Verdict:
 
 def _judge(kind: str, result: Result, published: Published, margin: float) -> Verdict:
     """The difference is ours minus theirs as it stands, also for a loss. With a margin it must lie on both sides."""
+    value = published if isinstance(published, float) else "…"
+    require(published, Published, "a published number", f"give Published(value={value}, source='…')")
     court = current()
     reason = too_few_patients(kind, patients_by_class(result))
     if not reason and court.seed_variance(result) is None:

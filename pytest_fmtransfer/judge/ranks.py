@@ -24,7 +24,7 @@ from pytest_fmtransfer.judge.court import ALPHA, current
 from pytest_fmtransfer.judge.families import holm
 from pytest_fmtransfer.judge.reading import no_bound, too_few_patients, too_few_seeds
 from pytest_fmtransfer.judge.resampling import piece_of_replicates, replicated
-from pytest_fmtransfer.judge.verdicts import compare
+from pytest_fmtransfer.judge.verdicts import check_results, compare
 from pytest_fmtransfer.results import Result
 
 PieceOf = Callable[[int, int], Piece | None]
@@ -52,6 +52,7 @@ def ranks(results: Sequence[Result], *, alpha: float = ALPHA) -> tuple[Rank, ...
     fewer than one result, two of the same backbone, and results that do not score the same images alike, or are of
     several regimes.
     """
+    check_results(results)
     _check(results)
     level = alpha / max(1, len(results) * (len(results) - 1))  # of one pair, where Holm begins
     lack = too_few_patients("beats", patients_by_class(results[0]))  # the same patients, whichever result

@@ -19,6 +19,7 @@ from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.judge import drift
 from pytest_fmtransfer.judge.causes import looks_like, question_changes, subject_changes
 from pytest_fmtransfer.judge.court import Outcome, Verdict, current
+from pytest_fmtransfer.judge.verdicts import check_result
 from pytest_fmtransfer.judge.wording import shortened
 from pytest_fmtransfer.results import Result
 
@@ -51,6 +52,7 @@ def unchanged_from(candidate: Result, baseline: Result, tolerance: Tolerance, re
     regime whose scores differ is inconclusive, as it is with fewer than ten recorded seeds. Raises
     InvalidInput for the baseline of another cell.
     """
+    check_result(baseline)
     if candidate.cell != baseline.cell:
         raise InvalidInput(f"{candidate.cell} was held against the baseline of {baseline.cell}; use its own")
     if stale := question_changes(candidate, baseline):

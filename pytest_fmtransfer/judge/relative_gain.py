@@ -29,6 +29,7 @@ from pytest_fmtransfer.judge.comparison import (
 from pytest_fmtransfer.judge.court import current
 from pytest_fmtransfer.judge.reading import too_few_patients, too_few_seeds
 from pytest_fmtransfer.judge.resampling import bootstrap_piece
+from pytest_fmtransfer.judge.verdicts import check_results
 from pytest_fmtransfer.metrics import metric_named
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.words import counted
@@ -57,6 +58,8 @@ class RelativeGain:
     references: tuple[Result, ...]
 
     def __post_init__(self) -> None:
+        for side in (self.candidates, self.references):
+            check_results(side)
         if len(self.candidates) != len(self.references):
             raise InvalidInput(
                 f"{counted(len(self.candidates), 'candidate')} against {counted(len(self.references), 'reference')}; "
@@ -149,6 +152,8 @@ def relative_gains(candidates: Sequence[Result], references: Sequence[Result]) -
 
     `references` are those of `candidates`, one each. Raises InvalidInput as RelativeGain does.
     """
+    for side in (candidates, references):
+        check_results(side)
     if len(candidates) != len(references):
         raise InvalidInput(
             f"{counted(len(candidates), 'candidate')} against {counted(len(references), 'reference')}; give one each"

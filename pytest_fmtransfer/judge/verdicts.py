@@ -1,8 +1,11 @@
 """Claims about two results become verdicts: supported, refuted or inconclusive."""
 
 import math
+from collections.abc import Sequence
+from numbers import Real
+from typing import cast
 
-from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.errors import InvalidInput, number_of, require, shown
 from pytest_fmtransfer.judge import wording
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court, Verdict, current
@@ -16,7 +19,7 @@ def beats(candidate: Result, reference: Result, margin: float = 0.0) -> Verdict:
 
     With a margin, bounds are those of `not_worse_than`. Raises InvalidInput for a margin below 0.
     """
-    if not 0 <= margin < math.inf:
+    if not 0 <= number_of(margin, "margin") < math.inf:
         raise InvalidInput(f"beats needs a margin of 0 or more, not {margin}; not_worse_than() allows for a loss")
     court = current()
     return _judge(Reading(kind="beats", comparison=compare(candidate, reference), level=court.level, threshold=margin))
@@ -48,14 +51,34 @@ def equivalent_to(candidate: Result, reference: Result, margin: float | None = N
 
 def compare(candidate: Result, reference: Result) -> Comparison:
     """A comparison that knows the seed variance the court has on record for the dataset and regime."""
+    for each in (candidate, reference):
+        check_result(each)
     recorded = current().seed_variance(candidate, reference)
     return Comparison(candidate=candidate, reference=reference, recorded=recorded)
+
+
+def check_result(value: object) -> None:
+    """Raises InvalidInput for what is no result, and says what a number of a publication is compared with."""
+    if isinstance(value, Real):
+        raise InvalidInput(
+            f"a result is compared with a result, not {value}; a published number has a source: "
+            f"candidate.above(Published(value={value}, source='…'))"
+        )
+    require(value, Result, "a result is compared with a result", "give what transfer(cell) or a fixture returns")
+
+
+def check_results(values: object) -> None:
+    """Raises InvalidInput for what is no sequence of results."""
+    if not isinstance(values, Sequence) or isinstance(values, str | bytes):
+        raise InvalidInput(f"{shown(values)} is no sequence of results; give a list of what transfer(cell) returns")
+    for each in cast(Sequence[object], values):
+        check_result(each)
 
 
 def margin_of(candidate: Result, margin: float | None, kind: str) -> float:
     """The margin asked for, by default the dataset's. Raises InvalidInput for one that is not above 0."""
     allowed = candidate.margin if margin is None else margin
-    if not 0 < allowed < math.inf:
+    if not 0 < number_of(allowed, "margin") < math.inf:
         raise InvalidInput(f"{kind} needs a margin above 0, not {allowed}; beats() is the claim without one")
     return allowed
 
