@@ -115,7 +115,8 @@ def _weights_of(spec: BackboneSpec, places: Places) -> str:
     path = weights_file(spec, places)
     if path is None:
         return "none"
-    weights, config = weights_fingerprint(path, Store(root=places.store)), _config_beside(path)
+    weights = weights_fingerprint(path, Store(root=places.store), since=places.verify_since)
+    config = _config_beside(path)
     # A folder's configuration says what its tensors are put into.
     return fingerprint(weights, remembered_digest(config)) if spec.library == "transformers" and config else weights
 

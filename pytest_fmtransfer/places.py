@@ -30,7 +30,8 @@ class Places:
     `download`: published weights that are nowhere may be fetched; only what the user says turns it on. So with
     `skip_bad_images`: images that cannot be decoded are left out of their dataset, and counted. `device` is by default
     the best that is here; `deterministic`: it computes the same bits in every run, if more slowly. `compiled`: a
-    network that learns goes through torch.compile.
+    network that learns goes through torch.compile. What the store holds of a file's content from before `verify_since`,
+    in seconds since 1970, is not trusted: the file is hashed again.
     """
 
     store: Path
@@ -41,6 +42,7 @@ class Places:
     device: Device = field(default_factory=best_device)
     deterministic: bool = False
     compiled: bool = False
+    verify_since: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("store", "weights", "data_root"):

@@ -24,6 +24,7 @@ from pytest_fmtransfer.errors import FmTransferError
 from pytest_fmtransfer.work import check_not_idle, working
 
 MANIFEST = "entry.json"
+_TICK = 20_000_000  # ns, longer than a tick of any clock that file systems stamp by: 10 ms on Linux, 16 on Windows
 
 
 class CorruptEntry(FmTransferError):
@@ -42,15 +43,32 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
-def remembered_digest(path: Path) -> str:
-    """`file_digest`, computed once in this process while the file's size and modification time stay the same."""
+FileState = tuple[str, int, int, int, int]
+"""Absolute path, inode, size in bytes, modification time and change time in ns."""
+
+
+def file_state(path: Path) -> FileState:
+    """What stays the same only while nobody writes to a file, moves it or puts another in its place.
+
+    The modification time alone does not tell: `rsync -a`, `tar` and `cp -a` set it, and leave the change time and the
+    inode to the system. Raises OSError where there is no file.
+    """
     status = path.stat()
-    return _remembered(path, status.st_size, status.st_mtime_ns)
+    # The system stamps by a clock of ticks: what is written later in the same tick would have the same times.
+    while 0 <= time.time_ns() - status.st_ctime_ns < _TICK:
+        time.sleep(_TICK / 1e9)
+        status = path.stat()
+    return os.path.abspath(path), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def remembered_digest(path: Path) -> str:
+    """`file_digest`, computed once in this process while the file's state stays the same."""
+    return _remembered(path, file_state(path))
 
 
 @lru_cache(maxsize=1024)
-def _remembered(path: Path, size: int, modified: int) -> str:
-    del size, modified  # part of the key only
+def _remembered(path: Path, state: FileState) -> str:
+    del state  # part of the key only
     return file_digest(path)
 
 
@@ -72,16 +90,19 @@ class Store:
     def place(self, kind: str, key: str) -> Path:
         return self.root / kind / key[:2] / key
 
-    def load(self, kind: str, key: str) -> Path | None:
-        """The folder of a sound entry; None when there is none, or when its bytes are not those that were written."""
+    def load(self, kind: str, key: str, *, since: float | None = None) -> Path | None:
+        """The folder of a sound entry; None when there is none, or when its bytes are not those that were written.
+
+        `since`: an entry that was written before that time, in seconds since 1970, is none.
+        """
         folder = self.place(kind, key)
         if not (folder / MANIFEST).is_file():
             return None
         try:
-            _verify(folder)
+            written = _verify(folder)
         except CorruptEntry:
             return None
-        return folder
+        return None if since is not None and written < since else folder
 
     def fetch(
         self,
@@ -92,6 +113,7 @@ class Store:
         about: Mapping[str, object],
         lock: str | None = None,
         unlisted: Collection[str] = (),
+        since: float | None = None,
     ) -> tuple[Path, bool]:
         """The folder of an entry and whether this call computed it.
 
@@ -99,21 +121,21 @@ class Store:
         key compute it once: the second waits for the first. A corrupt entry is computed again, with one
         warning. `about` is kept in `entry.json` for people, beside the seconds that computing took.
         `lock` names a wider lock than the entry's own, for entries that are built from one another. `unlisted` are
-        files too large to be hashed at every look; whoever reads them checks them by other means. Raises Unavailable
-        for an entry that is not there inside `work.idle`.
+        files too large to be hashed at every look; whoever reads them checks them by other means. An entry from before
+        `since` is computed again. Raises Unavailable for an entry that is not there inside `work.idle`.
         """
-        found = self.load(kind, key)
+        found = self.load(kind, key, since=since)
         if found is not None:
             return found, False
         check_not_idle(f"an entry of {kind}")
         with self.locked(kind, key, lock or key):
-            found = self.load(kind, key)
+            found = self.load(kind, key, since=since)
             if found is not None:
                 return found, False
-            if (damaged := self.place(kind, key)).exists():  # removed under the lock: nobody else is writing it
-                if (damaged / MANIFEST).exists():  # without one it never was an entry
-                    warnings.warn(f"store entry {damaged} is corrupt; it is computed again", stacklevel=2)
-                shutil.rmtree(damaged)
+            if (old := self.place(kind, key)).exists():  # removed under the lock: nobody else is writing it
+                if (old / MANIFEST).exists() and self.load(kind, key) is None:  # without one it never was an entry
+                    warnings.warn(f"store entry {old} is corrupt; it is computed again", stacklevel=2)
+                shutil.rmtree(old)
             return self._write(kind, key, compute, about, unlisted), True
 
     def entries(self, kind: str) -> Iterator[Path]:
@@ -139,6 +161,7 @@ class Store:
             listed = (path for path in sorted(scratch.iterdir()) if path.name not in unlisted)
             files = {path.name: file_digest(path) for path in listed}
             manifest = {"kind": kind, "key": key, "about": dict(about), "files": files, "seconds": seconds}
+            manifest["written"] = time.time()
             (scratch / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
             os.chmod(scratch, 0o755)  # mkdtemp's 0700 would survive the rename
             os.replace(scratch, folder)
@@ -173,11 +196,13 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
-def _verify(folder: Path) -> None:
+def _verify(folder: Path) -> float:
+    """When the entry was written, in seconds since 1970; 0 where it does not say."""
     try:
-        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-        for name, digest in files.items():
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        for name, digest in manifest["files"].items():
             if file_digest(folder / name) != digest:
                 raise CorruptEntry(f"store entry {folder / name} is corrupt")
+        return float(manifest.get("written", 0))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptEntry(f"store entry {folder} is unreadable ({error})") from error

@@ -19,6 +19,7 @@ from pytest_fmtransfer.data import npz_rows
 from pytest_fmtransfer.data.array_pictures import ArrayPictures, check_images, check_labels, row_ids
 from pytest_fmtransfer.data.npz_rows import MappedRows, NpzRows, open_npz, read_array
 from pytest_fmtransfer.errors import DatasetError, UnreadableImage
+from pytest_fmtransfer.store import file_state
 from tests.helpers import LAWS
 
 Save = Callable[..., None]
@@ -124,11 +125,11 @@ def test_a_digest_is_over_pixels_and_shape(tmp_path: Path) -> None:
     assert flat.digest(0) != square.digest(0)
 
 
-def test_the_manifest_is_the_files_name_size_and_time(tmp_path: Path) -> None:
+def test_the_manifest_is_the_files_state(tmp_path: Path) -> None:
     file = tmp_path / "a.npz"
     np.savez(file, images=noise(4, 3, 3))
     pictures = pictures_of(file, 4)
-    assert pictures.manifest() == [("a.npz", file.stat().st_size, file.stat().st_mtime_ns)]
+    assert pictures.manifest() == [file_state(file)]
     file.unlink()
     with pytest.raises(DatasetError, match=r"a\.npz is not there .*; get it"):
         pictures.manifest()

@@ -152,6 +152,18 @@ def test_all_lists_every_case(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert len(long.splitlines()) > len(short.splitlines())
 
 
+def test_verify_hashes_images_that_do_not_seem_to_have_changed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pytest_fmtransfer.data.pictures.file_state", lambda path: (str(path), 0, 0, 0, 0))
+    told: list[bool] = []
+    for options in ((), (), ("--verify",), ()):
+        audit(folder, "--all", *options)
+        told.append("copy0.jpg" in capsys.readouterr().out)
+        save(scan(99, 64), folder / "MRI" / "yes" / "copy0.jpg")  # no copy any more, since the first look
+    assert told == [True, True, False, False]
+
+
 def test_data_that_are_not_here_exit_with_2_and_the_remedy(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert audit(folder / "elsewhere") == 2
     assert "get it from https://example.org" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from safetensors import deserialize
 from pytest_fmtransfer.backbones.shards import checkpoint_file, shards_of
 from pytest_fmtransfer.backbones.torch_files import open_torch_file, tensors_in
 from pytest_fmtransfer.errors import CheckpointMismatch
-from pytest_fmtransfer.store import Store, code_digest, file_digest, fingerprint
+from pytest_fmtransfer.store import Store, code_digest, file_digest, file_state, fingerprint
 
 # The dtypes of `torch_files.ITEM_BYTES` by their names in safetensors.
 _DTYPES = {
@@ -29,24 +29,24 @@ _DTYPES = {
 _Tensors = dict[str, tuple[str, list[int], str]]
 
 
-def weights_fingerprint(path: Path, store: Store) -> str:
+def weights_fingerprint(path: Path, store: Store, *, since: float | None = None) -> str:
     """32 hex digits over the names, dtypes, shapes and values of a checkpoint's tensors.
 
     The order and kind of file do not matter, nor a single mapping around the tensors, nor plain values beside them;
     where tensors stand in several mappings, their entries' names count too. A file that holds anything else, or
-    cannot be read, is fingerprinted by its bytes: loading it is what complains. Computed once for a path, size and
-    modification time, and remembered in the store.
+    cannot be read, is fingerprinted by its bytes: loading it is what complains. Computed once for a state of the files
+    (`store.file_state`), and remembered in the store; what was remembered before `since` is computed again.
     """
     code = code_digest(
         *(f"backbones/{name}.py" for name in ("fingerprints", "inert_pickle", "shards", "torch_files")),
     )
     files = _files(path)
-    stats = [(str(file.resolve()), (status := file.stat()).st_size, status.st_mtime_ns) for file in files]
+    states = [file_state(file) for file in files]
 
     def compute(entry: Path) -> None:
         (entry / "fingerprint.txt").write_text(_compute(path, files), encoding="ascii")
 
-    entry, _ = store.fetch("weights", fingerprint(stats, code), compute, about={"file": str(path)})
+    entry, _ = store.fetch("weights", fingerprint(states, code), compute, about={"file": str(path)}, since=since)
     return (entry / "fingerprint.txt").read_text(encoding="ascii")
 
 

@@ -7,6 +7,8 @@ dataset cannot be audited.
 import argparse
 import shutil
 import textwrap
+import time
+from dataclasses import replace
 
 from pytest_fmtransfer.catalog.registry import ENTRY_POINT_GROUP, Registry
 from pytest_fmtransfer.catalog.specs import DatasetSpec
@@ -25,11 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="name of a dataset, such as br35h; or one of yours, as in mine=folder:./images",
     )
     parser.add_argument("--all", action="store_true", help="list every case of every finding")
+    parser.add_argument(
+        "--verify", action="store_true", help="hash every image again, also where no file seems to have changed"
+    )
     add_places(parser, "store", "data_root")
 
 
 def run(arguments: argparse.Namespace) -> int:
     spec, places = _dataset(arguments.dataset), places_of(arguments)
+    if arguments.verify:
+        places = replace(places, verify_since=time.time())
     if spec.reader is None:
         raise Unavailable(f"this version cannot read dataset {spec.name} yet: upgrade pytest-fmtransfer when one can")
     audited = audit(open_dataset(spec, places), places)

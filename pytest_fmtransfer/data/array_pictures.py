@@ -16,6 +16,7 @@ from pytest_fmtransfer.catalog.specs import DataRoot, DatasetSpec
 from pytest_fmtransfer.data.decoding import picture_digest
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
 from pytest_fmtransfer.errors import DatasetError, FmTransferError, UnreadableImage
+from pytest_fmtransfer.store import FileState, file_state
 from pytest_fmtransfer.words import counted
 
 DIGITS = 8  # of a row's number in an id, so that ids sort as the rows of their array do
@@ -52,15 +53,14 @@ class ArrayPictures:
         side, _, number = self.ids[row].partition("/")
         return self.rows[side], int(number)
 
-    def manifest(self) -> list[tuple[str, int, int]]:
+    def manifest(self) -> list[FileState]:
         """Of the files, each of which holds all images of an array."""
-        found: list[tuple[str, int, int]] = []
+        found: list[FileState] = []
         for path in sorted({rows.file for rows in self.rows.values()}):
             try:
-                status = path.stat()
+                found.append(file_state(path))
             except OSError as error:
                 raise DatasetError(f"{path} is not there ({error.strerror}); {self.remedy}") from error
-            found.append((path.name, status.st_size, status.st_mtime_ns))
         return found
 
     def digest(self, row: int) -> str:

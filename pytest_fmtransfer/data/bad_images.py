@@ -97,6 +97,7 @@ def bad_rows(
 
     code = (*code, *DECODING, "data/bad_images.py")
     key = fingerprint(code_digest(*code), decoders(), channels, list(ids), pictures.manifest())
-    entry, _ = Store(root=places.store).fetch("bad images", key, compute, about={"dataset": about})
+    store, since = Store(root=places.store), places.verify_since
+    entry, _ = store.fetch("bad images", key, compute, about={"dataset": about}, since=since)
     bad = json.loads((entry / "bad.json").read_text(encoding="utf-8"))
     return [row for row, name in enumerate(ids) if name in bad]

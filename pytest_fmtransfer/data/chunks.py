@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from pytest_fmtransfer.data.decoding import in_parallel
+from pytest_fmtransfer.store import FileState, file_state
 
 PIXELS, DONE, RECORD = "pixels.npy", "done.jsonl", "chunks.json"
 CHUNK = 64  # rows whose work is lost when a process is killed, at most, on each core
@@ -84,7 +85,7 @@ def take_apart(entry: Path, folder: Path) -> None:
     shutil.rmtree(entry)
 
 
-_sound: set[tuple[str, int, int, int]] = set()
+_sound: set[FileState] = set()
 
 
 def forget() -> None:
@@ -98,9 +99,8 @@ def is_sound(entry: Path, *, known: bool = False) -> bool:
     `known`: this process wrote it, and need not look.
     """
     try:
-        status = (entry / PIXELS).stat()
-        name = (str(entry), status.st_ino, status.st_size, status.st_mtime_ns)
-        if name in _sound:
+        state = file_state(entry / PIXELS)
+        if state in _sound:
             return True
         if not known:
             digests = json.loads((entry / RECORD).read_text(encoding="utf-8"))
@@ -109,7 +109,7 @@ def is_sound(entry: Path, *, known: bool = False) -> bool:
                 return False
     except (OSError, ValueError):
         return False
-    _sound.add(name)
+    _sound.add(state)
     return True
 
 

@@ -1,4 +1,4 @@
-"""What is in each image of a dataset, hashed once while nothing about its files changes.
+"""What is in each image of a dataset, hashed once while the state of its files stays the same.
 
 Legend: N images.
 """
@@ -27,7 +27,7 @@ class Contents:
 def contents_of(
     pictures: Pictures, ids: Sequence[str], places: Places, *, about: str, code: tuple[str, ...]
 ) -> Contents:
-    """From the store, or hashed by all cores.
+    """From the store while the state of every file stays the same (`store.file_state`), or hashed by all cores.
 
     `about` names the dataset; `code` are the modules that decode its images. Raises DatasetError for missing files and
     UnreadableImage for broken ones, with their number and the first of them.
@@ -51,6 +51,7 @@ def contents_of(
         len(ids),
         pictures.manifest(),
     )
-    entry, _ = Store(root=places.store).fetch("contents", key, compute, about={"dataset": about})
+    store, since = Store(root=places.store), places.verify_since
+    entry, _ = store.fetch("contents", key, compute, about={"dataset": about}, since=since)
     with np.load(entry / "contents.npz", allow_pickle=False) as archive:
         return Contents(digests_N=archive["digests_N"], pictures_N=archive["pictures_N"])

@@ -13,14 +13,14 @@ from PIL import Image
 
 from pytest_fmtransfer.data.decoding import open_image, picture_digest
 from pytest_fmtransfer.errors import DatasetError, first_few
-from pytest_fmtransfer.store import remembered_digest
+from pytest_fmtransfer.store import FileState, file_state, remembered_digest
 
 
 class Pictures(Protocol):
     """Images by row of the table. Every method may be called from several threads at once."""
 
-    def manifest(self) -> list[tuple[str, int, int]]:
-        """Name, bytes and modification time (ns) of everything that is read: as long as these stay, so does an image.
+    def manifest(self) -> list[FileState]:
+        """The state of every file that is read: as long as these stay, so does an image.
 
         Raises DatasetError when files are missing, with their number and the first of them.
         """
@@ -59,16 +59,14 @@ class FilePictures:
     def path(self, row: int) -> Path:
         return self.folder / self.ids[row]
 
-    def manifest(self) -> list[tuple[str, int, int]]:
-        found: list[tuple[str, int, int]] = []
+    def manifest(self) -> list[FileState]:
+        found: list[FileState] = []
         missing: list[str] = []
         for name in self.ids:
             try:
-                status = (self.folder / name).stat()
+                found.append(file_state(self.folder / name))
             except OSError:
                 missing.append(name)
-                continue
-            found.append((name, status.st_size, status.st_mtime_ns))
         if missing:
             raise DatasetError(
                 f"{len(missing)} of {len(self.ids)} images are not in {self.folder}: {first_few(missing)}"
@@ -98,7 +96,7 @@ class SomePictures:
     pictures: Pictures
     rows: tuple[int, ...]
 
-    def manifest(self) -> list[tuple[str, int, int]]:
+    def manifest(self) -> list[FileState]:
         return self.pictures.manifest()
 
     def digest(self, row: int) -> str:

@@ -82,6 +82,11 @@ def add_options(parser: pytest.Parser) -> None:
         help="error (the default): images that cannot be decoded stop a cell; skip: they are left out of their "
         "dataset, and the report counts them",
     )
+    group.addoption(
+        "--fm-verify",
+        action="store_true",
+        help="hash all images and weights again, also where no file seems to have changed",
+    )
     group.addoption("--fm-export", metavar="DIR", help="write every result that is measured to DIR, to be collected")
     group.addoption(
         "--fm-collect",
@@ -161,4 +166,5 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("fm_data_root", "default of --fm-data-root")
     parser.addini("fm_device", "default of --fm-device")
     parser.addini("fm_compile", "as if --fm-compile were given", type="bool", default=False)
+    parser.addini("fm_verify", "as if --fm-verify were given", type="bool", default=False)
     parser.addini("fm_deterministic", "as if --fm-deterministic were given", type="bool", default=False)

@@ -1,11 +1,12 @@
 """What the options and ini values of one session amount to."""
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import pytest
 
@@ -74,6 +75,7 @@ class Settings:
 
 
 SETTINGS = pytest.StashKey[Settings]()
+VERIFY_SINCE = "fmtransfer_verify_since"  # the name under which a worker is told when the run began
 
 
 def settings_of(config: pytest.Config) -> Settings:
@@ -236,6 +238,32 @@ def _collect_folder(config: pytest.Config) -> Path | None:
     return folder
 
 
+class _Verifying:
+    """Tells workers when the run began, so that they hash each file once in all."""
+
+    def __init__(self, since: float) -> None:
+        self._since = since
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput[VERIFY_SINCE] = self._since
+
+
+def _verify_since(config: pytest.Config) -> float | None:
+    """When the run began that hashes everything; None where nobody asks for that, or nothing is run."""
+    if not (config.getoption("--fm-verify") or config.getini("fm_verify")) or _lists(config):
+        return None
+    if hasattr(config, "workerinput"):
+        return cast(float, cast(Any, config).workerinput[VERIFY_SINCE])
+    since = time.time()
+    config.pluginmanager.register(_Verifying(since), "fmtransfer-verifying")
+    return since
+
+
+def _lists(config: pytest.Config) -> bool:
+    return any(cast(bool, config.getoption(option)) for option in ("--fm-plan", "--fm-claims"))
+
+
 def _places(config: pytest.Config) -> Places:
     ours = Places.from_environment()
 
@@ -248,12 +276,12 @@ def _places(config: pytest.Config) -> Places:
         weights=choose("weights", ours.weights),
         data_root=choose("data_root", ours.data_root),
         # A list runs nothing: what would have to be fetched is absent there.
-        download=cast(bool, config.getoption("--fm-download"))
-        and not any(cast(bool, config.getoption(option)) for option in ("--fm-plan", "--fm-claims")),
+        download=cast(bool, config.getoption("--fm-download")) and not _lists(config),
         skip_bad_images=config.getoption("--fm-on-bad-image") == "skip",
         device=_device(config) or ours.device,
         deterministic=cast(bool, config.getoption("--fm-deterministic") or config.getini("fm_deterministic")),
         compiled=cast(bool, config.getoption("--fm-compile") or config.getini("fm_compile")),
+        verify_since=_verify_since(config),
     )
     return stand_ins.places_of(config, places) if stand_ins.asked(config) else places
 
