@@ -24,6 +24,7 @@ from pytest_fmtransfer.errors import FmTransferError
 from pytest_fmtransfer.work import check_not_idle, working
 
 MANIFEST = "entry.json"
+_DIGEST_SIZE = 16  # bytes of a digest
 _TICK = 20_000_000  # ns, longer than a tick of any clock that file systems stamp by: 10 ms on Linux, 16 on Windows
 
 
@@ -182,13 +183,45 @@ class Store:
             yield
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_checked(path: Path, data: bytes | memoryview) -> None:
+    """Write a file whole or not at all, behind a digest of its bytes, for `read_checked`."""
+    write_atomically(path, _digest_of(data), data)
+
+
+def read_checked(path: Path) -> memoryview | None:
+    """What `write_checked` wrote; None where there is no file.
+
+    A file that is damaged is deleted, with a warning, and is none.
+    """
+    try:
+        whole = memoryview(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    digest, data = whole[:_DIGEST_SIZE], whole[_DIGEST_SIZE:]
+    if digest == _digest_of(data):
+        return data
+    discard_damaged(path)
+    return None
+
+
+def discard_damaged(path: Path) -> None:
+    """Delete a file whose bytes are not those that were written, and say so."""
+    warnings.warn(f"{path} is damaged; what it held is computed again", stacklevel=3)
+    path.unlink(missing_ok=True)
+
+
+def _digest_of(data: bytes | memoryview) -> bytes:
+    return hashlib.blake2b(data, digest_size=_DIGEST_SIZE).digest()
+
+
+def write_atomically(path: Path, *parts: bytes | memoryview) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, scratch = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+            for part in parts:
+                stream.write(part)
         os.chmod(scratch, 0o644)  # mkstemp's 0600 would survive the rename
         os.replace(scratch, path)
     except BaseException:

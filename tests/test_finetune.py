@@ -16,6 +16,7 @@ import torch
 from pytest_fmtransfer._transfer import transfer
 from pytest_fmtransfer.adapt import finetune, loop
 from pytest_fmtransfer.adapt.checkpoints import Checkpoints
+from pytest_fmtransfer.adapt.finished import finish, finished
 from pytest_fmtransfer.catalog.regime_specs import Profile
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.cell import Cell
@@ -109,11 +110,14 @@ def killed_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 def takes(file: Path, seconds: float) -> None:
     """As if a killed run had spent so many on what it kept there."""
     if file.suffix == ".pt":
-        torch.save(torch.load(file, weights_only=True) | {"seconds": seconds}, file)
+        checkpoint = Checkpoints(file)
+        saved = checkpoint.load()
+        assert saved is not None
+        checkpoint.save(lambda: saved | {"seconds": seconds}, last=True)
         return
-    with np.load(file, allow_pickle=False) as archive:
-        kept = {name: archive[name] for name in archive.files}
-    np.savez(file, **kept | {"seconds": np.array(seconds)})  # pyright: ignore[reportArgumentType]
+    kept = finished(file)
+    assert kept is not None
+    finish(file, replace(kept, seconds=seconds))
 
 
 @pytest.mark.parametrize("regime", ["finetune_linear", "lora2.from1.unaugmented"])
@@ -199,8 +203,6 @@ def test_a_stored_result_gives_its_history_back(small: Places, registry: Registr
 def test_a_loss_that_is_no_number_leaves_no_result(
     small: Places, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import torch
-
     original = finetune.NetworkLearner.step
 
     def step(self: Any, rows_RB: Any, epoch: int, share: float) -> Any:

@@ -147,7 +147,7 @@ def test_heads_that_a_killed_run_has_finished_are_not_trained_again(
     kept = (tmp_path / "heads0.npz").read_bytes()
     for damaged in (b"cut short", kept[: len(kept) // 2]):
         (tmp_path / "heads0.npz").write_bytes(damaged)
-        with pytest.raises(AssertionError):
+        with pytest.raises(AssertionError), pytest.warns(UserWarning, match=r"heads0\.npz is damaged"):
             frozen.run(job(small, tmp_path), settings, [0, 1])
     gc.collect()  # a file that is left open warns here
 

@@ -6,6 +6,7 @@ Legend: R replicas, A images of the training side, V of the validation side, K s
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -183,7 +184,8 @@ MIDDLE_AUC = 0.75
 def test_a_damaged_checkpoint_begins_again(tmp_path: Path) -> None:
     (tmp_path / "training.pt").write_bytes(b"half a file")
     learner = Scripted(((MIDDLE,),) * 2)
-    trained(learner, course(2), tmp_path)
+    with pytest.warns(UserWarning, match=r"training\.pt is damaged; what it held is computed again"):
+        trained(learner, course(2), tmp_path)
     assert {epoch for epoch, _, _ in learner.seen} == {0, 1}
 
 
@@ -224,8 +226,11 @@ def test_seconds_are_of_every_leg_and_the_epochs_of_each_resumption_are_kept(tmp
     for dies_in in (2, 3):
         with pytest.raises(Stopped):
             trained(Scripted(script, dies_in=dies_in), course(4), tmp_path)
-        kept = torch.load(tmp_path / "training.pt", weights_only=True)
-        torch.save(kept | {"seconds": kept["seconds"] + 1000}, tmp_path / "training.pt")  # as if it had taken so long
+        checkpoint = Checkpoints(tmp_path / "training.pt")
+        kept = checkpoint.load()
+        assert kept is not None
+        later = kept | {"seconds": kept["seconds"] + 1000}  # as if it had taken so long
+        checkpoint.save(partial(dict, later), last=True)
     spent = float(kept["seconds"]) + 1000
     found = trained(Scripted(script), course(4), tmp_path)
     assert found.training[0]["resumed"] == [2, 3]

@@ -13,24 +13,35 @@ from pytest_fmtransfer.adapt.inputs import Feed, Inputs
 from pytest_fmtransfer.adapt.job import Job
 from pytest_fmtransfer.data.images import check_room
 from pytest_fmtransfer.progress import progress
+from pytest_fmtransfer.store import discard_damaged, file_digest, remembered_digest, write_atomically
 from pytest_fmtransfer.work import count_passes
 
 BATCH = 16
-NAME = "activations.npy"
+NAME, RECORD = "activations.npy", "activations.digest"
 
 
 def store_activations(part: nn.Module, inputs: Inputs, images: int, job: Job, device: torch.device) -> np.ndarray:
     """Of every image, in the table's order, mapped from a file of the workspace, which one seed leaves to the next.
 
-    Raises DatasetError, with the figure, when the disk cannot hold them.
+    A file that is damaged is written again, with a warning. Raises DatasetError, with the figure, when the disk cannot
+    hold them.
     """
-    file = job.workspace / NAME
+    file, record = job.workspace / NAME, job.workspace / RECORD
+    if file.is_file() and not _is_sound(file, record):
+        discard_damaged(file)
     if not file.is_file():
-        _write(part, inputs, images, job, device, file)
+        _write(part, inputs, images, job, device, file, record)
     return np.load(file, mmap_mode="r+", allow_pickle=False)  # torch warns of what may not be written to
 
 
-def _write(part: nn.Module, inputs: Inputs, images: int, job: Job, device: torch.device, file: Path) -> None:
+def _is_sound(file: Path, record: Path) -> bool:
+    """Whether a file is what was written; it is read once in this process while its state stays the same."""
+    return record.is_file() and record.read_bytes() == remembered_digest(file).encode()
+
+
+def _write(
+    part: nn.Module, inputs: Inputs, images: int, job: Job, device: torch.device, file: Path, record: Path
+) -> None:
     growing = file.with_name(f".{NAME}")
     stored_N: np.ndarray | None = None
     feed = Feed(inputs, loaders=job.loaders, pinned=device.type == "cuda")
@@ -49,4 +60,7 @@ def _write(part: nn.Module, inputs: Inputs, images: int, job: Job, device: torch
     finally:
         feed.close()
     count_passes(images)
+    if isinstance(stored_N, np.memmap):
+        stored_N.flush()
+    write_atomically(record, file_digest(growing).encode())  # first: a file without a record would be none
     growing.replace(file)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from pytest_fmtransfer.store import write_atomically
+from pytest_fmtransfer.store import read_checked, write_checked
 
 SECONDS = 5.0  # of training that may be lost: epochs that are shorter are not worth a file each
 
@@ -20,14 +20,9 @@ class Checkpoints:
         self._file, self._seconds, self._saved = file, seconds, time.monotonic()
 
     def load(self) -> dict[str, Any] | None:
-        """What was saved last; None where nothing was, or where it cannot be read."""
-        try:
-            return torch.load(self._file, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
-            return None
-        except Exception:  # a damaged file raises what it likes: begin again
-            self._file.unlink(missing_ok=True)
-            return None
+        """What was saved last; None where nothing was. A damaged one is none, with a warning: training begins again."""
+        data = read_checked(self._file)
+        return None if data is None else torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
 
     def save(self, content: Callable[[], dict[str, Any]], *, last: bool) -> None:
         """Called at the end of every epoch; `content` is asked for only where it is written."""
@@ -35,5 +30,5 @@ class Checkpoints:
             return
         stream = io.BytesIO()
         torch.save(content(), stream)
-        write_atomically(self._file, stream.getvalue())
+        write_checked(self._file, stream.getbuffer())
         self._saved = time.monotonic()

@@ -5,13 +5,12 @@ A checkpoint holds weights and moments, of a large head more than a gigabyte; th
 
 import io
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from pytest_fmtransfer.adapt.loop import Trained
-from pytest_fmtransfer.store import write_atomically
+from pytest_fmtransfer.store import read_checked, write_checked
 
 
 def finish(file: Path, trained: Trained) -> None:
@@ -25,21 +24,23 @@ def finish(file: Path, trained: Trained) -> None:
         training=json.dumps(trained.training),
         seconds=trained.seconds,
     )
-    write_atomically(file, stream.getvalue())
+    write_checked(file, stream.getbuffer())
 
 
 def finished(file: Path) -> Trained | None:
-    """What a killed run kept, all of whose seconds are earlier ones; None where nothing was, or it cannot be read."""
-    try:
-        # Of a damaged archive numpy would leave the file that it has opened itself open.
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return Trained(
-                scores_RTC=archive["scores_RTC"],
-                best_R=archive["best_R"],
-                epoch_R=archive["epoch_R"],
-                training=tuple(json.loads(str(archive["training"]))),
-                seconds=float(archive["seconds"]),
-                earlier_seconds=float(archive["seconds"]),
-            )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    """What a killed run kept, all of whose seconds are earlier ones.
+
+    None where nothing was, or, with a warning, where it is damaged and training begins again.
+    """
+    data = read_checked(file)
+    if data is None:
         return None
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        return Trained(
+            scores_RTC=archive["scores_RTC"],
+            best_R=archive["best_R"],
+            epoch_R=archive["epoch_R"],
+            training=tuple(json.loads(str(archive["training"]))),
+            seconds=float(archive["seconds"]),
+            earlier_seconds=float(archive["seconds"]),
+        )
