@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 from pytest_fmtransfer.devices import Device, best_device, device_named
@@ -74,6 +75,25 @@ def _device(environ: Mapping[str, str]) -> Device:
         return device_named(named) if named else best_device(environ)
     except InvalidInput as error:
         raise InvalidInput(f"FMTRANSFER_DEVICE={named}: {error}") from error
+
+
+def no_such_folder(named: str, folder: Path) -> str | None:
+    """What is wrong with a folder that must exist, with near names beside it; `named` says who named it, as in
+    '--fm-weights'. None where it exists.
+    """
+    if folder.is_dir():
+        return None
+    if folder.exists():
+        return f"{named}={folder}: that is no folder; name the folder that the file is in"
+    there = next(place for place in folder.parents if place.is_dir())
+    wrong = folder.relative_to(there).parts[0]
+    try:
+        beside = [each.name for each in there.iterdir() if each.is_dir()]
+    except OSError:  # it may be entered, not listed
+        beside = []
+    near = get_close_matches(wrong, beside, n=3, cutoff=0.5)
+    meant = f"did you mean {' or '.join(str(there / name) for name in near)}?" if near else "name one that exists"
+    return f"{named}={folder}: no such folder; {meant}"
 
 
 def on_ci(environ: Mapping[str, str] = os.environ) -> bool:

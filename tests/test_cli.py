@@ -165,6 +165,7 @@ def test_verify_hashes_images_that_do_not_seem_to_have_changed(
 
 
 def test_data_that_are_not_here_exit_with_2_and_the_remedy(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "elsewhere").mkdir()
     assert audit(folder / "elsewhere") == 2
     assert "get it from https://example.org" in capsys.readouterr().err
 

@@ -202,11 +202,14 @@ def test_the_doctor_tells_folders_versions_and_the_device(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("pytest_fmtransfer.cli.doctor.WANTED", ("a-library-that-is-not-here",))
-    text = told(capsys, "doctor", "--data-root", str(tmp_path / "none"))
+    monkeypatch.setenv("FMTRANSFER_DATA", str(tmp_path / "none"))
+    text = told(capsys, "doctor")
     assert line(text, "python").split()[1] == ".".join(map(str, sys.version_info[:3]))
     assert line(text, "a-library-that-is-not-here").endswith("not installed")
     assert line(text, "weights").endswith("--weights=DIR or FMTRANSFER_WEIGHTS names one")
-    assert line(text, "data-root").endswith("no such folder")
+    assert line(text, "data-root").endswith(
+        f"FMTRANSFER_DATA={tmp_path / 'none'}: no such folder; name one that exists"
+    )
     assert "--torch asks torch" in line(text, "device")
 
 

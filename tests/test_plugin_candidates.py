@@ -384,11 +384,11 @@ def test_a_function_that_has_its_weights_goes_the_whole_way(stripes: pytest.Pyte
     stripes.runpytest("suite", "-k", "mine", mine).assert_outcomes(passed=1)
 
 
-def test_a_model_that_timm_does_not_have_is_an_error_in_one_sentence(stripes: pytest.Pytester) -> None:
+def test_a_model_that_timm_does_not_have_is_a_usage_error_in_one_sentence(stripes: pytest.Pytester) -> None:
     torch.save({}, stripes.path / "empty.pt")
     found = stripes.runpytest("suite", "-k", "mine", "--fm-backbone=mine=timm:resnet1888,weights=empty.pt,size=32")
-    found.assert_outcomes(errors=1)
-    found.stdout.fnmatch_lines(["timm * has no model 'resnet1888' for mine; did you mean resnet*"])
+    assert found.ret == pytest.ExitCode.USAGE_ERROR
+    found.stderr.fnmatch_lines(["*backbone mine: timm has no model 'resnet1888'; did you mean resnet*"])
 
 
 def examples(language: str) -> list[str]:

@@ -157,3 +157,33 @@ def test_baselines_are_never_written_on_ci(pytester: pytest.Pytester, monkeypatc
     result = pytester.runpytest("--fm-update=all")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "where CI is set; run it on your machine, without CI set" in result.stderr.str()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "mine=timm:resnet81",
+            "--fm-backbone=mine=timm:resnet81: backbone mine: timm has no model 'resnet81'; did you mean resnet18",
+        ),
+        ("mine=timm:resnet18.a1_in1", "timm has no weights 'resnet18.a1_in1'; did you mean resnet18.a1_in1k"),
+        ("mine=open_clip:ViT-B-23/openai", "open_clip has no model 'ViT-B-23'; did you mean ViT-B-32"),
+    ],
+)
+@pytest.mark.parametrize("more", [(), ("--fm-plan",)], ids=["run", "plan"])
+def test_a_backbone_whose_library_has_no_such_model(
+    pytester: pytest.Pytester, line: str, said: str, more: tuple[str, ...]
+) -> None:
+    body = "def test_it(candidate):\n    pass\n"
+    assert said in run(pytester, f"fm_cells({CELLS})", body, f"--fm-backbone={line}", *more)
+
+
+def test_a_row_of_a_conftest_whose_library_has_no_such_model(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        "from dataclasses import replace\n\n"
+        "def pytest_fmtransfer_register(registry):\n"
+        "    row = registry.backbone('mobilenetv2')\n"
+        "    registry.register(replace(row, name='mine', architecture='resnet81'))\n"
+    )
+    said = run(pytester, f"fm_cells({CELLS})")
+    assert "pytest_fmtransfer_register: backbone mine: timm has no model 'resnet81'; did you mean resnet18" in said

@@ -13,14 +13,45 @@ from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.timm import build
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import RandomWeights
-from pytest_fmtransfer.catalog.timm_names import timm_models
+from pytest_fmtransfer.catalog.timm_names import check_timm_architecture, timm_models
 from pytest_fmtransfer.cell import Cell, check_name
-from pytest_fmtransfer.errors import UnknownName
+from pytest_fmtransfer.errors import InvalidInput, UnknownName
 from pytest_fmtransfer.places import Places
 
 
 def test_the_models_read_from_the_source_are_those_that_timm_lists() -> None:
     assert set(timm.list_models()) <= timm_models()
+
+
+def test_every_architecture_that_timm_builds_passes_without_timm_being_imported() -> None:
+    """Names with a tag, without one, and those under which timm still builds what it renamed."""
+    former = ["tf_efficientnet_b0_ns", "vit_base_patch16_224_in21k"]
+    names = [*timm.list_models(), *timm.list_models(pretrained=True), *former]
+    code = (
+        "import sys\n"
+        "from pytest_fmtransfer.catalog.timm_names import check_timm_architecture\n"
+        "for name in sys.stdin.read().split():\n    check_timm_architecture(name)\n"
+        "assert 'timm' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], input="\n".join(names), text=True, check=True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("resnet81", "timm has no model 'resnet81'; did you mean resnet18"),
+        ("resnet18.a1_in1", "timm has no weights 'resnet18.a1_in1'; did you mean resnet18.a1_in1k"),
+        ("Resnet18", "did you mean resnet18"),
+    ],
+)
+def test_a_misspelt_architecture_is_answered_with_a_near_one(wrong: str, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        check_timm_architecture(wrong)
+
+
+def test_a_model_that_a_user_registered_with_timm_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timm, "is_model", lambda name: name == "my_own_net")
+    check_timm_architecture("my_own_net")
 
 
 def test_every_name_of_timm_may_stand_in_an_id() -> None:

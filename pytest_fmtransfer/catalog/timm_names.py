@@ -4,15 +4,19 @@ So a suite that names `timm.<model>` is collected at once, and a name that timm 
 """
 
 import re
+import sys
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from pytest_fmtransfer.catalog.specs import RANDOM, TINY
-from pytest_fmtransfer.errors import UnknownName
+from pytest_fmtransfer.errors import InvalidInput, UnknownName, nearest
 
 PREFIX = "timm."
 _MODEL = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
+_TAGGED = re.compile(r"""['"](\w+\.\w+)['"]""")
+_FORMER = re.compile(r"^register_model_deprecations\(__name__, \{(.*?)^\}\)", re.MULTILINE | re.DOTALL)
+_KEY = re.compile(r"""^\s*['"](\w+)['"]\s*:""", re.MULTILINE)
 
 
 def check_timm(name: str) -> str:
@@ -27,12 +31,50 @@ def check_timm(name: str) -> str:
     return architecture
 
 
+def check_timm_architecture(architecture: str) -> None:
+    """Raises InvalidInput, with near names, for an architecture that timm cannot build: `<model>` or `<model>.<tag>`.
+
+    What timm itself looks up elsewhere (`hf-hub:owner/name`) passes, so do tags that timm makes up as it is imported,
+    and so does everything where timm is not installed: nothing is built there.
+    """
+    model, _, tag = architecture.partition(".")
+    if ":" in architecture or not timm_models():
+        return
+    if model not in timm_models() | _former_models() and not _registered_here(model):
+        raise InvalidInput(f"timm has no model {model!r}; {nearest(model, timm_models())}")
+    tagged = [name for name in _tagged_models() if name.startswith(f"{model}.")]
+    if tag and tagged and architecture not in tagged:
+        raise InvalidInput(f"timm has no weights {architecture!r}; {nearest(architecture, [model, *tagged])}")
+
+
+def _registered_here(model: str) -> bool:
+    """Whether code of the user's has added a model to timm, which is imported then."""
+    timm = sys.modules.get("timm")
+    return timm is not None and bool(timm.is_model(model))
+
+
 @cache
 def timm_models() -> frozenset[str]:
     """Every model of the installed timm, without tags; none where timm is not installed."""
+    return frozenset(name for text in _sources() for name in _MODEL.findall(text))
+
+
+@cache
+def _tagged_models() -> frozenset[str]:
+    """Every `<model>.<tag>` that the source of timm names."""
+    named = (name for text in _sources() for name in _TAGGED.findall(text))
+    return frozenset(name for name in named if name.partition(".")[0] in timm_models())
+
+
+@cache
+def _former_models() -> frozenset[str]:
+    """Names under which timm still builds models that it has renamed."""
+    return frozenset(name for text in _sources() for names in _FORMER.findall(text) for name in _KEY.findall(names))
+
+
+@cache
+def _sources() -> tuple[str, ...]:
     found = find_spec("timm")
     folders = found.submodule_search_locations if found else None
-    if not folders:
-        return frozenset()
-    files = (Path(folders[0]) / "models").glob("*.py")
-    return frozenset(name for file in files for name in _MODEL.findall(file.read_text(encoding="utf-8")))
+    files = sorted((Path(folders[0]) / "models").glob("*.py")) if folders else []
+    return tuple(file.read_text(encoding="utf-8") for file in files)

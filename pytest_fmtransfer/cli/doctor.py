@@ -30,7 +30,7 @@ from pytest_fmtransfer.device_runs import NAMES, standing_of
 from pytest_fmtransfer.devices import Device
 from pytest_fmtransfer.errors import FmTransferError
 from pytest_fmtransfer.missing import Missing
-from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.places import Places, no_such_folder
 from pytest_fmtransfer.words import counted
 
 # What moves scores first, then what only some backbones and reports need.
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    places, registry = places_of(arguments), Registry()
+    places, registry = places_of(arguments, tells_environment=True), Registry()
     for line in arguments.dataset:
         registry.register(UserDataset.parse(line).row)
     print(table([("python", platform.python_version()), *((name, _version(name)) for name in (*NEEDED, *WANTED))]))
@@ -87,14 +87,18 @@ def _folders(places: Places) -> list[Line]:
     return [
         ("store", f"{places.store}: {_writable(places.store)}"),
         *(
-            (option, f"none named; --{option}=DIR or {variable} names one" if folder is None else _folder(folder))
+            (
+                option,
+                f"none named; --{option}=DIR or {variable} names one" if folder is None else _folder(folder, variable),
+            )
             for folder, option, variable in named
         ),
     ]
 
 
-def _folder(folder: Path) -> str:
-    return f"{folder}" if folder.is_dir() else f"{folder}: no such folder"
+def _folder(folder: Path | None, variable: str) -> str:
+    """One that an option names is there; one that a variable names may be misspelt."""
+    return "" if folder is None else no_such_folder(variable, folder) or f"{folder}"
 
 
 def _writable(store: Path) -> str:

@@ -93,6 +93,8 @@ def refuse_mistakes(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workeroutput"):
         cast(Any, config).workeroutput[NOTES] = list(settings_of(config).notes)
     mistakes = settings_of(config).mistakes
+    if any(case_of(item) is not None for item in items):
+        mistakes += settings_of(config).absent
     if not mistakes:  # a mistake above leaves out items, and families with them
         mistakes += too_large(items)
     if not mistakes:

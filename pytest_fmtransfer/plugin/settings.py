@@ -17,7 +17,7 @@ from pytest_fmtransfer.catalog.user_dataset import UserDataset
 from pytest_fmtransfer.devices import Device, best_device, device_named
 from pytest_fmtransfer.errors import InvalidInput, Unavailable, nearest
 from pytest_fmtransfer.functions import source_of
-from pytest_fmtransfer.places import Places, on_ci
+from pytest_fmtransfer.places import Places, no_such_folder, on_ci
 from pytest_fmtransfer.plugin import stand_ins
 from pytest_fmtransfer.plugin.options import DEFAULT_PROFILE
 from pytest_fmtransfer.plugin.session_registry import SessionRegistry
@@ -41,7 +41,8 @@ class ReportRequest:
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What the options of one session say. `mistakes` gathers wrong names met while collecting, `notes` what else
-    collecting has to tell.
+    collecting has to tell. `absent` are folders that an ini value or a variable names and that are not there: a mistake
+    of whoever runs a cell, of nobody else.
 
     `export` is the folder that results are written to, `collect` the one that they come from; `reference` is the
     backbone that stands in place of the suites' own, `regime` the one under which all that is registered is ranked.
@@ -65,6 +66,7 @@ class Settings:
     on_ci: bool
     mistakes: list[str]
     notes: list[str]
+    absent: tuple[str, ...] = ()
 
     def of_profile(self, folder: Path) -> Path:
         """Where a folder of results keeps those of this session's profile: the default one's at its top.
@@ -93,6 +95,7 @@ def configure(config: pytest.Config) -> None:
     registry = kind(mistakes, (config.rootpath, config.invocation_params.dir))
     config.add_cleanup(registry.look_no_longer)
     places = usage(lambda: _places(config))
+    absent = _absent_folders(config)
     if config.getoption("--fm-plan"):
         _refuse_a_plan_for_a_device_that_is_not_here(places.device)
     update = config.getoption("--fm-update")
@@ -130,6 +133,7 @@ def configure(config: pytest.Config) -> None:
         on_ci=on_ci(),
         mistakes=mistakes,
         notes=[],
+        absent=absent,
     )
 
     def heard(result: object) -> None:
@@ -284,6 +288,30 @@ def _places(config: pytest.Config) -> Places:
         verify_since=_verify_since(config),
     )
     return stand_ins.places_of(config, places) if stand_ins.asked(config) else places
+
+
+def _absent_folders(config: pytest.Config) -> tuple[str, ...]:
+    """What is wrong with folders of weights and data that ini values or variables name.
+
+    Raises pytest.UsageError for one that an option names. Nothing is said of folders that are not read, and of one that
+    --fm-download will make.
+    """
+    if stand_ins.asked(config) or config.getoption("--fm-collect"):
+        return ()
+    found: list[str] = []
+    for name, variable in (("weights", "FMTRANSFER_WEIGHTS"), ("data_root", "FMTRANSFER_DATA")):
+        option, ini = f"--fm-{name.replace('_', '-')}", f"fm_{name}"
+        given, from_ini = _option_path(config, option), _ini_path(config, ini)
+        folder = given or from_ini or getattr(Places.from_environment(), name)
+        if folder is None or (config.getoption("--fm-download") and not folder.exists()):
+            continue
+        file = config.inipath.name if config.inipath else "the ini file"
+        named = option if given else f"ini value {ini} of {file}" if from_ini else variable
+        wrong = no_such_folder(named, folder.absolute())
+        if wrong is not None and given:
+            raise pytest.UsageError(wrong)
+        found += [wrong] if wrong is not None else []
+    return tuple(found)
 
 
 def _device(config: pytest.Config) -> Device | None:
