@@ -23,6 +23,7 @@ from pytest_fmtransfer.backbones.timm import build, build_network
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import PublishedWeights
 from pytest_fmtransfer.places import Places
+from tests.trained import ROUNDING
 
 LITES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 
@@ -139,14 +140,14 @@ def test_random_twins_are_seeded_and_not_the_weights(registry: Registry, places:
 
 @pytest.mark.parametrize("name", [*LITES, "mobilenetv2"])
 def test_a_picture_does_not_depend_on_the_others_of_its_batch(name: str, registry: Registry, places: Places) -> None:
-    """Bit for bit, as long as the batch has the same size: extraction fills up its last batch."""
+    """But for rounding: what stands at another place may be added up in another order."""
     spec = registry.backbone(name)
     backbone = build(spec, weights_file(spec, places))
     pixels = grey_noise(spec.image_size, images=2 * USUAL.batch)
     with torch.inference_mode():
         first = pooled(backbone, pixels[: USUAL.batch])
         mixed = pooled(backbone, torch.cat([pixels[USUAL.batch + 1 :], pixels[:1]]))
-        assert torch.equal(first[0], mixed[-1])
+        assert relative(first[0], mixed[-1]) < ROUNDING
 
 
 class Crossed(torch.nn.Module):

@@ -18,6 +18,7 @@ from pytest_fmtransfer.catalog.specs import BackboneSpec, DataRoot, DatasetSpec
 from pytest_fmtransfer.data.dataset import open_dataset
 from pytest_fmtransfer.errors import CheckpointMismatch, Unavailable
 from pytest_fmtransfer.features import load_features
+from tests.trained import ROUNDING
 
 # Of the packaged heads, every 55th and three pairs that are one picture, one pair of which is so byte by byte.
 EVERY, SAME = 55, ((355, 532), (361, 475), (364, 551))
@@ -101,7 +102,8 @@ def test_the_order_in_which_datasets_are_asked_for_changes_no_feature(
     load_features(open_dataset(ours.dataset("heads.all"), other), small, "float32", other)
     second = load_features(open_dataset(ours.dataset("heads"), other), small, "float32", other)
     assert second.forward_passes == 0
-    np.testing.assert_array_equal(first, second.pooled_ND)
+    # Pictures stand in other places of other batches, where they may be added up in another order.
+    np.testing.assert_allclose(first, second.pooled_ND, rtol=0, atol=ROUNDING * np.abs(first).max())
 
 
 def test_whatever_moves_a_feature_is_in_its_key(ours: Registry, own: Places, small: BackboneSpec) -> None:

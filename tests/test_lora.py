@@ -14,7 +14,7 @@ from pytest_fmtransfer.backbones.prefix import split_at
 from pytest_fmtransfer.backbones.python import FunctionBackbone
 from pytest_fmtransfer.errors import InvalidInput
 from tests import small
-from tests.trained import build, noise, relative
+from tests.trained import ROUNDING, build, noise, relative
 
 # Layers added to in each of the tiny networks, all of their blocks.
 LAYERS = {
@@ -73,10 +73,11 @@ def taught(request: pytest.FixtureRequest) -> Taught:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_network_begins_as_the_pretrained_one_to_the_last_bit(name: str) -> None:
+def test_the_network_begins_as_the_pretrained_one(name: str) -> None:
+    """But for rounding: where attention passes its layers by, its products are written out."""
     plain, added = (build(name) for _ in range(2))
     add_adapters(added, RANK, seed=0)
-    assert torch.equal(embedded(added, noise(name)), embedded(plain, noise(name)))
+    assert relative(embedded(added, noise(name)), embedded(plain, noise(name))) < ROUNDING
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -239,9 +240,9 @@ def test_attention_of_linear_layers_is_torchs(bias: bool) -> None:
             each.copy_(torch.randn(each.shape, generator=generator) / 4)
     ours, tokens_NTE = SelfAttention(theirs), torch.randn(2, 5, 24, generator=generator)
     arguments = (tokens_NTE, tokens_NTE, tokens_NTE)
-    found = ours(*arguments, need_weights=False)[0]
-    assert torch.equal(found, theirs(*arguments, need_weights=False)[0])
-    torch.testing.assert_close(found, theirs(*arguments)[0], atol=1e-6, rtol=0)  # computed without SDPA
+    found = ours(*arguments, need_weights=False)[0].detach()
+    for need_weights in (False, True):  # with and without SDPA
+        assert relative(found, theirs(*arguments, need_weights=need_weights)[0].detach()) < ROUNDING
     with pytest.raises(InvalidInput, match="without masks"):
         ours(*arguments)
     with pytest.raises(InvalidInput, match="without masks"):

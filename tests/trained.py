@@ -55,6 +55,9 @@ TAIL: dict[str, tuple[str, ...]] = {
     "hf": ("layernorm.",),
     "function": ("norm.", "scale"),
 }
+# Of float32, relative: how far two ways to compute one thing may lie apart. A product is rounded by 6e-8 at most, a sum
+# of n by some √n times that, in an order that the processor's instructions decide. This leaves room for many layers.
+ROUNDING = 1e-5
 PYRAMIDS = ("imagenet_resnet152", "seem_focalt", "efficientnet_lite0.tiny", "convnext")
 
 
