@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: suite test stand-ins lint clean
+.PHONY: suite test low stand-ins lint clean
 
 .venv/pyvenv.cfg:
 	$(PYTHON) -m venv .venv
@@ -24,6 +24,10 @@ suite: .venv/.pocket
 
 test: .venv/.test
 	$(BIN)/pytest tests -n auto
+
+# The tests that compare numbers, as on a processor that has only the oldest instructions (tests/low.py).
+low: .venv/.test
+	$(BIN)/python -m tests.low -n auto
 
 # Part of a publication, from generated files to verdicts that are planted (docs/stand-ins.md).
 stand-ins: .venv/.test
