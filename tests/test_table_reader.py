@@ -120,7 +120,7 @@ def test_a_suffix_that_names_lack_is_added(tmp_path: Path) -> None:
         ("", "label=diagnosis,patient=pid", "has no column 'pid'"),
         ("", "label=diagnosis,image=img", "has no column 'img'"),
         ("x.png,,p,train", "label=diagnosis", "1 row of column 'diagnosis' without a label"),
-        ("x.png,ill,,train", "label=diagnosis,patient=patient_id", "without a patient"),
+        ("x.png,nan,p,train", "label=diagnosis", "1 row of column 'diagnosis' without a label ('nan')"),
         ("x.png,ill,p,trian", "label=diagnosis,split=fold", "of no side, such as 'trian'"),
         ("x.png,ill,p,", "label=diagnosis,split=fold", "of no side, such as ''"),
         (",ill,p,train", "label=diagnosis", "without an image"),

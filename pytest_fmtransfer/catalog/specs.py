@@ -241,6 +241,9 @@ FindingKind = Literal[
     "exact_copies_on_one_side",
     "near_copies_on_one_side",
     "near_copies_cannot_be_told",
+    "patients_unknown",
+    "names_spelt_variously",
+    "files_passed_over",
 ]
 """What an audit may find: `pytest_fmtransfer.data.findings`."""
 FINDING_KINDS: tuple[str, ...] = get_args(FindingKind)

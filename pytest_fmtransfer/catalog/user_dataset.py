@@ -27,6 +27,7 @@ FORM = (
 )
 MARGIN, MARGIN_REASON = 0.02, "the default; nobody chose it for these data"
 TWO_CLASSES: tuple[Metric, ...] = ("roc_auc", "average_precision")
+OF_SCALES: tuple[Metric, ...] = ("quadratic_kappa", "linear_kappa")
 SEVERAL_LABELS: tuple[Metric, ...] = ("mean_roc_auc",)
 
 
@@ -208,12 +209,13 @@ class UserDataset:
         # By name, as every library's module is: the catalogue stands below the modules that read data.
         reader = import_module(f"pytest_fmtransfer.data.readers.{self.reader}")
         try:
-            found: tuple[str, ...] = reader.classes(self._location, self._options)
+            return reader.classes(self._location, self._options, self.classes, scale=self._is_scale)
         except DatasetError as error:
             raise InvalidInput(str(error)) from error
-        if unknown := sorted(set(found) - set(self.classes)) if self.classes else []:
-            raise InvalidInput(f"classes= leaves out {', '.join(unknown)}; name every class of {self.given}")
-        return self.classes or found
+
+    @property
+    def _is_scale(self) -> bool:
+        return self.ordered or self.metric in OF_SCALES
 
     def _metric(self, classes: tuple[str, ...]) -> Metric:
         if self.metric is None:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from pytest_fmtransfer.catalog.specs import DataRoot, DatasetSpec
 from pytest_fmtransfer.data.decoding import picture_digest
+from pytest_fmtransfer.data.identifiers import one_spelling
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
 from pytest_fmtransfer.errors import DatasetError, FmTransferError, UnreadableImage
 from pytest_fmtransfer.store import FileState, file_state
@@ -119,10 +120,11 @@ def read_sides(
         patients += patients_of(side, count)
         ids += row_ids(side, count)
         split += [name] * count
+    spelt = one_spelling(patients)
     return Table(
         ids_N=np.array(ids),
         labels_N=np.concatenate(labels),
-        patients_N=np.array(patients),
+        patients_N=np.array([spelt[patient] for patient in patients]),
         split_N=np.array(split),
         found=len(ids),
     )

@@ -7,7 +7,7 @@ does not acknowledge. docs/audit.md says how well each kind is found, and what c
 import json
 import shlex
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from pytest_fmtransfer.data.findings import (
 )
 from pytest_fmtransfer.data.likeness import limits
 from pytest_fmtransfer.data.near_copies import near_copies
+from pytest_fmtransfer.data.notices import Notice
 from pytest_fmtransfer.errors import DatasetError
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.store import Store, code_digest, fingerprint
@@ -63,7 +64,12 @@ def audit(dataset: Dataset, places: Places) -> Audit:
     entry, _ = Store(root=places.store).fetch("audits", audit_key(dataset), compute, about=about)
     record: dict[str, Any] = json.loads((entry / "audit.json").read_text(encoding="utf-8"))
     findings = tuple(Finding(**each | {"examples": tuple(each["examples"])}) for each in record["findings"])
-    return Audit(images=record["images"], findings=findings)
+    return Audit(images=record["images"], findings=(*findings, *map(_noted, dataset.table.notices)))
+
+
+def _noted(notice: Notice) -> Finding:
+    """What the reader says. It is not stored: a file that is passed over is no part of a dataset's content."""
+    return Finding(severity="note", **{field.name: getattr(notice, field.name) for field in fields(notice)})
 
 
 def audit_key(dataset: Dataset) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.data.columns import shown
+from pytest_fmtransfer.data.notices import Notice
 from pytest_fmtransfer.data.table import SIDES, TRAIN, Table
 from pytest_fmtransfer.errors import DatasetError, InvalidInput, nearest
 from pytest_fmtransfer.words import counted
@@ -57,6 +58,7 @@ def arranged(
     patients_N: np.ndarray,
     split_N: np.ndarray,
     found: int | None = None,
+    notices: tuple[Notice, ...] = (),
 ) -> Table:
     """The table of those rows, sorted by id. `where` is the file or folder to name; `found` by default its N images.
 
@@ -92,4 +94,5 @@ def arranged(
         patients_N=patients_N,
         split_N=split_N,
         found=len(ids_N) if found is None else found,
+        notices=notices,
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pytest_fmtransfer.data.identifiers import by_name
 from pytest_fmtransfer.errors import DatasetError, first_few, nearest
 from pytest_fmtransfer.words import counted, plural
 
@@ -91,11 +92,12 @@ def read_lines(path: Path) -> list[str]:
 def class_indices(
     path: Path, column: str, values: Sequence[str], classes: Sequence[str], *, first: int = 2
 ) -> np.ndarray:
-    """The place of each text among the classes, N int64. Raises DatasetError for texts that are none of them.
+    """The place of each text among the classes, N int64, whatever its case and spaces (`data.identifiers`).
 
-    `first` is the row of the file that holds the first text.
+    Raises DatasetError for texts that are none of them. `first` is the row of the file that holds the first text.
     """
-    place = {name: index for index, name in enumerate(classes)}
+    look_up = by_name({name: index for index, name in enumerate(classes)})
+    place = {value: index for value in set(values) if (index := look_up(value)) is not None}
     unknown = [number for number, value in enumerate(values, start=first) if value not in place]
     if unknown:
         text = values[unknown[0] - first]

@@ -3,12 +3,14 @@
 Legend: N images, C labels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pytest_fmtransfer.catalog.specs import DatasetSpec
+from pytest_fmtransfer.data.identifiers import by_name, identifier, in_order, is_missing
+from pytest_fmtransfer.data.notices import Notice
 from pytest_fmtransfer.data.splits import grouped_split, stratified_split
 from pytest_fmtransfer.data.table import SIDES, TEST, TRAIN, VALIDATION, Table
 from pytest_fmtransfer.errors import DatasetError
@@ -34,6 +36,43 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
+def classes_in_order(
+    where: Path, found: Iterable[str], named: Sequence[str], *, scale: bool, line: str
+) -> tuple[str, ...]:
+    """The classes that a user names, in that order; else those found, numbers by their value and words as they sort.
+
+    `scale`: their order has a meaning, so that words must be named; `line` is what the user wrote. Raises DatasetError
+    for words that are not, for a class that is named twice or left out, and one whose name says there is none.
+    """
+    sorted_, are_numbers = in_order(found)
+    known = by_name({name: name for name in named})
+    if len(twice := {identifier(name) for name in named}) < len(named):
+        again = next(name for name in named if [identifier(each) for each in named].count(identifier(name)) > 1)
+        raise DatasetError(f"classes= names class {again!r} twice ({len(named)} names of {len(twice)} classes)")
+    if not named:
+        if nameless := [name for name in sorted_ if is_missing(name)]:
+            raise DatasetError(
+                f"{where}: is {nameless[0]!r} a class, or the want of one? If it is one, name every class: "
+                f"{_stated(line, sorted_)}"
+            )
+        if scale and not are_numbers:
+            raise DatasetError(
+                f"{where}: which order has the scale? by their names it would be {' < '.join(sorted_)}; put the "
+                f"classes in order and say so: {_stated(line, sorted_)}"
+            )
+        return sorted_
+    if unknown := [name for name in sorted_ if known(name) is None]:
+        raise DatasetError(f"classes= leaves out {', '.join(unknown)}; name every class of {where}")
+    return tuple(named)
+
+
+def _stated(line: str, classes: Sequence[str]) -> str:
+    """The line with its classes; one of Python where a name holds what parts a line."""
+    if any(mark in name for name in classes for mark in "+,"):
+        return f"classes={tuple(classes)!r} of own_folder or own_table"
+    return f"{line},classes={'+'.join(classes)}"
+
+
 def own_table(
     where: Path,
     spec: DatasetSpec,
@@ -42,6 +81,7 @@ def own_table(
     labels: np.ndarray,
     patients_N: np.ndarray | None,
     split_N: np.ndarray | None,
+    notices: tuple[Notice, ...] = (),
 ) -> Table:
     """A user's images sorted by id, split where no split is given.
 
@@ -73,6 +113,7 @@ def own_table(
         patients_N=ids_N if patients_N is None else patients_N,
         split_N=split_N,
         found=len(ids_N),
+        notices=notices,
     )
 
 

@@ -3,14 +3,16 @@
 Legend: N images, sorted by id; C labels.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pytest_fmtransfer.data.notices import Notice
 from pytest_fmtransfer.metrics import UNKNOWN as UNKNOWN
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SIDES = (TRAIN, VALIDATION, TEST)
+_COLUMNS = ("ids_N", "labels_N", "patients_N", "split_N")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +22,7 @@ class Table:
     `ids_N` are paths below the dataset's folder, with '/', or names of a like form where images are rows of an array.
     `labels_N` are class indices, N, or where an image may bear several labels 0, 1 or `UNKNOWN`, N × C. `patients_N`
     name the group that an image shares with its near relations; `split_N` is 'train', 'validation' or 'test'. `found`
-    is how many images the folder holds, those included that are not kept.
+    is how many images the folder holds, those included that are not kept; `notices` are what else its reader says.
     """
 
     ids_N: np.ndarray
@@ -28,9 +30,10 @@ class Table:
     patients_N: np.ndarray
     split_N: np.ndarray
     found: int
+    notices: tuple[Notice, ...] = ()
 
     def __post_init__(self) -> None:
-        lengths = {field.name: len(getattr(self, field.name)) for field in fields(self) if field.name != "found"}
+        lengths = {name: len(getattr(self, name)) for name in _COLUMNS}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"columns of different lengths: {lengths}")
 
@@ -39,6 +42,5 @@ class Table:
         return np.flatnonzero(np.isin(self.split_N, names))
 
     def rows(self, rows: np.ndarray) -> "Table":
-        """The table of some rows, in the order given; `found` stays."""
-        columns = {field.name: getattr(self, field.name)[rows] for field in fields(self) if field.name != "found"}
-        return replace(self, **columns)
+        """The table of some rows, in the order given; `found` and `notices` stay."""
+        return replace(self, **{name: getattr(self, name)[rows] for name in _COLUMNS})

@@ -19,15 +19,16 @@ Legend: N images.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from pytest_fmtransfer.catalog.specs import DatasetSpec
-from pytest_fmtransfer.data.columns import check_unique, class_indices, read_columns
+from pytest_fmtransfer.data.columns import check_unique, class_indices, read_columns, shown
 from pytest_fmtransfer.data.decoding import read_pixels
+from pytest_fmtransfer.data.identifiers import is_missing, one_spelling
 from pytest_fmtransfer.data.pictures import FilePictures
 from pytest_fmtransfer.data.splits import stratified_split
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
@@ -74,7 +75,7 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
     kind = spec.options["image"]
     if kind not in IMAGES:
         raise InvalidInput(f"option image={kind!r} of {spec.name}; {nearest(kind, IMAGES)}")
-    rows = [row for name, test in TABLES.items() for row in _listed(folder / name, test)]
+    rows = _each_in_one_spelling([row for name, test in TABLES.items() for row in _listed(folder / name, test)])
     tested = {row.patient for row in rows if row.test}
     images: dict[str, tuple[str, bool, bool]] = {}  # by id: patient, malignant, on the test side
     if kind == "crops":
@@ -145,8 +146,9 @@ def _listed(path: Path, test: bool) -> list[Abnormality]:
     classes_N = class_indices(path, "pathology", columns["pathology"], PATHOLOGIES)
     full, crop = (_folders(path, name, columns[name]) for name in ("image file path", "cropped image file path"))
     check_unique(path, "cropped image file path", crop)
-    if "" in columns["patient_id"]:
-        raise DatasetError(f"{path}: row {columns['patient_id'].index('') + 2} has no patient_id")
+    nobody = [row for row, text in enumerate(columns["patient_id"], start=2) if is_missing(text)]
+    if nobody:
+        raise DatasetError(f"{path}: {shown(nobody)} has no patient_id; get the table again")
     return [
         Abnormality(
             patient=columns["patient_id"][row],
@@ -158,6 +160,16 @@ def _listed(path: Path, test: bool) -> list[Abnormality]:
             test=test,
         )
         for row in range(len(classes_N))
+    ]
+
+
+def _each_in_one_spelling(rows: list[Abnormality]) -> list[Abnormality]:
+    """Women, breasts and views, so that two tables that write one differently mean the same."""
+    patients, breasts, views = (
+        one_spelling(getattr(row, name) for row in rows) for name in ("patient", "breast", "view")
+    )
+    return [
+        replace(row, patient=patients[row.patient], breast=breasts[row.breast], view=views[row.view]) for row in rows
     ]
 
 

@@ -19,13 +19,14 @@ import numpy as np
 from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.data.checks import arranged, check_paths
 from pytest_fmtransfer.data.columns import check_unique, class_indices, read_lines, shown
+from pytest_fmtransfer.data.identifiers import one_spelling
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
 from pytest_fmtransfer.errors import DatasetError
 from pytest_fmtransfer.words import counted
 
 LISTS = {TRAIN: "train.txt", VALIDATION: "val.txt", TEST: "test.txt"}
 PREFIXES = ("normal", "benign", "cancer")
-CASE = re.compile(r"(?:^|[^A-Za-z0-9])([A-D]_[0-9]{4})_[0-9]+\.(?:LEFT|RIGHT)_(?:CC|MLO)")
+CASE = re.compile(r"(?:^|[^A-Za-z0-9])([A-D]_[0-9]{4})_[0-9]+\.(?:LEFT|RIGHT)_(?:CC|MLO)", re.IGNORECASE)
 
 
 def read(folder: Path, spec: DatasetSpec) -> Table:
@@ -63,11 +64,12 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
         ids += [f"ddsm_raw/{path}" for path in paths]
         patients += [case[1] for case in cases if case is not None]
         sides += [side] * len(paths)
+    spelt = one_spelling(patients)
     return arranged(
         lists,
         spec.classes,
         ids_N=np.array(ids),
         labels_N=np.concatenate(labels),
-        patients_N=np.array(patients),
+        patients_N=np.array([spelt[patient] for patient in patients]),
         split_N=np.array(sides),
     )

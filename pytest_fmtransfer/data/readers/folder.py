@@ -9,14 +9,15 @@ Legend: N images.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pytest_fmtransfer.catalog.specs import DatasetSpec, UserFolder
-from pytest_fmtransfer.data.own import SIDE_NAMES, is_image, own_table
+from pytest_fmtransfer.data.identifiers import by_name, identifier, one_spelling, spelt_variously
+from pytest_fmtransfer.data.own import SIDE_NAMES, classes_in_order, is_image, own_table
 from pytest_fmtransfer.data.table import TEST, TRAIN, Table
 from pytest_fmtransfer.errors import SHOWN, DatasetError, first_few, nearest
 from pytest_fmtransfer.words import counted
@@ -33,12 +34,16 @@ class _Class:
     side: str | None
 
 
-def classes(location: UserFolder, options: Mapping[str, str]) -> tuple[str, ...]:
-    """The names of the classes' folders, sorted. Raises DatasetError for a folder that is not laid out as one."""
+def classes(location: UserFolder, options: Mapping[str, str], named: Sequence[str], *, scale: bool) -> tuple[str, ...]:
+    """The names of the classes' folders, as `classes_in_order` has them.
+
+    Raises DatasetError as that does, and for a folder that is not laid out as one.
+    """
     found = _class_folders(location.path)
     if any(each.side for each in found) and "test" in options:
         raise DatasetError(f"{location.path} has a test side; leave test= out")
-    return tuple(sorted({each.name for each in found}))
+    names = set(one_spelling(each.name for each in found).values())
+    return classes_in_order(location.path, names, named, scale=scale, line=location.line)
 
 
 def read(folder: Path, spec: DatasetSpec) -> Table:
@@ -50,15 +55,17 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
     ids: list[str] = []
     labels: list[int] = []
     sides: list[str | None] = []
-    for each in _class_folders(folder):
-        if each.name not in spec.classes:
+    class_folders = _class_folders(folder)
+    label_of = by_name({name: label for label, name in enumerate(spec.classes)})
+    for each in class_folders:
+        if (label := label_of(each.name)) is None:
             raise DatasetError(
                 f"{each.folder} is no class of {spec.name}; {nearest(each.name, spec.classes)} (add it to classes=, or "
                 "take the folder out)"
             )
         below = _images(each.folder)
         ids += [f"{each.folder.relative_to(folder).as_posix()}/{name}" for name in below]
-        labels += [spec.classes.index(each.name)] * len(below)
+        labels += [label] * len(below)
         sides += [each.side] * len(below)
     empty = [name for label, name in enumerate(spec.classes) if label not in set(labels)]
     if empty:
@@ -70,12 +77,13 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
         labels=np.array(labels, dtype=np.int64),
         patients_N=None,
         split_N=None if None in sides else np.array(sides),
+        notices=spelt_variously({each.name for each in class_folders}, where="the folders", what="class"),
     )
 
 
 def _class_folders(folder: Path) -> list[_Class]:
-    below = _sub_folders(folder)
-    named = {sub: SIDE_NAMES.get(sub.name.lower()) for sub in below}
+    below, side_of = _sub_folders(folder), by_name(SIDE_NAMES)
+    named = {sub: side_of(sub.name) for sub in below}
     if TRAIN not in named.values() and (not below or None in named.values()):
         return _enough(folder, [_Class(name=sub.name, folder=sub, side=None) for sub in below])
     if others := [sub.name for sub, side in named.items() if side is None]:
@@ -94,7 +102,7 @@ def _class_folders(folder: Path) -> list[_Class]:
 
 
 def _enough(folder: Path, found: list[_Class]) -> list[_Class]:
-    if len(names := {each.name for each in found}) >= 2:
+    if len(names := {identifier(each.name) for each in found}) >= 2:
         return found
     loose = sum(len(names) for _, _, names in os.walk(folder))
     raise DatasetError(

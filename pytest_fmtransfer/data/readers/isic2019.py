@@ -19,6 +19,8 @@ import numpy as np
 from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.data.checks import arranged, check_paths, option
 from pytest_fmtransfer.data.columns import check_unique, read_columns, shown
+from pytest_fmtransfer.data.identifiers import by_name, patients_of
+from pytest_fmtransfer.data.notices import Notice
 from pytest_fmtransfer.data.splits import grouped_split, shuffled_split
 from pytest_fmtransfer.data.table import Table
 from pytest_fmtransfer.errors import DatasetError
@@ -27,7 +29,7 @@ from pytest_fmtransfer.words import counted
 SPLITS = ("paper", "by_lesion")
 HELD_OUT = 0.2
 SEED = 42
-ONE_HOT = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
+ONE_HOT = {"0": 0, "1": 1}
 
 
 def read(folder: Path, spec: DatasetSpec) -> Table:
@@ -43,24 +45,35 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
     check_paths(truth, images)
     check_unique(truth, "image", images)
     labels_N = _classes(truth, [columns[name] for name in spec.classes])
-    lesions_N = np.array(_lesions(folder / "ISIC_2019_Training_Metadata.csv", images))
+    lesions, notices = _lesions(folder / "ISIC_2019_Training_Metadata.csv", images)
+    lesions_N = np.array(lesions)
     if rule == "paper":
         split_N = shuffled_split(len(images), held_out=HELD_OUT, seed=SEED)
     else:
         split_N = grouped_split(labels_N, lesions_N, validation=HELD_OUT / 2, test=HELD_OUT / 2, seed=SEED)
     ids_N = np.array([f"train/{image}.jpg" for image in images])
-    return arranged(truth, spec.classes, ids_N=ids_N, labels_N=labels_N, patients_N=lesions_N, split_N=split_N)
+    return arranged(
+        truth,
+        spec.classes,
+        ids_N=ids_N,
+        labels_N=labels_N,
+        patients_N=lesions_N,
+        split_N=split_N,
+        notices=notices,
+    )
 
 
 def _classes(file: Path, columns: list[list[str]]) -> np.ndarray:
     """The one class of each row, N int64."""
-    texts = set[str]().union(*columns) - set(ONE_HOT)
+    value_of = by_name(ONE_HOT)
+    values = {text: value for text in set[str]().union(*columns) if (value := value_of(text)) is not None}
+    texts = set[str]().union(*columns) - set(values)
     rows = (
         [row for row, values in enumerate(zip(*columns, strict=True), start=2) if texts & set(values)] if texts else []
     )
     if rows:
         raise DatasetError(f"{file}: a class is 0.0 or 1.0, not {min(texts)!r} ({shown(rows)}); restore the file")
-    hot_NC = np.array([[ONE_HOT[text] for text in column] for column in columns], dtype=np.int64).T
+    hot_NC = np.array([[values[text] for text in column] for column in columns], dtype=np.int64).T
     odd = (np.flatnonzero(hot_NC.sum(axis=1) != 1) + 2).tolist()
     if odd:
         raise DatasetError(
@@ -70,7 +83,7 @@ def _classes(file: Path, columns: list[list[str]]) -> np.ndarray:
     return hot_NC.argmax(axis=1)
 
 
-def _lesions(file: Path, images: list[str]) -> list[str]:
+def _lesions(file: Path, images: list[str]) -> tuple[list[str], tuple[Notice, ...]]:
     """The lesion of each image; without one, the image's own name."""
     columns = read_columns(file, ("image", "lesion_id"))
     check_unique(file, "image", columns["image"])
@@ -81,4 +94,4 @@ def _lesions(file: Path, images: list[str]) -> list[str]:
             f"{file} has no row for {counted(len(missing), 'image')} of the ground truth, such as {missing[0]}; "
             "restore the file"
         )
-    return [lesion[image].strip() or image for image in images]
+    return patients_of([lesion[image].strip() for image in images], images, column="lesion_id", what="lesion")

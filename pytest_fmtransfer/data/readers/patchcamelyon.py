@@ -25,6 +25,7 @@ from pytest_fmtransfer.data.array_pictures import (
 )
 from pytest_fmtransfer.data.columns import read_columns
 from pytest_fmtransfer.data.hdf5_rows import open_hdf5, read_hdf5
+from pytest_fmtransfer.data.identifiers import is_missing
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
 from pytest_fmtransfer.errors import DatasetError
 
@@ -49,10 +50,9 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
     def slides_of(side: str, count: int) -> list[str]:
         meta = _file(folder, side, "meta.csv")
         of_slides = read_columns(meta, ["wsi"])["wsi"]
-        if len(of_slides) != count or not all(of_slides):
-            raise DatasetError(
-                f"{meta} names a slide for {sum(map(bool, of_slides))} of {count} images; {remedy_of(spec)}"
-            )
+        named = len(of_slides) - sum(map(is_missing, of_slides))
+        if len(of_slides) != count or named != count:
+            raise DatasetError(f"{meta} names a slide for {named} of {count} images; {remedy_of(spec)}")
         return of_slides
 
     return read_sides(

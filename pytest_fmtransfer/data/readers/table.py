@@ -12,7 +12,6 @@ Legend: N rows, C label columns.
 import csv
 import math
 import posixpath
-import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path, PurePosixPath
@@ -22,7 +21,16 @@ import numpy as np
 
 from pytest_fmtransfer.catalog.specs import DatasetSpec, UserFolder
 from pytest_fmtransfer.data.columns import check_unique, class_indices, read_columns, shown
-from pytest_fmtransfer.data.own import SIDE_NAMES, is_image, own_table
+from pytest_fmtransfer.data.identifiers import (
+    by_name,
+    classes_of,
+    identifier,
+    is_missing,
+    patients_of,
+    spelt_variously,
+)
+from pytest_fmtransfer.data.notices import Notice
+from pytest_fmtransfer.data.own import SIDE_NAMES, classes_in_order, is_image, own_table
 from pytest_fmtransfer.data.table import UNKNOWN, Table
 from pytest_fmtransfer.errors import DatasetError, nearest
 from pytest_fmtransfer.words import counted
@@ -40,16 +48,16 @@ IMAGE_COLUMNS = (
     "id",
 )
 PARQUET = (".parquet", ".pq")
-# What a column of 0 and 1 may hold, in lower case.
-KNOWN = {"0": 0, "0.0": 0, "false": 0, "1": 1, "1.0": 1, "true": 1}
-BLANK = ("", "-1", "-1.0", "nan")
+# What a column of 0 and 1 may hold, as `identifier` spells it; -1 and blank are unknown.
+KNOWN = {"0": 0, "false": 0, "1": 1, "true": 1}
 UNCERTAIN = {"ignore": UNKNOWN, "zeros": 0, "ones": 1}
 
 
-def classes(location: UserFolder, options: Mapping[str, str]) -> tuple[str, ...]:
-    """The label columns, or what the label column holds: sorted, numbers by their value.
+def classes(location: UserFolder, options: Mapping[str, str], named: Sequence[str], *, scale: bool) -> tuple[str, ...]:
+    """The label columns, or what the label column holds, as `classes_in_order` has it.
 
-    Raises DatasetError for a table that cannot be read or has fewer than two classes.
+    Raises DatasetError as that does, and for a table that cannot be read, has fewer than two classes, or rows without
+    one.
     """
     file = _file(location)
     if "labels" in options:
@@ -58,10 +66,10 @@ def classes(location: UserFolder, options: Mapping[str, str]) -> tuple[str, ...]
         return names
     column = options["label"]
     wanted = [_image_column(file, options), column, *_named(options, "patient", "split")]
-    found = sorted(set(_labels(file, column, _columns(file, wanted)[column])))
+    found = set(_labels(file, column, _columns(file, wanted)[column], named))
     if len(found) < 2:
-        raise DatasetError(f"{file}: column {column!r} holds one label, {found[0]!r}, in every row; two are needed")
-    return tuple(sorted(found, key=int) if _whole(found) else found)
+        raise DatasetError(f"{file}: column {column!r} holds one label, {found.pop()!r}, in every row; two are needed")
+    return classes_in_order(file, found, named, scale=scale, line=location.line)
 
 
 def read(folder: Path, spec: DatasetSpec) -> Table:
@@ -77,19 +85,26 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
     columns = _columns(file, [image, *labelled, *_named(options, "patient", "split")])
     ids = _ids(file, image, columns[image], folder, options.get("suffix", ""))
     check_unique(file, image, ids)
+    notices: tuple[Notice, ...] = ()
     if several:
         unknown = UNCERTAIN[options.get("uncertain", "ignore")]
         labels = np.stack([_zeros_and_ones(file, name, columns[name], unknown) for name in labelled], axis=1)
     else:
-        texts = _labels(file, labelled[0], columns[labelled[0]])
+        texts = _labels(file, labelled[0], columns[labelled[0]], spec.classes)
         labels = class_indices(file, labelled[0], texts, spec.classes)
+        notices += spelt_variously(columns[labelled[0]], where=f"column {labelled[0]!r}", what="class")
+    patients_N = None
+    if "patient" in options:
+        patients, told = _patients(file, options["patient"], columns, ids)
+        patients_N, notices = np.array(patients), notices + told
     return own_table(
         file,
         spec,
         ids_N=np.array(ids),
         labels=labels,
-        patients_N=_patients(file, options["patient"], columns) if "patient" in options else None,
+        patients_N=patients_N,
         split_N=_sides(file, options["split"], columns) if "split" in options else None,
+        notices=notices,
     )
 
 
@@ -190,41 +205,53 @@ def _ids(file: Path, column: str, texts: Sequence[str], root: Path, suffix: str)
     return inside
 
 
-def _labels(file: Path, column: str, texts: Sequence[str]) -> list[str]:
-    """As written; numbers without a fraction, so that 1.0 is 1."""
-    _refuse(file, column, [not text for text in texts], "without a label: leave them out, or name a class for them")
-    try:
-        numbers = [float(text) for text in texts]
-    except ValueError:
-        return list(texts)
-    fractions = [not number.is_integer() for number in numbers]
+def _labels(file: Path, column: str, texts: Sequence[str], named: Sequence[str]) -> list[str]:
+    """The name of each row's class, however it is spelt there; numbers without a fraction, so that 1.0 is 1."""
+    known = by_name({name: name for name in named})
+    missing = {text for text in set(texts) if is_missing(text) and known(text) is None}
+    wrong = [text in missing for text in texts]
+    _refuse(file, column, wrong, "without a label ({}): leave them out, or name it as a class in classes=", texts)
+    numbers = {text: number for text in set(texts) if (number := _number(text)) is not None}
+    if len(numbers) < len(set(texts)):
+        names = classes_of(texts)
+        return [names[text] for text in texts]
+    fractions = [not numbers[text].is_integer() for text in texts]
     _refuse(file, column, fractions, "without a whole number, such as {}: give classes, not measurements", texts)
-    return [str(int(number)) for number in numbers]
+    return [str(int(numbers[text])) for text in texts]
 
 
-def _whole(texts: Sequence[str]) -> bool:
-    return all(re.fullmatch("-?[0-9]+", text) for text in texts)
+def _number(text: str) -> float | None:
+    try:
+        return None if "_" in text else float(text)
+    except ValueError:
+        return None
 
 
 def _zeros_and_ones(file: Path, column: str, texts: Sequence[str], unknown: int) -> np.ndarray:
-    lower = [text.lower() for text in texts]
-    wrong = [text not in KNOWN and text not in BLANK for text in lower]
+    known = KNOWN | {"-1": unknown}
+    values = {text: known.get(identifier(text), unknown if is_missing(text) else None) for text in set(texts)}
+    wrong = [values[text] is None for text in texts]
     _refuse(file, column, wrong, "with neither 0 nor 1, nor blank or -1 for unknown, such as {}", texts)
-    return np.array([KNOWN.get(text, unknown) for text in lower], dtype=np.int64)
+    return np.array([values[text] for text in texts], dtype=np.int64)
 
 
-def _patients(file: Path, column: str, columns: Mapping[str, list[str]]) -> np.ndarray:
+def _patients(
+    file: Path, column: str, columns: Mapping[str, list[str]], ids: Sequence[str]
+) -> tuple[list[str], tuple[Notice, ...]]:
     texts = columns[column]
-    wrong = [not text or "\0" in text for text in texts]
-    _refuse(file, column, wrong, "without a patient: give each patient a name")
-    return np.array(texts)
+    _refuse(file, column, ["\0" in text for text in texts], "with a zero byte: write the column as text")
+    if all(map(is_missing, set(texts))):
+        raise DatasetError(f"{file}: column {column!r} names no patient in any row; name another or none")
+    return patients_of(texts, ids, column=column)
 
 
 def _sides(file: Path, column: str, columns: Mapping[str, list[str]]) -> np.ndarray:
-    texts = columns[column]
-    wrong = [text.lower() not in SIDE_NAMES for text in texts]
-    _refuse(file, column, wrong, "of no side, such as {}: write train, validation or test", texts)
-    return np.array([SIDE_NAMES[text.lower()] for text in texts])
+    side_of = by_name(SIDE_NAMES)
+    sides = {text: side_of(text) for text in set(columns[column])}
+    wrong = [sides[text] is None for text in columns[column]]
+    what = "of no side, such as {}: write train, validation or test"
+    _refuse(file, column, wrong, what, columns[column])
+    return np.array([sides[text] for text in columns[column]])
 
 
 def _refuse(file: Path, column: str, wrong: Sequence[bool], what: str, texts: Sequence[str] = ()) -> None:
