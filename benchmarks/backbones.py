@@ -35,8 +35,8 @@ from pytest_fmtransfer.backbones.precision import Dtype, processor
 from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import BackboneSpec, RandomWeights
-from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.errors import UnknownName
+from pytest_fmtransfer.limits import cores
 from pytest_fmtransfer.places import Places
 
 import_torch()  # before anything else does: threads that wait must sleep, as they do in an extraction

@@ -19,8 +19,8 @@ from torch.nn.functional import cross_entropy
 
 from pytest_fmtransfer.backbones.computing import torch_device, training_context
 from pytest_fmtransfer.backbones.precision import model_of
-from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.devices import Device, device_named
+from pytest_fmtransfer.limits import cores
 
 NETWORKS = ("resnet10t", "mobilenetv3_small_050", "vit_tiny_patch16_224")
 SIZE, BATCH, WARM, STEPS = 112, 8, 2, 12

@@ -37,8 +37,8 @@ from pytest_fmtransfer.backbones.timm import build
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import RandomWeights
-from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.devices import Device, device_named
+from pytest_fmtransfer.limits import cores
 
 NETWORKS = ("vit_tiny_patch16_224", "efficientnet_lite0")
 CLASSES = 2

@@ -39,11 +39,11 @@ from pytest_fmtransfer.catalog.specs import BackboneSpec
 from pytest_fmtransfer.data.augmentations import NONE
 from pytest_fmtransfer.data.capped import capped
 from pytest_fmtransfer.data.dataset import open_dataset
-from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.data.transforms import prepare
 from pytest_fmtransfer.features import met_by
+from pytest_fmtransfer.limits import cores
 from pytest_fmtransfer.metrics import evaluate
 
 T = TypeVar("T")

@@ -27,10 +27,11 @@ from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.data import chunks
 from pytest_fmtransfer.data.contents import Contents
 from pytest_fmtransfer.data.dataset import Dataset
-from pytest_fmtransfer.data.decoding import cores, in_parallel, read_pixels, resize
+from pytest_fmtransfer.data.decoding import in_parallel, read_pixels, resize
 from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.data.pictures import FilePictures
 from pytest_fmtransfer.data.table import TRAIN, Table
+from pytest_fmtransfer.limits import cores
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.store import fingerprint
 

@@ -24,6 +24,10 @@ DEVICES: tuple[Device, ...] = get_args(Device)
 # What the driver of NVIDIA shows of itself on Linux: a way to it, and a folder of every card.
 _CONTROL, _CARDS = Path("/dev/nvidiactl"), Path("/proc/driver/nvidia/gpus")
 _TOOL = "nvidia-smi"
+# Under WSL2 the card is behind a device of Windows', and its driver's library is mounted from there:
+# https://docs.nvidia.com/cuda/wsl-user-guide
+_WSL, _WSL_DRIVER = Path("/dev/dxg"), Path("/usr/lib/wsl/lib/libcuda.so.1")
+_WSL_TOOL = "/usr/lib/wsl/lib/nvidia-smi"  # not always on the path
 
 
 def device_named(text: str) -> Device:
@@ -31,7 +35,15 @@ def device_named(text: str) -> Device:
     for device in DEVICES:
         if text == device:
             return device
-    raise InvalidInput(f"no device {text!r}; valid names: {', '.join(DEVICES)}")
+    raise InvalidInput(f"no device {text!r}; valid names: {', '.join(DEVICES)}; cuda:1 is the second of several cards")
+
+
+def device_and_card(text: str) -> tuple[Device, int | None]:
+    """The device of a name, and of `cuda:1` the number of the card, which counts from 0. Raises as `device_named`."""
+    kind, colon, number = text.partition(":")
+    if kind == "cuda" and colon and number.isdecimal():
+        return "cuda", int(number)
+    return device_named(text), None
 
 
 def best_device(environ: Mapping[str, str] = os.environ) -> Device:
@@ -46,7 +58,10 @@ def _has_cuda(environ: Mapping[str, str]) -> bool:
     if visible is not None and visible.partition(",")[0].strip() in ("", "-1"):
         return False
     windows = sys.platform == "win32"
-    if not (shutil.which(_TOOL) is not None if windows else _CONTROL.exists()):
+    driver = (
+        shutil.which(_TOOL) is not None if windows else _CONTROL.exists() or (_WSL.exists() and _WSL_DRIVER.exists())
+    )
+    if not driver:
         return False
     torch = find_spec("torch")
     library = "torch_cuda.dll" if windows else "libtorch_cuda.so"
@@ -64,9 +79,10 @@ def card() -> str:
 
 
 def _told_by_the_tool() -> list[str]:
+    tool = shutil.which(_TOOL) or shutil.which(_WSL_TOOL) or _TOOL
     try:
         done = subprocess.run(
-            [_TOOL, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=60
+            [tool, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=60
         )
     except (OSError, subprocess.TimeoutExpired):
         return []

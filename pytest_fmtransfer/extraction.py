@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pytest_fmtransfer.backbones.building import build_backbone
-from pytest_fmtransfer.backbones.computing import computing, torch_device
+from pytest_fmtransfer.backbones.computing import computing, is_out_of_memory, torch_device
 from pytest_fmtransfer.backbones.pace import pace_of
 from pytest_fmtransfer.backbones.precision import Dtype, model_of
 from pytest_fmtransfer.catalog.specs import BackboneSpec
@@ -44,7 +44,7 @@ def extract(
     Unavailable and CheckpointMismatch as weights do, Unavailable where the device of `places` is not here, and
     OutOfMemory where its memory does not hold a batch.
     """
-    device = torch_device(places.device)
+    device = torch_device(places.device, places.card)
     backbone = build_backbone(spec, places).to(device)
     done: list[Tensor] = []
     coming: deque[_Batch] = deque()
@@ -55,7 +55,7 @@ def extract(
         bar.update(batch.images)
 
     with (
-        computing(dtype, places.device, places.deterministic),
+        computing(dtype, places.device, places.deterministic, places.card),
         progress(f"{spec.name} forward", total=len(rows_U), unit="image") as bar,
     ):
         about = {**subject, "threads": torch.get_num_threads()}
@@ -69,7 +69,9 @@ def extract(
                     fetch()
             while coming:
                 fetch()
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             raise OutOfMemory(
                 f"{spec.name}: {model_of(places.device)} has no memory for {batch} images of {spec.image_size} px at "
                 "once; compute on the processor: --fm-device=cpu"

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from pytest_fmtransfer.devices import Device, best_device, device_named
-from pytest_fmtransfer.errors import InvalidInput, path_of
+from pytest_fmtransfer.devices import Device, best_device, device_and_card
+from pytest_fmtransfer.errors import InvalidInput, path_of, require
 
 
 def _user_cache(environ: Mapping[str, str]) -> Path:
@@ -30,9 +30,10 @@ class Places:
 
     `download`: published weights that are nowhere may be fetched; only what the user says turns it on. So with
     `skip_bad_images`: images that cannot be decoded are left out of their dataset, and counted. `device` is by default
-    the best that is here; `deterministic`: it computes the same bits in every run, if more slowly. `compiled`: a
-    network that learns goes through torch.compile. What the store holds of a file's content from before `verify_since`,
-    in seconds since 1970, is not trusted: the file is hashed again.
+    the best that is here, `card` the number of one of several cards, which `device="cuda:1"` gives too.
+    `deterministic`: it computes the same bits in every run, if more slowly. `compiled`: a network that learns goes
+    through torch.compile. What the store holds of a file's content from before
+    `verify_since`, in seconds since 1970, is not trusted: the file is hashed again.
     """
 
     store: Path
@@ -41,6 +42,7 @@ class Places:
     download: bool = False
     skip_bad_images: bool = False
     device: Device = field(default_factory=best_device)
+    card: int | None = None
     deterministic: bool = False
     compiled: bool = False
     verify_since: float | None = None
@@ -49,6 +51,9 @@ class Places:
         for name in ("store", "weights", "data_root"):
             if (given := getattr(self, name)) is not None or name == "store":
                 object.__setattr__(self, name, path_of(given, f"Places({name}=…)"))
+        device, card = device_and_card(require(self.device, str, "Places(device=…)", "write cpu, cuda, cuda:1 or mps"))
+        object.__setattr__(self, "device", device)
+        object.__setattr__(self, "card", self.card if card is None else card)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Places":
@@ -61,18 +66,20 @@ class Places:
         def folder(variable: str) -> Path | None:
             return Path(environ[variable]).expanduser().absolute() if environ.get(variable) else None
 
+        device, card = _device(environ)
         return cls(
             store=folder("FMTRANSFER_STORE") or _user_cache(environ) / "fmtransfer",
             weights=folder("FMTRANSFER_WEIGHTS"),
             data_root=folder("FMTRANSFER_DATA"),
-            device=_device(environ),
+            device=device,
+            card=card,
         )
 
 
-def _device(environ: Mapping[str, str]) -> Device:
+def _device(environ: Mapping[str, str]) -> tuple[Device, int | None]:
     named = environ.get("FMTRANSFER_DEVICE")
     try:
-        return device_named(named) if named else best_device(environ)
+        return device_and_card(named) if named else (best_device(environ), None)
     except InvalidInput as error:
         raise InvalidInput(f"FMTRANSFER_DEVICE={named}: {error}") from error
 

@@ -104,9 +104,9 @@ def viewer_of(
     """
     recipe = recipe.at(spec.image_size)
     pixels = load_images(dataset, recipe.resize, places)
-    device = torch_device(places.device)
+    device = torch_device(places.device, places.card)
     backbone = build_backbone(spec, places, cut_after=cut_after).to(device)
-    with computing(dtype, places.device, places.deterministic):
+    with computing(dtype, places.device, places.deterministic, places.card):
         about = {**subject_of(spec, dtype, places), "cut_after": cut_after, "threads": torch.get_num_threads()}
         pace = pace_of(backbone, spec.image_size, images, about, Store(root=places.store))
     return Viewer(

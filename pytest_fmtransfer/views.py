@@ -27,12 +27,12 @@ from pytest_fmtransfer.catalog.specs import BackboneSpec
 from pytest_fmtransfer.data.augmentations import NONE, Recipe
 from pytest_fmtransfer.data.chunks import PIXELS, GrowingArray, is_sound, take_apart, taken
 from pytest_fmtransfer.data.dataset import Dataset
-from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.data.images import check_room
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.data.transforms import Shown
 from pytest_fmtransfer.errors import DatasetError
 from pytest_fmtransfer.features import FeatureKey, feature_key
+from pytest_fmtransfer.limits import cores
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.progress import progress
 from pytest_fmtransfer.store import CorruptEntry, Store
@@ -125,7 +125,7 @@ class Views:
     @cached_property
     def _shape(self) -> tuple[int, int, int]:
         """D, T and E, as a batch of blanks has them."""
-        with computing(self.dtype, self.places.device, self.places.deterministic):
+        with computing(self.dtype, self.places.device, self.places.deterministic, self.places.card):
             pooled_BD, tokens_BTE = self.viewer.forward(self.viewer.blank())
         return pooled_BD.shape[1], tokens_BTE.shape[1], tokens_BTE.shape[2]
 
@@ -208,7 +208,7 @@ class Views:
         started = time.perf_counter()
         features = self._shape[0]
         with (
-            computing(self.dtype, self.places.device, self.places.deterministic),
+            computing(self.dtype, self.places.device, self.places.deterministic, self.places.card),
             progress(f"{self.spec.name} {name}", total=len(todo), unit="image") as bar,
         ):
             for start, pooled_BD, tokens_BTE in self.viewer.see([int(rows_N[at]) for at in todo], shown):

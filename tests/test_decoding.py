@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pytest_fmtransfer.data.decoding import cores, in_parallel, open_image, read_grey, read_pixels
+from pytest_fmtransfer.data.decoding import in_parallel, open_image, read_grey, read_pixels
 from pytest_fmtransfer.data.modes import shown, stretched
 from pytest_fmtransfer.errors import UnreadableImage
+from pytest_fmtransfer.limits import cores
 from tests.helpers import LAWS
 from tests.pictures import head, save
 

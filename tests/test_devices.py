@@ -14,7 +14,7 @@ import torch
 from pytest_fmtransfer import Cell, Places, devices, transfer
 from pytest_fmtransfer.adapt.feature_rows import rows_of
 from pytest_fmtransfer.backbones import precision
-from pytest_fmtransfer.backbones.computing import WORKSPACE, computing, torch_device, training_context
+from pytest_fmtransfer.backbones.computing import WORKSPACE, computing, is_out_of_memory, torch_device, training_context
 from pytest_fmtransfer.backbones.precision import Dtype, dtype_of, processor
 from pytest_fmtransfer.catalog.regime_specs import Profile
 from pytest_fmtransfer.catalog.registry import Registry
@@ -79,6 +79,76 @@ def test_the_best_device_is_told_from_what_is_here(
 def test_a_card_that_is_hidden_is_not_there(visible: str, device: Device, machine: Machine) -> None:
     machine(library=CUDA, driver=True)
     assert best_device({"CUDA_VISIBLE_DEVICES": visible}) == device
+
+
+def test_under_wsl2_the_card_is_behind_a_device_of_windows(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine(library=CUDA, driver=False)
+    monkeypatch.setattr(devices, "_WSL", tmp_path / "dxg")
+    monkeypatch.setattr(devices, "_WSL_DRIVER", tmp_path / "libcuda.so.1")
+    (tmp_path / "dxg").touch()
+    assert best_device({}) == "cpu"  # Windows has a card that is not NVIDIA's
+    (tmp_path / "libcuda.so.1").touch()
+    assert best_device({}) == "cuda"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("cuda:1", ("cuda", 1)), ("cuda:0", ("cuda", 0)), ("cuda", ("cuda", None)), ("cpu", ("cpu", None))],
+)
+def test_one_of_several_cards_is_named_by_its_number(
+    text: str, found: tuple[Device, int | None], tmp_path: Path
+) -> None:
+    assert devices.device_and_card(text) == found
+    for places in (
+        Places.from_environment({"FMTRANSFER_DEVICE": text}),
+        Places(store=tmp_path, device=text),  # pyright: ignore[reportArgumentType]
+    ):
+        assert (places.device, places.card) == found
+
+
+@pytest.mark.parametrize("text", ["cuda:", "cuda:x", "cuda:-1", "cpu:0", "mps:0", "gpu:1", "cuda:1:2"])
+def test_what_is_no_card_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="cuda:1 is the second of several cards"):
+        devices.device_and_card(text)
+
+
+def test_each_worker_takes_a_card_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    assert torch_device("cuda") == torch.device("cuda")
+    assert torch_device("cuda", 1) == torch.device("cuda:1")
+    for worker, card in (("gw0", 0), ("gw1", 1), ("gw2", 0)):
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", worker)
+        assert torch_device("cuda") == torch.device("cuda", card)
+        assert torch_device("cuda", 0) == torch.device("cuda:0")
+    with pytest.raises(Unavailable, match="there is no card cuda:2 here; the last is cuda:1: --fm-device=cuda:1"):
+        torch_device("cuda", 2)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 17.9 GB, max allowed: 18.1 GB)"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried"),
+    ],
+    ids=["cuda", "mps", "cudnn", "cublas", "driver", "cpu"],
+)
+def test_every_library_is_understood_when_it_has_no_memory(error: RuntimeError) -> None:
+    assert is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    "text", ["CUDA error: device-side assert triggered", "cuDNN error: CUDNN_STATUS_BAD_PARAM", ""]
+)
+def test_no_other_error_counts_as_want_of_memory(text: str) -> None:
+    assert not is_out_of_memory(RuntimeError(text))
 
 
 def test_without_torch_the_processor_computes(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +290,8 @@ def test_on_a_card_convolutions_are_as_exact_as_products(
     dtype: Dtype, rounded: bool, deterministic: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.delenv(WORKSPACE, raising=False)
+    for variable in (WORKSPACE, "PYTEST_XDIST_WORKER"):
+        monkeypatch.delenv(variable, raising=False)
     before = flags()
     with training_context(dtype, "cuda", deterministic):
         cudnn = torch.backends.cudnn
@@ -342,8 +413,18 @@ def test_the_option_goes_before_the_ini_value_and_that_before_the_environment(
 @pytest.mark.parametrize(
     ("option", "ini", "environment", "message"),
     [
-        (["--fm-device=gpu"], "", "", "--fm-device=gpu: no device 'gpu'; valid names: cpu, cuda, mps"),
-        (["--fm-device=cuda:1"], "", "", "--fm-device=cuda:1: no device 'cuda:1'; valid names: cpu, cuda, mps"),
+        (
+            ["--fm-device=gpu"],
+            "",
+            "",
+            "--fm-device=gpu: no device 'gpu'; valid names: cpu, cuda, mps",
+        ),
+        (
+            ["--fm-device=cuda:x"],
+            "",
+            "",
+            "--fm-device=cuda:x: no device 'cuda:x'; valid names: cpu, cuda, mps",
+        ),
         ([], "fm_device = gpu", "", "fm_device=gpu: no device 'gpu'; valid names: cpu, cuda, mps"),
         ([], "", "gpu", "FMTRANSFER_DEVICE=gpu: no device 'gpu'; valid names: cpu, cuda, mps"),
         ([], "fm_deterministic = perhaps", "", "invalid truth value 'perhaps'"),

@@ -16,7 +16,7 @@ HEAVY = {"torch", "timm", "transformers", "torchvision", "open_clip"}
 FLOORS = (
     {"errors", "words"},
     {"devices"},
-    {"device_runs"},
+    {"device_runs", "limits"},
     {"cell", "missing", "places", "progress", "work"},
     {"baseline_names"},
     {"metrics", "catalog"},

@@ -174,7 +174,7 @@ def test_another_error_is_not_taken_for_want_of_memory() -> None:
 def test_parts_fit_into_half_of_the_free_memory(
     free: int | None, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(micro_batches, "_free_memory", lambda: free)
+    monkeypatch.setattr(micro_batches, "free_memory", lambda: free)
     backbone = backbone_of()
     inputs = images_of(UNTOUCHED, backbone)
     guess = micro_batches.first_guess(backbone, lambda count: inputs.evaluation(np.arange(count)), 8, CPU)

@@ -287,7 +287,7 @@ def test_no_more_is_computed_at_once_than_memory_is_likely_to_hold(monkeypatch: 
     rows_KRB = rows_of([0, 1], 1, 0)
     found: dict[str, int | None] = {}
     for size, free in (("ample", 2**40), ("scarce", 2**14), ("none", 0)):
-        monkeypatch.setattr(micro_batches, "_free_memory", lambda free=free: free)
+        monkeypatch.setattr(micro_batches, "free_memory", lambda free=free: free)
         each = learner("attention", [0, 1])
         each.begin(0, rows_KRB)
         found[size] = each.micro

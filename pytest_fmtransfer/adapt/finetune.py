@@ -39,9 +39,9 @@ def run(job: Job, settings: TrainingSettings, seeds: Sequence[int]) -> Ran:
     Raises as weights, images and training do, and InvalidInput for a block that a backbone does not have.
     """
     recipe = recipe_named(settings.recipe).at(job.spec.image_size)
-    device, places = torch_device(job.places.device), job.places
+    device, places = torch_device(job.places.device, job.places.card), job.places
     job.workspace.mkdir(parents=True, exist_ok=True)
-    with training_context("float32", places.device, places.deterministic), torch.random.fork_rng():
+    with training_context("float32", places.device, places.deterministic, places.card), torch.random.fork_rng():
         done = [_trained(job, settings, seed, recipe, device) for seed in seeds]
     return Ran(
         adapted=tuple(Adapted(scores_TC=each.scores_RTC[0], chosen={"epoch": int(each.epoch_R[0])}) for each in done),

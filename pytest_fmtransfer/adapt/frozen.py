@@ -66,7 +66,7 @@ def run(job: Job, settings: TrainingSettings, seeds: Sequence[int]) -> Ran:
     started = time.perf_counter()
     inputs, points = _inputs(job, settings), _grid(settings)
     loading = time.perf_counter() - started
-    with training_context("float32", job.places.device, job.places.deterministic):
+    with training_context("float32", job.places.device, job.places.deterministic, job.places.card):
         outcomes, earlier = _trained(job, settings, seeds, points, inputs)
     chosen = [max(outcomes[seed], key=lambda each: each.best) for seed in seeds]  # the first of equals
     return Ran(
@@ -88,7 +88,7 @@ def _trained(
     """Outcomes of each seed, in the order of the points; and the seconds that a killed run had spent on them."""
     outcomes: dict[int, list[Outcome]] = {seed: [] for seed in seeds}
     earlier = 0.0
-    device = torch_device(job.places.device)
+    device = torch_device(job.places.device, job.places.card)
     together = groups(_head(job, settings, inputs, seeds[0]), seeds, points, device)
     for number, (some_seeds, some_points) in enumerate(together):
         kept = job.workspace / f"heads{number}.npz"
@@ -129,7 +129,7 @@ def _train(
         validation=inputs.validation,
         test=inputs.test,
         clip=settings.clip,
-        device=torch_device(job.places.device),
+        device=torch_device(job.places.device, job.places.card),
         dtype=job.training_dtype,
     )
     course = Course(

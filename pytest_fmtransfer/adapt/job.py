@@ -16,8 +16,8 @@ from pytest_fmtransfer.backbones.precision import Dtype
 from pytest_fmtransfer.catalog.specs import BackboneSpec
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.data.dataset import Dataset
-from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
+from pytest_fmtransfer.limits import cores
 from pytest_fmtransfer.places import Places
 
 

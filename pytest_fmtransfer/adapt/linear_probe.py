@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from pytest_fmtransfer.adapt import label_odds
 from pytest_fmtransfer.adapt.sides import Adapted, Scaling, Sides, log_loss, standardised
 from pytest_fmtransfer.catalog.regime_settings import LinearProbeSettings
-from pytest_fmtransfer.data.decoding import cores
+from pytest_fmtransfer.limits import cores
 from pytest_fmtransfer.metrics import UNKNOWN
 from pytest_fmtransfer.progress import progress
 

@@ -4,12 +4,12 @@ Legend: B images of a batch.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from pytest_fmtransfer.errors import OutOfMemory
+from pytest_fmtransfer.limits import free_memory
 
 SHARE = 0.5  # of the memory that is free, for what a step keeps for its backward pass
 
@@ -20,7 +20,7 @@ def first_guess(module: nn.Module, example: Callable[[int], Tensor], batch: int,
 
     `example` gives so many inputs, on the device.
     """
-    free = _free_memory() if device.type == "cpu" else None
+    free = free_memory() if device.type == "cpu" else None
     if free is None or batch < 2:
         return batch
     two = kept_bytes(module, example(2))
@@ -52,11 +52,6 @@ def kept_bytes(module: nn.Module, inputs: Tensor) -> int:
     return sum(kept.values())
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether a device, or the CPU's allocator, has no memory left."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
 def halved(micro: int, batch: int, epoch: int, notes: list[str], *, too_large: str, device: torch.device) -> int:
     """How many images to pass at once where memory did not hold `micro`, which `notes` are told; epochs count from 0.
 
@@ -67,15 +62,6 @@ def halved(micro: int, batch: int, epoch: int, notes: list[str], *, too_large: s
         raise OutOfMemory(too_large)
     part = -(-before // 2)
     notes.append(f"out of memory in epoch {epoch + 1}: batches of {batch} in parts of {part} from there on")
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
+    if device.type in ("cuda", "mps"):
+        torch.get_device_module(device).empty_cache()
     return part
-
-
-def _free_memory() -> int | None:
-    """What the system could give, in bytes; None where it does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
-        return None

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from pytest_fmtransfer.adapt.heads import Head
 from pytest_fmtransfer.adapt.inputs import Feed
 from pytest_fmtransfer.adapt.losses import summed_loss, terms_of
-from pytest_fmtransfer.adapt.micro_batches import halved, is_out_of_memory
+from pytest_fmtransfer.adapt.micro_batches import halved
 from pytest_fmtransfer.adapt.optimiser import adamw, clip
 from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.backbones.computing import is_out_of_memory
 from pytest_fmtransfer.backbones.precision import Dtype
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
 from pytest_fmtransfer.data.table import TEST, VALIDATION

@@ -31,7 +31,7 @@ class PassedRows:
     def batch(self, rows_SB: Tensor) -> Tensor:
         """Of these positions on the training side, S × B × D or S × B × T × E, float32, on the backbone's device."""
         parts: list[Tensor] = []
-        with computing(self._viewer.dtype, self._places.device, self._places.deterministic):
+        with computing(self._viewer.dtype, self._places.device, self._places.deterministic, self._places.card):
             for rows_B, shown in zip(self._rows_A[rows_SB.numpy()], self._shown, strict=True):
                 seen = list(self._viewer.see(rows_B.tolist(), shown))
                 parts.append(torch.cat([pooled if self._kept == "pooled" else tokens for _, pooled, tokens in seen]))

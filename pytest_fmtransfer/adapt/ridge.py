@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from pytest_fmtransfer.adapt import label_odds
 from pytest_fmtransfer.adapt.sides import Adapted, Sides, mean_and_scale
 from pytest_fmtransfer.catalog.regime_settings import RidgeSettings
-from pytest_fmtransfer.data.decoding import cores
+from pytest_fmtransfer.limits import cores
 from pytest_fmtransfer.metrics import UNKNOWN
 
 BLOCK = 4096  # images whose features are held in float64 at once

@@ -15,10 +15,10 @@ from torch import Tensor
 from pytest_fmtransfer.adapt.feature_rows import Array, Batches, rows_of
 from pytest_fmtransfer.adapt.heads import Head
 from pytest_fmtransfer.adapt.losses import loss_and_gradient, terms
-from pytest_fmtransfer.adapt.micro_batches import first_guess, halved, is_out_of_memory
+from pytest_fmtransfer.adapt.micro_batches import first_guess, halved
 from pytest_fmtransfer.adapt.stacked_adamw import StackedAdamW
 from pytest_fmtransfer.adapt.stacked_heads import stack
-from pytest_fmtransfer.backbones.computing import begin_gradients
+from pytest_fmtransfer.backbones.computing import begin_gradients, is_out_of_memory
 from pytest_fmtransfer.backbones.precision import Dtype
 from pytest_fmtransfer.errors import InvalidInput
 

@@ -5,22 +5,34 @@ were.
 import os
 import warnings
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 
 from pytest_fmtransfer.backbones.precision import MATMUL_PRECISION, Dtype
-from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.devices import Device
 from pytest_fmtransfer.errors import Unavailable
+from pytest_fmtransfer.limits import cores
 
 # What cuBLAS needs to compute the same every time, and what torch refuses to be deterministic without:
 # https://docs.nvidia.com/cuda/cublas/#results-reproducibility
 WORKSPACE, OF_ONE_SIZE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
 
+_OUT_OF_MEMORY = (
+    "out of memory",  # "MPS backend out of memory", "CUDA error: out of memory"
+    "can't allocate memory",  # "DefaultCPUAllocator: can't allocate memory"
+    "cudnn_status_alloc_failed",
+    "cublas_status_alloc_failed",
+    "cudnn_status_internal_error_host_allocation_failed",
+    "cudnn_status_internal_error_device_allocation_failed",
+)
 
-def torch_device(device: Device) -> torch.device:
-    """A device that torch can use. Raises Unavailable where it cannot."""
+
+def torch_device(device: Device, card: int | None = None) -> torch.device:
+    """A device that torch can use: of several cards the one that is named, else one for each of pytest-xdist's workers.
+
+    Raises Unavailable where it cannot.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a driver that does not fit; the error says all there is to do
         there = {
@@ -32,17 +44,32 @@ def torch_device(device: Device) -> torch.device:
         raise Unavailable(
             f"torch cannot use {device} here; compute on the processor: --fm-device=cpu or FMTRANSFER_DEVICE=cpu"
         )
-    return torch.device(device)
+    index = _card(card) if device == "cuda" else None
+    return torch.device(device) if index is None else torch.device(device, index)
+
+
+def _card(asked: int | None) -> int | None:
+    """None where neither the user nor pytest-xdist chooses: torch's current card."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if asked is None and not worker.isdecimal():
+        return None
+    there = max(1, torch.cuda.device_count())
+    if asked is not None and asked >= there:
+        last = f"cuda:{there - 1}"
+        raise Unavailable(f"there is no card cuda:{asked} here; the last is {last}: --fm-device={last}")
+    return int(worker) % there if asked is None else asked
 
 
 @contextmanager
-def computing(dtype: Dtype, device: Device = "cpu", deterministic: bool = False) -> Generator[None]:
+def computing(
+    dtype: Dtype, device: Device = "cpu", deterministic: bool = False, card: int | None = None
+) -> Generator[None]:
     """Inside, forward passes keep no gradients and are made in `dtype`, on the device, or on our share of the cores.
 
     Raises as `training_context` does.
     """
     with (
-        training_context(dtype, device, deterministic),
+        training_context(dtype, device, deterministic, card),
         torch.inference_mode(),
         torch.autocast(device, dtype=torch.bfloat16, enabled=dtype == "bfloat16"),
     ):
@@ -50,7 +77,9 @@ def computing(dtype: Dtype, device: Device = "cpu", deterministic: bool = False)
 
 
 @contextmanager
-def training_context(dtype: Dtype, device: Device = "cpu", deterministic: bool = False) -> Generator[None]:
+def training_context(
+    dtype: Dtype, device: Device = "cpu", deterministic: bool = False, card: int | None = None
+) -> Generator[None]:
     """Inside, torch computes on our share of the cores, float32 products and convolutions as exactly as `dtype` has it.
 
     Autocast is not in it: it keeps what it has cast until it is left, and weights that learn move, so it is entered
@@ -59,16 +88,30 @@ def training_context(dtype: Dtype, device: Device = "cpu", deterministic: bool =
     With `deterministic` the same call computes the same bits every time, at some cost (`benchmarks/deterministic.py`);
     an operation that cannot is Unavailable. Raises Unavailable too for a device that is not here.
     """
-    torch_device(device)
+    chosen = torch_device(device, card)
     threads, matmul = torch.get_num_threads(), torch.get_float32_matmul_precision()
     torch.set_num_threads(cores())
     torch.set_float32_matmul_precision(MATMUL_PRECISION[dtype])
     try:
-        with _cudnn(dtype, device, deterministic), _determinism(deterministic):
+        # Events and random numbers are of the card that is current, not of the one that tensors lie on.
+        with (
+            nullcontext() if chosen.index is None else torch.cuda.device(chosen),
+            _cudnn(dtype, device, deterministic),
+            _determinism(deterministic),
+        ):
             yield
     finally:
         torch.set_num_threads(threads)
         torch.set_float32_matmul_precision(matmul)
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device, one of its libraries, or the CPU's allocator has no memory left.
+
+    torch has a class of its own for CUDA's allocator alone. Of all others it hands on what they say: Metal, cuDNN,
+    cuBLAS and the driver (c10/cuda/CUDAException.cpp, aten/src/ATen/mps/MPSAllocator.mm, c10/core/CPUAllocator.cpp).
+    """
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
 
 
 def begin_gradients(device: torch.device) -> None:

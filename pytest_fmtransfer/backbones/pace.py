@@ -16,6 +16,7 @@ from typing import Literal, get_args
 import torch
 
 from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.backbones.computing import is_out_of_memory
 from pytest_fmtransfer.store import Store, fingerprint
 
 MemoryFormat = Literal["contiguous_format", "channels_last"]
@@ -78,8 +79,9 @@ def _fastest(backbone: Backbone, size: int) -> Pace:
                 _finish(device)
                 each = (time.perf_counter() - started) / batch
                 seconds[pace] = min(seconds.get(pace, each), each)
-        except torch.OutOfMemoryError:
-            continue
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
     return min(seconds, key=lambda pace: seconds[pace], default=USUAL)
 
 

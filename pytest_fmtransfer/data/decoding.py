@@ -4,7 +4,6 @@ Legend: H, W pixels.
 """
 
 import hashlib
-import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -20,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from pytest_fmtransfer.data.modes import in_mode, upright
 from pytest_fmtransfer.errors import UnreadableImage
+from pytest_fmtransfer.limits import cores
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -123,17 +123,6 @@ def resize(pixels_HW: np.ndarray, size: int, resampling: Image.Resampling = Imag
 def picture_digest(pixels_HW: np.ndarray) -> str:
     """32 hex digits over a picture's shape and pixels."""
     return hashlib.blake2b(repr(pixels_HW.shape).encode() + pixels_HW.tobytes(), digest_size=16).hexdigest()
-
-
-def cores() -> int:
-    """Cores this process may use, shared out among pytest-xdist's workers; fewer where OMP_NUM_THREADS asks for fewer.
-
-    That variable may hold one number for each level of nested threads. What is no number asks for nothing.
-    """
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    share = max(1, available // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
-    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    return min(share, int(asked)) if asked.isdecimal() and int(asked) else share
 
 
 def in_parallel(work: Callable[[U], T], items: Iterable[U]) -> Iterator[T]:

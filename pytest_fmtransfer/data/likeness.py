@@ -16,8 +16,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pytest_fmtransfer.data.alignment import align, correlation, in_place
-from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.data.descriptors import COARSE, FINE, FIRST, SECOND, Descriptors
+from pytest_fmtransfer.limits import cores
 
 CANDIDATE = 0.62  # correlation of coarse maps above which a pair is laid over
 PLAUSIBLE = 0.80  # correlation at 32 pixels, aligned, above which it is aligned more closely

@@ -15,10 +15,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pytest_fmtransfer.data.copies import KINDS, Copy, kinds
-from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.data.descriptors import Descriptors
 from pytest_fmtransfer.data.likeness import BATCH, CANDIDATE, ORIENTATIONS, all_orientations, likeness
 from pytest_fmtransfer.data.table import Table
+from pytest_fmtransfer.limits import cores
 from pytest_fmtransfer.progress import progress
 
 CANDIDATES = 8  # of each image and kind of pair

@@ -141,7 +141,8 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--fm-device",
         metavar="NAME",
-        help="what computes: cpu, cuda or mps (default: the best there is)",
+        help="what computes: cpu, cuda (cuda:1 is the second of several cards) or mps; default: the best there is, and "
+        "a card for each worker of pytest-xdist",
     )
     group.addoption(
         "--fm-deterministic",

@@ -14,7 +14,7 @@ from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import FileWeights
 from pytest_fmtransfer.catalog.user_backbone import UserBackbone
 from pytest_fmtransfer.catalog.user_dataset import UserDataset
-from pytest_fmtransfer.devices import Device, best_device, device_named
+from pytest_fmtransfer.devices import Device, best_device, device_and_card
 from pytest_fmtransfer.errors import InvalidInput, Unavailable, nearest
 from pytest_fmtransfer.functions import source_of
 from pytest_fmtransfer.places import Places, no_such_folder, on_ci
@@ -97,7 +97,7 @@ def configure(config: pytest.Config) -> None:
     places = usage(lambda: _places(config))
     absent = _absent_folders(config)
     if config.getoption("--fm-plan"):
-        _refuse_a_plan_for_a_device_that_is_not_here(places.device)
+        _refuse_a_plan_for_a_device_that_is_not_here(places.device, places.card)
     update = config.getoption("--fm-update")
     if update is not None and update not in UPDATES:
         raise pytest.UsageError(f"--fm-update={update}: {nearest(update, UPDATES)}")
@@ -160,9 +160,9 @@ def configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"--fm-regime={regime}: {error}") from error
 
 
-def _refuse_a_plan_for_a_device_that_is_not_here(device: Device) -> None:
+def _refuse_a_plan_for_a_device_that_is_not_here(device: Device, card: int | None) -> None:
     """A plan of the time that another machine takes would be of no machine; torch is asked where we do not see one."""
-    if device in ("cpu", best_device()):
+    if card is None and device in ("cpu", best_device()):
         return
     from pytest_fmtransfer.backbones.threads import import_torch
 
@@ -170,7 +170,7 @@ def _refuse_a_plan_for_a_device_that_is_not_here(device: Device) -> None:
     from pytest_fmtransfer.backbones.computing import torch_device
 
     try:
-        torch_device(device)
+        torch_device(device, card)
     except Unavailable as error:
         raise pytest.UsageError(f"--fm-plan is of the time that {device} would take here: {error}") from error
 
@@ -275,6 +275,7 @@ def _places(config: pytest.Config) -> Places:
         given = _option_path(config, f"--fm-{name.replace('_', '-')}")
         return given or _ini_path(config, f"fm_{name}") or default
 
+    device, card = _device(config) or (ours.device, ours.card)
     places = Places(
         store=choose("store", ours.store) or ours.store,
         weights=choose("weights", ours.weights),
@@ -282,7 +283,8 @@ def _places(config: pytest.Config) -> Places:
         # A list runs nothing: what would have to be fetched is absent there.
         download=cast(bool, config.getoption("--fm-download")) and not _lists(config),
         skip_bad_images=config.getoption("--fm-on-bad-image") == "skip",
-        device=_device(config) or ours.device,
+        device=device,
+        card=card,
         deterministic=cast(bool, config.getoption("--fm-deterministic") or config.getini("fm_deterministic")),
         compiled=cast(bool, config.getoption("--fm-compile") or config.getini("fm_compile")),
         verify_since=_verify_since(config),
@@ -314,12 +316,12 @@ def _absent_folders(config: pytest.Config) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _device(config: pytest.Config) -> Device | None:
+def _device(config: pytest.Config) -> tuple[Device, int | None] | None:
     """What the option names, else the ini value; None where neither does."""
     option, ini = cast(str | None, config.getoption("--fm-device")), cast(str, config.getini("fm_device"))
     name = option or ini
     try:
-        return device_named(name) if name else None
+        return device_and_card(name) if name else None
     except InvalidInput as error:
         raise InvalidInput(f"{'--fm-device' if option else 'fm_device'}={name}: {error}") from error
 

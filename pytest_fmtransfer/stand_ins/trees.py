@@ -20,11 +20,11 @@ from PIL import Image
 
 from pytest_fmtransfer.catalog.specs import SHUFFLED, DataRoot, DatasetSpec
 from pytest_fmtransfer.data.dataset import reader_of
-from pytest_fmtransfer.data.decoding import cores
 from pytest_fmtransfer.data.readers import aptos2019, chexpert, isic2019
 from pytest_fmtransfer.data.splits import shuffled_split
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.limits import cores
 from pytest_fmtransfer.stand_ins import layouts
 from pytest_fmtransfer.stand_ins.planted import MARKS, carriers_of, is_generated, kinds_of, samples_of, side_of
 from pytest_fmtransfer.stand_ins.signals import painted
