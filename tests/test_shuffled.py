@@ -106,7 +106,7 @@ def test_a_seed_has_the_same_scores_alone_as_among_the_twenty(small: Places, tmp
 
 
 def test_no_seed_at_all_is_no_default(small: Places) -> None:
-    with pytest.raises(InvalidInput, match=r"give at least one, seeds=\(0,\), or leave `seeds` out"):
+    with pytest.raises(InvalidInput, match=r"as in seeds=\(0, 1, 2\), or leave `seeds` out"):
         transfer(SHUFFLED, seeds=(), registry=REGISTRY, places=small)
 
 
