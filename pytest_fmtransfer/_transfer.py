@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import import_module
-from importlib.metadata import version
 from numbers import Integral
 from pathlib import Path
 from types import ModuleType
@@ -45,6 +44,7 @@ from pytest_fmtransfer.data.subsets import check_shots
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import InvalidInput, Unavailable, require, shown
 from pytest_fmtransfer.features import FeatureKey, computed_on, feature_key, met_by, subject_of
+from pytest_fmtransfer.libraries import of_data, of_regime, of_tower, versions
 from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.result_code import code_of
@@ -227,8 +227,11 @@ def ask(
     used = {"used_images": {side: list(counts) for side, counts in dataset.used.items()}} if dataset.used else {}
     trained = isinstance(settings, TrainingSettings)
     head = head_of(settings, registry)
+    libraries = [*of_data(dataset.spec), *of_regime(settings)]
+    if reads and (tower := tower_of(spec)) is not None:
+        libraries += of_tower(tower)
     subject = (
-        _subject(spec, dtype, places)
+        _subject(spec, dtype, places, libraries)
         | skipped
         | used
         | ({"training_dtype": training_dtype} | computed_on(places) if trained else {})
@@ -277,11 +280,10 @@ def _vocabulary(spec: BackboneSpec, places: Places) -> dict[str, str]:
     return {"vocabulary": remembered_digest(vocabulary_file(spec, places))} if tower_of(spec) == "blip_text" else {}
 
 
-def _subject(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, Any]:
+def _subject(spec: BackboneSpec, dtype: Dtype, places: Places, libraries: Sequence[str]) -> dict[str, Any]:
     """What may change under a question: weights, transform, versions, processor."""
     subject = subject_of(spec, dtype, places)
-    versions = {name: version(name) for name in ("numpy", "scipy", "scikit-learn")}
-    return subject | {"versions": subject["versions"] | versions}
+    return subject | {"versions": subject["versions"] | versions(libraries)}
 
 
 def sides_of(dataset: Dataset, pooled_ND: np.ndarray) -> Sides:

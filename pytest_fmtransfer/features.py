@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from pytest_fmtransfer.availability import DISTRIBUTIONS, weights_file
+from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.fingerprints import weights_fingerprint
 from pytest_fmtransfer.backbones.precision import Dtype, model_of, processor
 from pytest_fmtransfer.backbones.threads import import_torch
@@ -34,6 +34,7 @@ from pytest_fmtransfer.data.bad_images import DECODING
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.functions import source_of
+from pytest_fmtransfer.libraries import of_backbone, of_data, versions
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.store import Store, code_digest, fingerprint, remembered_digest
 from pytest_fmtransfer.work import count_passes
@@ -83,7 +84,7 @@ def subject_of(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, An
             "std": list(spec.std),
             "forward_dtype": dtype if uses_torch else "float32",
             **(computed_on(places) if uses_torch else {"processor": processor(), "device": "cpu"}),
-            "versions": {name: version(name) for name in _distributions(spec)},
+            "versions": versions(of_backbone(spec)),
         }
     )
 
@@ -92,14 +93,6 @@ def computed_on(places: Places) -> dict[str, Any]:
     """What a subject holds of what torch computes on; of determinism only where it was asked for."""
     deterministic = {"deterministic": True} if places.deterministic else {}
     return {"processor": model_of(places.device), "device": places.device} | deterministic
-
-
-def _distributions(spec: BackboneSpec) -> tuple[str, ...]:
-    """The packages whose version may move a backbone's features."""
-    if isinstance(spec.weights, NoWeights):
-        return ("pillow",)
-    own = DISTRIBUTIONS.get(spec.library)
-    return ("torch", "timm", "pillow", *([own] if own else []))
 
 
 def _weights_of(spec: BackboneSpec, places: Places) -> str:
@@ -166,7 +159,7 @@ def feature_key(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Plac
         f"data/readers/{dataset.spec.reader}.py",
     )
     # Pillow's version is in the subject.
-    seen = (dataset.spec.stored_channels, version("pydicom"))
+    seen = (dataset.spec.stored_channels, version("pydicom"), versions(of_data(dataset.spec)))
     backbone = fingerprint(subject_of(spec, dtype, places), *seen, code)
     return FeatureKey(backbone=backbone, whole=fingerprint(backbone, dataset.fingerprint))
 

@@ -24,6 +24,7 @@ FLOORS = (
     {"download", "text_places"},
     {"never"},
     {"results", "store", "availability"},
+    {"libraries"},
     {"data", "backbones", "stand_ins"},
     {"extraction"},
     {"features"},

@@ -88,7 +88,7 @@ def test_a_drift_that_leaves_the_metric_is_drift() -> None:
 @pytest.mark.parametrize("name", ["processor", "device"])
 def test_what_only_one_of_the_two_records_is_a_change_too(name: str) -> None:
     verdict = unchanged_from(moved(1.0, subject={**OLD, name: "new"}), baseline(), TOLERANCE)
-    assert f"changed since the baseline: {name} None → new" in verdict.text
+    assert f"changed since the baseline: {name} not recorded → new" in verdict.text
 
 
 def test_scores_that_were_constant_are_compared_in_their_own_unit() -> None:

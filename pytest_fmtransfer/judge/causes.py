@@ -24,10 +24,10 @@ def question_changes(candidate: Result, baseline: Result) -> list[str]:
 
 
 def subject_changes(subject: Mapping[str, Any], stored: Mapping[str, Any]) -> str:
-    """'changed since the baseline: …', flattened one level."""
+    """'changed since the baseline: …', flattened one level; what one of the two does not record is said to be that."""
     mine, theirs = _flat(subject), _flat(stored)
     moved = [
-        f"{name} {theirs.get(name)} → {mine.get(name)}"
+        f"{name} {theirs.get(name, 'not recorded')} → {mine.get(name, 'not recorded')}"
         for name in sorted(mine.keys() | theirs.keys())
         if mine.get(name) != theirs.get(name)
     ]
