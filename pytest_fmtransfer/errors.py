@@ -11,6 +11,7 @@ FmTransferError
 │   └── LegacyPickle        it holds more than tensors; `fmtransfer convert` keeps those
 ├── UnreadableImage         an image file that cannot be decoded
 ├── DatasetError            a dataset's folder contradicts its declaration
+├── StorageError            a place on disk that cannot be written: no right to, no folder, or full
 ├── TrainingDiverged        a loss is not a number
 ├── OutOfMemory             a batch of one image does not fit
 └── BaselineError           a stored baseline is missing or was edited by hand
@@ -85,6 +86,10 @@ class UnreadableImage(FmTransferError):
 
 class DatasetError(FmTransferError):
     """A dataset's files do not match what its row declares."""
+
+
+class StorageError(FmTransferError):
+    """A place on disk that cannot be written; names it, the reason and what to type."""
 
 
 class TrainingDiverged(FmTransferError):

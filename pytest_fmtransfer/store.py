@@ -5,6 +5,7 @@ file's checksum. It is written beside its place and renamed into it, under a loc
 system releases when a process dies; a killed writer leaves only a temporary folder.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -20,10 +21,13 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pytest_fmtransfer.errors import FmTransferError
+from pytest_fmtransfer.errors import FmTransferError, StorageError
 from pytest_fmtransfer.work import check_not_idle, working
 
 MANIFEST = "entry.json"
+MOVE_STORE = "name another folder: --fm-store=DIR or FMTRANSFER_STORE"
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOENT)
 _DIGEST_SIZE = 16  # bytes of a digest
 _TICK = 20_000_000  # ns, longer than a tick of any clock that file systems stamp by: 10 ms on Linux, 16 on Windows
 
@@ -137,7 +141,8 @@ class Store:
                 if (old / MANIFEST).exists() and self.load(kind, key) is None:  # without one it never was an entry
                     warnings.warn(f"store entry {old} is corrupt; it is computed again", stacklevel=2)
                 shutil.rmtree(old)
-            return self._write(kind, key, compute, about, unlisted), True
+            with writing(self.root, MOVE_STORE):
+                return self._write(kind, key, compute, about, unlisted), True
 
     def entries(self, kind: str) -> Iterator[Path]:
         """The folders of every entry of a kind, in the order of their keys, unverified."""
@@ -175,12 +180,50 @@ class Store:
     def locked(self, kind: str, key: str, lock: str) -> Generator[None]:
         """The lock under which an entry is written or taken away."""
         locks = self.root / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        with FileLock(locks / f"{kind}-{lock}.lock"):
+        own = FileLock(locks / f"{kind}-{lock}.lock")
+        with writing(self.root, MOVE_STORE):
+            locks.mkdir(parents=True, exist_ok=True)
+            own.acquire()
+        with own:
             # Whoever holds the lock is the only writer: older scratch folders are of killed processes.
             for leftover in self.place(kind, key).parent.glob(f".{key}-*"):
                 shutil.rmtree(leftover, ignore_errors=True)
             yield
+
+
+@contextmanager
+def writing(place: Path, remedy: str) -> Generator[None]:
+    """What the system says of a place that cannot be written becomes a StorageError that names it and the remedy.
+
+    An error about any other path stays what it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        of = error.filename if isinstance(error.filename, str) else ""
+        if error.errno in _NO_SPACE:
+            free = f"{shutil.disk_usage(_existing(place)).free / 1e6:,.0f} MB are free there"
+            raise StorageError(
+                f"the disk of {place} is full ({error.strerror}; {free}); make room, or {remedy}"
+            ) from error
+        if error.errno in _UNWRITABLE and (Path(of).is_relative_to(place) or place.is_relative_to(of)):
+            raise StorageError(f"cannot write to {place}: {of}: {error.strerror}; {remedy}") from error
+        raise
+
+
+def unwritable(folder: Path) -> str | None:
+    """Why nothing can be written into a folder, which is made where it is not; None where something can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as stream:
+            stream.write(b"\0")
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _existing(place: Path) -> Path:
+    return next(folder for folder in (place, *place.parents) if folder.exists())
 
 
 def write_checked(path: Path, data: bytes | memoryview) -> None:

@@ -16,7 +16,7 @@ from pytest_fmtransfer.plugin.controlling import control_cells, wants_controls
 from pytest_fmtransfer.plugin.families import too_large
 from pytest_fmtransfer.plugin.recorded import NOTHING, cells_on_record
 from pytest_fmtransfer.plugin.registered import cells_of_the_catalogue
-from pytest_fmtransfer.plugin.settings import settings_of
+from pytest_fmtransfer.plugin.settings import settings_of, unwritable_places
 from pytest_fmtransfer.plugin.signatures import MARKS
 
 MISTAKES, NOTES = "fmtransfer_mistakes", "fmtransfer_notes"  # the names under which a worker sends them
@@ -95,6 +95,8 @@ def refuse_mistakes(config: pytest.Config, items: list[pytest.Item]) -> None:
     mistakes = settings_of(config).mistakes
     if any(case_of(item) is not None for item in items):
         mistakes += settings_of(config).absent
+        if not config.option.collectonly or config.getoption("--fm-plan"):
+            mistakes += unwritable_places(config)
     if not mistakes:  # a mistake above leaves out items, and families with them
         mistakes += too_large(items)
     if not mistakes:

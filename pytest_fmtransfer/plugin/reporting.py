@@ -21,7 +21,7 @@ from pytest_fmtransfer.plugin.settings import ReportRequest, settings_of
 from pytest_fmtransfer.plugin.shown import shown
 from pytest_fmtransfer.reports.github import Failure, annotations, append_summary
 from pytest_fmtransfer.stand_ins.planted import LABEL
-from pytest_fmtransfer.store import write_atomically
+from pytest_fmtransfer.store import unwritable, write_atomically
 from pytest_fmtransfer.words import counted
 
 
@@ -198,9 +198,16 @@ def _refuse_what_cannot_be_written(request: ReportRequest) -> None:
             f"--fm-report draws its tables with {' and '.join(lacking)}: pip install 'pytest-fmtransfer[report]'"
         )
     file = _job_summary() if request.kind == "github" else request.file
-    if file is not None and (file.is_dir() or not os.access(file.parent, os.W_OK)):
+    if file is not None and (file.is_dir() or not file.parent.is_dir() or _cannot_be_written(file)):
         where = "GITHUB_STEP_SUMMARY" if request.kind == "github" else f"--fm-report={request.kind}"
         raise pytest.UsageError(f"{where}: cannot write {file}; name a file in a folder that exists")
+
+
+def _cannot_be_written(file: Path) -> bool:
+    """A file that is there is replaced; a pipe or a device is written to as it is."""
+    if file.exists() and not file.is_file():
+        return not os.access(file, os.W_OK)
+    return unwritable(file.parent) is not None
 
 
 def _job_summary() -> Path | None:

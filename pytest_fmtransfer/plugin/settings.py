@@ -22,6 +22,7 @@ from pytest_fmtransfer.plugin import stand_ins
 from pytest_fmtransfer.plugin.options import DEFAULT_PROFILE
 from pytest_fmtransfer.plugin.session_registry import SessionRegistry
 from pytest_fmtransfer.stand_ins.planted import PROFILE
+from pytest_fmtransfer.store import MOVE_STORE, unwritable
 
 REPORTS = ("terminal", "markdown", "csv", "json", "github")
 UPDATES = ("new", "changed", "all")
@@ -227,7 +228,7 @@ def _export_folder(config: pytest.Config) -> Path | None:
     folder = _option_path(config, "--fm-export")
     if folder is None:
         return None
-    there = next(place for place in (folder, *folder.parents) if place.exists())  # it is made by the first result
+    there = next(place for place in (folder, *folder.parents) if place.exists())  # it is made before the first result
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise pytest.UsageError(f"--fm-export={folder}: cannot write to {there}; name a folder that you may write to")
     return folder
@@ -314,6 +315,33 @@ def _absent_folders(config: pytest.Config) -> tuple[str, ...]:
             raise pytest.UsageError(wrong)
         found += [wrong] if wrong is not None else []
     return tuple(found)
+
+
+def unwritable_places(config: pytest.Config) -> list[str]:
+    """What is wrong with the folders that a run of cells writes to, and who named each; empty where all is well.
+
+    The folders are made. To be asked only where a cell is to be run or planned: other sessions write nothing.
+    """
+    settings, found = settings_of(config), list[str]()
+    if settings.collect is None and (reason := unwritable(settings.places.store)) is not None:
+        named = next(
+            (
+                name
+                for name, given in (
+                    ("--fm-store", _option_path(config, "--fm-store")),
+                    ("ini value fm_store", _ini_path(config, "fm_store")),
+                    ("FMTRANSFER_STORE", os.environ.get("FMTRANSFER_STORE")),
+                )
+                if given
+            ),
+            "the store, in the user's cache,",
+        )
+        found.append(f"{named} {settings.places.store} cannot be written ({reason}); {MOVE_STORE}")
+    if settings.export is not None and (reason := unwritable(settings.export)) is not None:
+        found.append(
+            f"--fm-export={settings.export}: cannot be written ({reason}); name a folder that you may write to"
+        )
+    return found
 
 
 def _device(config: pytest.Config) -> tuple[Device, int | None] | None:
