@@ -21,13 +21,14 @@ from pytest_fmtransfer.catalog.specs import (
     without_learning,
 )
 from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.checksums import check_sha256
 from pytest_fmtransfer.errors import InvalidInput, Unavailable
 from pytest_fmtransfer.functions import source_of
 from pytest_fmtransfer.missing import Missing, Ready, all_told
 from pytest_fmtransfer.never import never_runs
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.text_places import text_lacks
-from pytest_fmtransfer.weights_places import download_url, find_weights, short_way_to, ways_to
+from pytest_fmtransfer.weights_places import can_download, find_weights, short_way_to, ways_to
 
 # What each library that not everybody has is installed as.
 DISTRIBUTIONS = {
@@ -95,17 +96,20 @@ def weights_file(spec: BackboneSpec, places: Places) -> Path | None:
     """The file that holds a backbone's weights, or the folder that does; None for one that needs no file. It is
     downloaded where `places` allows that.
 
-    Raises Unavailable, with the remedy, when the file is not here.
+    Raises Unavailable, with the remedy, when the file is not here, and CheckpointMismatch for a file that is not the
+    published one.
     """
     weights = spec.weights
     if isinstance(weights, PackagedWeights):
         path = packaged(weights.module, weights.file)
     elif isinstance(weights, PublishedWeights):
         path = find_weights(spec, weights, places)
-        if path is None and places.download and download_url(weights):
+        if path is None and can_download(weights, places):
             from pytest_fmtransfer.download import download  # collection asks for nothing of the network
 
-            return download(spec, weights, places)
+            path = download(spec, weights, places)
+        if path is not None:
+            check_sha256(path, weights, f"weights of {spec.name}", places)
     elif isinstance(weights, FileWeights):
         path = weights.path
     else:
@@ -200,7 +204,7 @@ def _file_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
                 )
             ]
     if isinstance(weights, PublishedWeights) and find_weights(spec, weights, places) is None:
-        if places.download and download_url(weights):
+        if can_download(weights, places):
             return []
         return [
             Missing(

@@ -1,4 +1,8 @@
-"""Fetch published weights or data where the user asked for it: told first, resumed, checked, whole or not at all."""
+"""Fetch published weights or data where the user asked for it: told first, checked, whole or not at all.
+
+Files of the Hugging Face hub are its library's work: the cache, locks, `HF_TOKEN`, `HF_ENDPOINT` and `HF_HUB_OFFLINE`.
+Files of any other address are resumed where a download broke off, which neither that library nor torch.hub does.
+"""
 
 import hashlib
 import os
@@ -14,32 +18,64 @@ from filelock import FileLock
 from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, Download, PublishedWeights
 from pytest_fmtransfer.errors import Unavailable
 from pytest_fmtransfer.places import Places
-from pytest_fmtransfer.progress import progress, tell
-from pytest_fmtransfer.weights_places import download_target, download_url, hub_endpoint, terms
+from pytest_fmtransfer.progress import Bar, progress, tell
+from pytest_fmtransfer.weights_places import (
+    download_target,
+    download_url,
+    hub_endpoint,
+    own_folder,
+    terms,
+)
 
 _CHUNK = 1 << 20
 _TIMEOUT = 60  # seconds without a byte
+_REFUSED = (401, 403)  # what a server answers to those who may not have a file
 _ALGORITHMS = {"sha256": "SHA-256", "md5": "MD5"}  # MD5 is all that some publishers tell: a check against damage
 
 
 def download(spec: BackboneSpec, weights: PublishedWeights, places: Places) -> Path:
     """The file of published weights, fetched unless another process has done so meanwhile.
 
-    An interrupted download goes on where it stopped while the server still has the same file. Raises Unavailable when
-    the server refuses, the connection breaks or the checksum is another.
+    Raises Unavailable when the server refuses, the connection breaks or the checksum is another.
     """
-    url, target = download_url(weights), download_target(weights, places)
-    page = f"{hub_endpoint()}/{weights.hub}" if weights.hub else weights.url
-    said = f"accept its terms at {page}, and set HF_TOKEN where it is on Hugging Face"
+    if weights.hub:
+        return _from_hub(spec, weights, places)
     return _download(
-        url,
-        target,
+        download_url(weights),
+        download_target(spec, weights, places),
         what=f"weights of {spec.name}",
         name=spec.name,
         terms=terms(spec, weights),
         digest=("sha256", weights.sha256),
-        refused=said,
+        refused=f"accept its terms at {weights.url}",
     )
+
+
+def _from_hub(spec: BackboneSpec, weights: PublishedWeights, places: Places) -> Path:
+    """Through the hub's library: into the folder that the user named, else into the library's own cache."""
+    from huggingface_hub import hf_hub_download  # pyright: ignore[reportUnknownVariableType]
+
+    url = download_url(weights)
+    tell(f"{spec.name}: downloading {url} ({terms(spec, weights)})")
+    try:
+        path = hf_hub_download(
+            weights.hub,
+            weights.file,
+            revision=weights.revision or None,
+            local_dir=places.weights / own_folder(spec, weights) if places.weights else None,
+            tqdm_class=Bar,
+        )
+    except Exception as error:  # the errors of its HTTP client are no part of its interface
+        # It wraps some refusals in an error that says nothing but "not found in the local cache".
+        answers = [getattr(each, "response", None) for each in (error, error.__cause__)]
+        refused = any(answer is not None and answer.status_code in _REFUSED for answer in answers)
+        remedy = "run again; HF_HUB_DOWNLOAD_TIMEOUT gives a slow connection more time"
+        if refused:
+            page = f"{hub_endpoint()}/{weights.hub}"
+            remedy = f"accept its terms at {page}, and set HF_TOKEN where it is on Hugging Face, or run: hf auth login"
+        told = str(error).strip().partition("\n")[0]
+        raise Unavailable(f"no weights of {spec.name}: {url} cannot be downloaded ({told}); {remedy}") from error
+    return Path(path)
 
 
 def download_data(spec: DatasetSpec, wanted: Iterable[Download], folder: Path) -> None:
@@ -69,7 +105,7 @@ def _download(
         try:
             _fetch(url, part, name)
         except OSError as error:  # what urllib raises; a gated repository answers 401 or 403
-            gated = isinstance(error, HTTPError) and error.code in (401, 403)
+            gated = isinstance(error, HTTPError) and error.code in _REFUSED
             remedy = refused if gated else "run again, what has arrived is kept"
             raise Unavailable(f"no {what}: {url} cannot be downloaded ({error}); {remedy}") from error
         algorithm, expected = digest
@@ -90,8 +126,6 @@ def _download(
 def _fetch(url: str, part: Path, name: str) -> None:
     """Fill `part`. Raises OSError, a connection that ends early included."""
     request = Request(url)
-    if url.startswith(f"{hub_endpoint()}/") and (token := os.environ.get("HF_TOKEN")):
-        request.add_unredirected_header("Authorization", f"Bearer {token}")  # not for the server that it points to
     kept = part.stat().st_size if part.is_file() and _validator(part).is_file() else 0
     if kept:
         request.add_header("Range", f"bytes={kept}-")

@@ -7,7 +7,7 @@ The pytest plugin names the real terminal, because pytest holds standard error b
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Never, TextIO
+from typing import TYPE_CHECKING, Any, Never, TextIO
 
 from tqdm import tqdm
 
@@ -29,9 +29,22 @@ def tell(line: str) -> None:
     print(line, file=stream, flush=True)
 
 
-def progress(what: str, *, total: int, unit: str) -> "tqdm[Never]":
+if TYPE_CHECKING:
+    _Tqdm = tqdm[Never]
+else:  # generic in its types alone
+    _Tqdm = tqdm
+
+
+class Bar(_Tqdm):
+    """tqdm's bar where progress is shown; nothing on a stream that is no terminal."""
+
+    def __init__(self, **of_tqdm: Any) -> None:
+        stream, before = _stream.get() or sys.stderr, _before.get()
+        if before is not None and stream.isatty():
+            before()
+        super().__init__(**of_tqdm | {"file": stream, "disable": not stream.isatty(), "leave": False})
+
+
+def progress(what: str, *, total: int, unit: str) -> Bar:
     """A bar to be used as a context manager, and told `update(n)` as `n` of `total` units are done."""
-    stream, before = _stream.get() or sys.stderr, _before.get()
-    if before is not None and stream.isatty():
-        before()
-    return tqdm(total=total, desc=what, unit=unit, file=stream, disable=not stream.isatty(), leave=False)
+    return Bar(total=total, desc=what, unit=unit)

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from pytest_fmtransfer.catalog.specs import RANDOM, TINY, BackboneSpec, FileWeights, NoWeights, PublishedWeights
+from pytest_fmtransfer.checksums import check_sha256
 from pytest_fmtransfer.errors import Unavailable
 from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places
-from pytest_fmtransfer.weights_places import find_weights, short_way_to, ways_to
+from pytest_fmtransfer.weights_places import can_download, find_weights, short_way_to, ways_to
 
 VOCABULARY = PublishedWeights(
     file="vocab.txt",
@@ -66,15 +67,18 @@ def find_vocabulary(spec: BackboneSpec, places: Places) -> Path | None:
 def vocabulary_file(spec: BackboneSpec, places: Places) -> Path:
     """The vocabulary that BLIP reads text by. It is downloaded where `places` allows that.
 
-    Raises Unavailable, with the remedy, when it is not here.
+    Raises Unavailable, with the remedy, when it is not here, and CheckpointMismatch for another vocabulary than BERT's,
+    unless it lies beside weights of the user's own.
     """
     path = find_vocabulary(spec, places)
-    if path is None and places.download:
+    if path is None and can_download(VOCABULARY, places):
         from pytest_fmtransfer.download import download  # collection asks for nothing of the network
 
-        return download(replace(spec, licence=VOCABULARY_LICENCE), VOCABULARY, places)
+        path = download(replace(spec, licence=VOCABULARY_LICENCE), VOCABULARY, places)
     if path is None:
         raise Unavailable("; ".join(map(str, text_lacks(spec, places))))
+    if not (isinstance(spec.weights, FileWeights) and path.parent == spec.weights.path.parent):
+        check_sha256(path, VOCABULARY, f"vocabulary of the text tower of {spec.name}", places)
     return path
 
 
@@ -97,7 +101,7 @@ def text_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
     """What a backbone lacks to be compared with text."""
     if (never := never_reads(spec)) is not None:
         return [never]
-    if tower_of(spec) == "open_clip_text" or places.download or find_vocabulary(spec, places) is not None:
+    if tower_of(spec) == "open_clip_text" or can_download(VOCABULARY, places) or find_vocabulary(spec, places):
         return []
     licensed = replace(spec, licence=VOCABULARY_LICENCE)
     return [

@@ -21,6 +21,7 @@ import pytest_fmtransfer.reports.tables  # noqa: F401
 from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.places import Places
+from tests.hub import use_hub_cache
 
 import_torch()  # before any test module does: workers share the cores, and spinning threads would keep each other off
 
@@ -72,9 +73,10 @@ def _own_environment(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
     for variable in ("TORCH_HOME", "HF_HOME"):  # weights on the machine are not those of a test
         monkeypatch.setenv(variable, str(places.store / "no-cache"))
-    for variable in ("HF_HUB_CACHE", "HF_ENDPOINT", "HF_TOKEN"):
+    for variable in ("HF_HUB_CACHE", "HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(variable, raising=False)
     # pytest-retry can be configured once only, so that the runs inside a test import it anew.
     for name in [name for name in sys.modules if name.partition(".")[0] == "pytest_retry"]:
         monkeypatch.delitem(sys.modules, name)
+    use_hub_cache(monkeypatch, places.store / "no-cache" / "hub")
     assert os.environ["FMTRANSFER_STORE"] == str(places.store)

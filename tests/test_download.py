@@ -8,23 +8,29 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from huggingface_hub import constants
 
 from pytest_fmtransfer.availability import data_folder, dataset_ready, ready, weights_file
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import BackboneSpec, DataRoot, DatasetSpec, Download, PublishedWeights
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.errors import Unavailable
+from pytest_fmtransfer.errors import CheckpointMismatch, Unavailable
 from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places
+from tests.hub import cached, go_offline, use_hub_cache, use_hub_server
 
 CONTENT = bytes(range(256)) * 20_000  # more than one chunk
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Server(ThreadingHTTPServer):
-    """Serves CONTENT under every path; `sent` bounds the bytes of an answer, `status` refuses."""
+    """Serves CONTENT under every path, as the Hugging Face hub does too; `sent` bounds the bytes of an answer, `status`
+    refuses.
+    """
 
     tag, sent, status = '"one"', len(CONTENT), 200
+    code = ""  # by which the hub says why it refuses
     asked: list[tuple[str, str | None, str | None]]
 
 
@@ -33,11 +39,14 @@ class Answer(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         span = self.headers["Range"]
-        self.server.asked.append((self.path, span, self.headers["Authorization"]))
-        if self.server.status != 200:
-            self.send_error(self.server.status)
+        if self.path.startswith("/api/"):  # the hub's library asks what it may tell of its user
+            self.send_error(404)
             return
-        start = int(span[6:-1]) if span and self.headers["If-Range"] == self.server.tag else 0
+        self.server.asked.append((self.path, span, self.headers["Authorization"]))
+        if self._refuses():
+            return
+        same = self.headers["If-Range"] in (None, self.server.tag)
+        start = int(span[6:-1]) if span and same else 0
         if start and start >= len(CONTENT):
             self.send_error(416)
             return
@@ -46,6 +55,25 @@ class Answer(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(CONTENT) - start))
         self.end_headers()
         self.wfile.write(CONTENT[start:][: self.server.sent])
+
+    def do_HEAD(self) -> None:
+        if self._refuses():
+            return
+        self.send_response(200)
+        self.send_header("ETag", self.server.tag)
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+
+    def _refuses(self) -> bool:
+        if self.server.status == 200:
+            return False
+        self.send_response(self.server.status)
+        if self.server.code:
+            self.send_header("X-Error-Code", self.server.code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        return True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the name in the library)
         pass
@@ -147,22 +175,85 @@ def test_another_checksum_is_refused_and_nothing_kept(server: Server, own: Place
     assert not [path for path in own.weights.iterdir() if path.suffix in (".pth", ".part")]
 
 
+@pytest.fixture
+def hub(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The hub's cache of this test, whose hub is the server."""
+    use_hub_server(monkeypatch, address(server))
+    return use_hub_cache(monkeypatch, tmp_path / "hub")
+
+
 def test_the_hub_is_asked_for_the_file_with_the_users_token(
-    server: Server, own: Places, monkeypatch: pytest.MonkeyPatch
+    server: Server, own: Places, hub: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", address(server))
     monkeypatch.setenv("HF_TOKEN", "made-up")
-    found = weights_file(backbone(hub="org/vit"), own)
+    found = weights_file(backbone(hub="org/vit", sha256=SHA256), own)
     assert own.weights is not None
     assert found == own.weights / "org" / "vit" / "vit.pth"
+    assert found.read_bytes() == CONTENT
     assert server.asked == [("/org/vit/resolve/main/vit.pth", None, "Bearer made-up")]
+    assert "licence Apache-2.0" in capsys.readouterr().err
+    assert not hub.exists()
+    assert weights_file(backbone(hub="org/vit", sha256=SHA256), replace(own, download=False)) == found
 
 
-def test_a_gated_file_says_what_to_do(server: Server, own: Places, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", address(server))
-    server.status = 403
+@pytest.mark.parametrize("revision", ["", "v1.0"])
+def test_without_a_folder_it_goes_into_the_hubs_own_cache(
+    server: Server, own: Places, hub: Path, revision: str
+) -> None:
+    spec, places = backbone(hub="org/vit", revision=revision), replace(own, weights=None)
+    found = weights_file(spec, places)
+    assert found == hub / "models--org--vit" / "snapshots" / COMMIT / "vit.pth"
+    assert found.read_bytes() == CONTENT
+    assert weights_file(spec, replace(places, download=False)) == found
+    assert [path for path, _, _ in server.asked] == [f"/org/vit/resolve/{revision or 'main'}/vit.pth"]
+
+
+def test_offline_nothing_is_asked_for_and_that_is_told(
+    server: Server, own: Places, hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_offline(monkeypatch)
+    with pytest.raises(Unavailable, match="or unset HF_HUB_OFFLINE and add --fm-download"):
+        weights_file(backbone(hub="org/vit"), own)
+    assert not server.asked
+    assert not hub.exists()
+    # It is the hub's library that is offline, not the machine.
+    assert weights_file(backbone(url=f"{address(server)}/vit.pth"), own)
+
+
+def test_a_connection_to_the_hub_that_breaks_is_taken_up_again(
+    server: Server, own: Places, hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1_000_000)  # it keeps whole ones
+    server.sent = 3_000_000
+    found = weights_file(backbone(hub="org/vit", sha256=SHA256), own)
+    assert found is not None
+    assert found.read_bytes() == CONTENT
+    assert [span for _, span, _ in server.asked] == [None, "bytes=3000000-"]
+    assert not hub.exists()
+
+
+def test_a_file_of_the_hub_that_is_another_is_not_used(server: Server, own: Places, hub: Path) -> None:
+    spec = backbone(hub="org/vit", sha256="0" * 64)
+    for places in (own, replace(own, weights=None), own):
+        with pytest.raises(CheckpointMismatch, match=f"its SHA-256 is {SHA256}, that of the published file is 0000"):
+            weights_file(spec, places)
+    assert hub.is_dir()
+    assert server.asked
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, ""), (401, ""), (403, "GatedRepo"), (401, "RepoNotFound")])
+def test_a_gated_file_says_what_to_do(server: Server, own: Places, hub: Path, status: int, code: str) -> None:
+    server.status, server.code = status, code
     with pytest.raises(Unavailable, match=f"accept its terms at {address(server)}/org/vit, and set HF_TOKEN"):
         weights_file(backbone(hub="org/vit", gated=True), own)
+    assert not hub.exists() or not list(hub.rglob("vit.pth"))
+
+
+def test_a_server_that_does_not_answer_is_told(own: Places, hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_hub_server(monkeypatch, "http://127.0.0.1:9")
+    with pytest.raises(Unavailable, match=r"http://127\.0\.0\.1:9/org/vit/resolve/main/vit\.pth cannot be downloaded"):
+        weights_file(backbone(hub="org/vit"), own)
+    assert not hub.exists()
 
 
 def test_a_page_is_not_taken_for_the_file(own: Places) -> None:
@@ -178,17 +269,12 @@ def put(path: Path) -> Path:
 
 
 def test_places_are_searched_in_their_order(tmp_path: Path, own: Places, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    repository = tmp_path / "hf" / "hub" / "models--org--vit"
-    (repository / "refs").mkdir(parents=True)
-    (repository / "refs" / "main").write_text("b2")
+    cache = use_hub_cache(monkeypatch, tmp_path / "hub")
+    put(cached(cache, "org/vit", "vit.pth", revision="old", commit="a1"))
     spec, places = backbone(hub="org/vit"), replace(own, download=False)
     assert own.weights is not None
     for place in (
-        repository / "snapshots" / "a1" / "vit.pth",
-        repository / "snapshots" / "b2" / "vit.pth",
-        tmp_path / "torch" / "hub" / "checkpoints" / "vit.pth",
+        cached(cache, "org/vit", "vit.pth", commit="b2"),
         own.store / "downloads" / "org" / "vit" / "vit.pth",
         own.weights / "org" / "vit" / "vit.pth",
         own.weights / "org" / "vit" / "vit.safetensors",
@@ -196,6 +282,34 @@ def test_places_are_searched_in_their_order(tmp_path: Path, own: Places, monkeyp
     ):
         put(place)
         assert weights_file(spec, places) == place
+
+
+def test_places_of_an_address_are_searched_in_their_order(
+    tmp_path: Path, own: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    spec, places = backbone(url="https://example.org/a/vit.pth"), replace(own, download=False)
+    assert own.weights is not None
+    for place in (
+        tmp_path / "torch" / "hub" / "checkpoints" / "vit.pth",
+        own.store / "downloads" / "vit.pth",
+        own.weights / "vit.pth",
+        own.weights / "vit.safetensors",
+        own.weights / "vit" / "vit.pth",
+    ):
+        put(place)
+        assert weights_file(spec, places) == place
+
+
+@pytest.mark.parametrize("file", ["vit.pth", "model.safetensors"])
+def test_without_a_folder_an_address_goes_where_torch_hub_would_put_it_or_below_its_row(
+    server: Server, own: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    spec = backbone(file=file, url=f"{address(server)}/a/{file}")
+    found = weights_file(spec, replace(own, weights=None))
+    torch_hub, below = tmp_path / "torch" / "hub" / "checkpoints", own.store / "downloads" / "vit"
+    assert found == (torch_hub if file == "vit.pth" else below) / file
 
 
 def test_a_name_that_many_files_of_the_hub_have_is_not_enough(own: Places) -> None:
@@ -206,12 +320,20 @@ def test_a_name_that_many_files_of_the_hub_have_is_not_enough(own: Places) -> No
         weights_file(backbone(hub="org/vit"), places)
 
 
-def test_the_remedy_names_every_way(own: Places) -> None:
+@pytest.mark.parametrize(
+    ("weights", "cache"),
+    [
+        ({"hub": "org/vit", "gated": True}, "Hugging Face's"),
+        ({"url": "https://example.org/vit.pth", "gated": True}, "torch.hub's"),
+    ],
+    ids=["hub", "address"],
+)
+def test_the_remedy_names_every_way(own: Places, weights: dict[str, object], cache: str) -> None:
     registry = Registry()
-    registry.register(backbone(hub="org/vit", gated=True))
+    registry.register(backbone(**weights))
     found = ready(Cell("vit", "br35h", "knn"), registry, replace(own, download=False))
     assert isinstance(found, Missing)
-    for way in (str(own.weights), "torch.hub's", "Hugging Face's", "--fm-download", "gated"):
+    for way in (str(own.weights), cache, "--fm-download", "gated"):
         assert way in found.remedy
 
 
@@ -238,6 +360,8 @@ def test_the_plugin_downloads_only_when_asked_and_never_for_a_plan(
             pass
         """
     )
+    assert own.weights is not None
+    own.weights.mkdir()
     given = (f"--fm-weights={own.weights}", f"--fm-data-root={small.data_root}", f"--fm-store={small.store}")
     pytester.runpytest(*given, "-rs").stdout.fnmatch_lines(["*SKIP*no weights of vit*--fm-download*"])
     assert "no weights of vit" in pytester.runpytest(*given, "--fm-plan", "--fm-download").stdout.str()

@@ -4,6 +4,7 @@ is missing is told before anything is computed.
 Legend: T images of the test side, N images, C classes, D the width of the shared space, E of a text before it.
 """
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from torch.nn import functional
 
 from benchmarks.parity.published import row as published_row
 from benchmarks.parity.published import tensors_of, write
-from pytest_fmtransfer import Cell, Places, Prompts, Registry, own_table, transfer
+from pytest_fmtransfer import Cell, Places, Prompts, Registry, own_table, text_places, transfer
 from pytest_fmtransfer._transfer import Asked, ask, open_under
 from pytest_fmtransfer.adapt.zeroshot import class_vectors, described, scores
 from pytest_fmtransfer.availability import ready, weights_file
@@ -25,10 +26,11 @@ from pytest_fmtransfer.catalog.prompts import fill
 from pytest_fmtransfer.catalog.regime_settings import ZeroShotSettings
 from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, FileWeights
 from pytest_fmtransfer.data.table import TEST, TRAIN
-from pytest_fmtransfer.errors import Unavailable
+from pytest_fmtransfer.errors import CheckpointMismatch, Unavailable
 from pytest_fmtransfer.features import load_features
 from pytest_fmtransfer.missing import Missing, Ready
-from pytest_fmtransfer.text_places import vocabulary_file
+from pytest_fmtransfer.text_places import VOCABULARY, vocabulary_file
+from tests.hub import cached, use_hub_cache
 from tests.small import DATASET, EACH, write_images
 from tests.text_sides import VISION, write_blip, write_vocabulary
 
@@ -50,6 +52,14 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
     (root / "weights" / HUB).mkdir(parents=True)
     write(CLIP, tensors_of(CLIP), root / "weights" / HUB)
     return Places(store=root / "store", weights=root / "weights", data_root=root / "data")
+
+
+@pytest.fixture(autouse=True)
+def _small_vocabulary(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The vocabulary of these tests stands for the published one."""
+    content = write_vocabulary(tmp_path_factory.mktemp("vocabulary")).read_bytes()
+    small = replace(text_places.VOCABULARY, sha256=hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(text_places, "VOCABULARY", small)
 
 
 def catalogue(places: Places, dataset: DatasetSpec = DATASET, path: Path | None = None) -> Registry:
@@ -149,7 +159,10 @@ def test_a_prompt_that_is_changed_is_another_question(places: Places) -> None:
     assert with_words.key != without.key
 
 
-def test_blips_vocabulary_is_part_of_the_subject(places: Places, tmp_path: Path) -> None:
+def test_blips_vocabulary_is_part_of_the_subject(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_places, "VOCABULARY", replace(VOCABULARY, sha256=""))  # two of them, for once
     cell, registry = Cell("blip", "stripes", "zeroshot"), catalogue(places)
     first = asked(cell, registry, places)
     other = replace(places, weights=tmp_path)
@@ -318,13 +331,25 @@ def test_a_vocabulary_that_is_not_here_is_told_with_every_way_to_it(places: Plac
 def test_the_vocabulary_is_found_wherever_it_may_lie(
     place: str, places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    use_hub_cache(monkeypatch, tmp_path / "hub")
+    for repository in (VOCABULARY.hub, VOCABULARY.hub.rpartition("/")[2]):
+        cached(tmp_path / "hub", repository, VOCABULARY.file, commit="1234")
     here = Places(store=tmp_path / "store", weights=tmp_path / "weights", data_root=places.data_root)
     write_blip(BLIP, tmp_path / "weights")
     file = write_vocabulary((tmp_path / place).parent)
     for backbone in ("blip", "blip.random"):
         assert ready(Cell(backbone, "stripes", "zeroshot"), catalogue(places), here) == Ready()
         assert vocabulary_file(replace(BLIP, name=backbone), here) == file
+
+
+def test_another_vocabulary_than_the_published_one_is_no_vocabulary_of_published_weights(
+    places: Places, tmp_path: Path
+) -> None:
+    here = replace(places, weights=tmp_path, store=tmp_path / "store")
+    write_blip(BLIP, tmp_path)
+    write_vocabulary(tmp_path, ("[PAD]", "[UNK]", "apple"))
+    with pytest.raises(CheckpointMismatch, match=r"vocabulary of the text tower of .*vocab\.txt is not the file"):
+        vocabulary_file(BLIP, here)
 
 
 def test_the_vocabulary_is_found_beside_weights_of_ones_own(places: Places, tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ BACKBONES = (
         library="focalnet",
         architecture="focalnet_tiny_dw",
         weights=PublishedWeights(
-            file="seem_focalt_v0.pt", url="https://huggingface.co/xdecoder/SEEM/resolve/main/seem_focalt_v0.pt"
+            file="seem_focalt_v0.pt", url="https://huggingface.co/xdecoder/SEEM", hub="xdecoder/SEEM"
         ),
         blocks=4,
         image_size=224,
@@ -159,6 +159,7 @@ BACKBONES = (
             url="https://dl.fbaipublicfiles.com/deit/deit_base_patch16_224-b5f2ef4d.pth",
             inside="model",
             num_classes=1000,
+            sha256="b5f2ef4d",
         ),
         blocks=12,
         image_size=224,
@@ -176,6 +177,7 @@ BACKBONES = (
             url="https://download.pytorch.org/models/resnet152-394f9c45.pth",
             layout="torchvision",
             num_classes=1000,
+            sha256="394f9c45",
         ),
         blocks=4,
         image_size=224,

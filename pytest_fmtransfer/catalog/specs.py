@@ -34,9 +34,9 @@ class PublishedWeights:
     """Weights that their authors publish as a file; looked for in the weights folder and the libraries' caches.
 
     `url` is the file, or a page that says how to get it. `inside` names the entry of the file that holds the tensors,
-    where they are not the file itself. `hub` is a repository of the Hugging Face hub, `org/name`, that holds the file.
-    `sha256` is the file's, or its first digits where its publisher tells no more. `gated`: access is given to those
-    who accept its publisher's terms.
+    where they are not the file itself. `hub` is a repository of the Hugging Face hub, `org/name`, that holds the file;
+    `revision` is a branch, tag or commit of it, by default the main branch. `sha256` is the file's, or its first digits
+    where its publisher tells no more. `gated`: access is given to those who accept its publisher's terms.
     """
 
     file: str
@@ -45,6 +45,7 @@ class PublishedWeights:
     num_classes: int = 0
     inside: str = ""
     hub: str = ""
+    revision: str = ""
     sha256: str = ""
     gated: bool = False
     non_commercial: bool = False

@@ -5,6 +5,7 @@ whatever the file says; here every name in it becomes a placeholder. Exit code 0
 """
 
 import argparse
+import hashlib
 import os
 import tempfile
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from typing import Any, cast
 from pytest_fmtransfer.backbones.inert_pickle import Inert, TensorPlace
 from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.backbones.torch_files import ITEM_BYTES, TorchFile, open_torch_file, tensors_in
+from pytest_fmtransfer.checksums import SOURCE
 from pytest_fmtransfer.errors import CheckpointMismatch, InvalidInput
 
 SUFFIX = ".safetensors"
@@ -87,7 +89,9 @@ def _write(stored: TorchFile, places: Mapping[str, TensorPlace], out: Path) -> N
     handle, scratch = tempfile.mkstemp(prefix=f".{out.name}-", dir=out.parent)
     os.close(handle)
     try:
-        save_file(tensors, scratch, metadata={"format": "pt"})
+        with stored.path.open("rb") as stream:
+            source = hashlib.file_digest(stream, "sha256").hexdigest()
+        save_file(tensors, scratch, metadata={"format": "pt", SOURCE: source})
         os.chmod(scratch, 0o644)  # mkstemp's 0600 would survive the rename
         os.replace(scratch, out)
     except BaseException:

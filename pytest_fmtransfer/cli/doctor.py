@@ -31,6 +31,7 @@ from pytest_fmtransfer.devices import Device
 from pytest_fmtransfer.errors import FmTransferError
 from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places, no_such_folder
+from pytest_fmtransfer.weights_places import place_for
 from pytest_fmtransfer.words import counted
 
 # What moves scores first, then what only some backbones and reports need.
@@ -139,7 +140,7 @@ def _backbone(row: BackboneSpec, registry: Registry, places: Places) -> Line:
     found = backbone_ready(row, places)
     if isinstance(found, Missing) and isinstance(row.weights, PublishedWeights):
         place = f"{places.weights or 'the folder of --weights=DIR'}"
-        return (row.name, state(found, row.name), "", row.weights.file, row.weights.url, place)
+        return (row.name, state(found, row.name), "", place_for(row, row.weights), row.weights.url, place)
     if isinstance(found, Missing) and isinstance(row.weights, PackagedWeights):
         return (row.name, state(found, row.name), "", row.weights.file, *_package(row.weights))
     return (row.name, state(found, row.name), "", "", "", found.remedy if isinstance(found, Missing) else "")

@@ -67,6 +67,7 @@ def cell_row(result: Result) -> Row:
         "profile": result.question.profile,
         "device": result.subject.get("device", ""),
         "processor": result.subject.get("processor", ""),
+        "weights": result.subject.get("weights", ""),
         "versions": dict(result.subject.get("versions", {})),
         "chosen": [dict(choice) for choice in result.chosen],
         "forward_passes": result.cost.forward_passes,
