@@ -2,12 +2,13 @@
 
 A baseline is `<cell id>.json` and, beside it, `<cell id>.npz` with the scores. It is keyed by its cell and
 never by the name of a test. What a run obtained where it did not agree waits as `<cell id>.obtained.json` and
-`.obtained.npz` until it is accepted, or until a later run agrees.
+`.obtained.npz` until it is accepted, or until a later run agrees. What was ever recorded stands in a list
+(`baseline_names`), so that a baseline that is deleted is missed.
 """
 
 import json
 import subprocess
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,7 +17,17 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pytest_fmtransfer.baseline_names import OBTAINED, named_cells, recorded_cells
+from pytest_fmtransfer.baseline_names import (
+    LIST,
+    OBTAINED,
+    in_list,
+    list_lines,
+    listed_cells,
+    lost_cells,
+    named_cells,
+    recorded_cells,
+    unlisted_cells,
+)
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import BaselineError
 from pytest_fmtransfer.places import Places
@@ -64,6 +75,14 @@ class Baselines:
         """Cells that have a baseline here, sorted."""
         return recorded_cells(self.folder)
 
+    def on_record(self, cell: Cell) -> bool:
+        """Whether a cell has a baseline, or had one: a list names it. Raises InvalidInput for a damaged list."""
+        return self.has(cell) or cell in listed_cells(self.folder)
+
+    def lost(self) -> list[Cell]:
+        """Cells that have no baseline any more, sorted. Raises as `on_record` does."""
+        return lost_cells(self.folder)
+
     def waiting(self) -> list[Cell]:
         """Cells of which an obtained result waits here, sorted."""
         return [cell for cell in named_cells(self.folder) if self.obtained(cell).exists]
@@ -84,7 +103,9 @@ class Baselines:
             cell,
             self.pair(cell),
             origin="baseline",
-            absent=f"no baseline of {cell} in {self.folder}; record it: run the same command with --fm-update=new, "
+            absent=self.gone(cell)
+            if cell in listed_cells(self.folder)
+            else f"no baseline of {cell} in {self.folder}; record it: run the same command with --fm-update=new, "
             "and commit the files",
             remedy="restore both files from version control, or record it again: run the same command with "
             "--fm-update=all",
@@ -107,8 +128,46 @@ class Baselines:
             remedy="run the test of its baseline again",
         )
 
+    def gone(self, cell: Cell) -> str:
+        """What to say of a cell that was recorded and has no baseline any more."""
+        return (
+            f"the baseline of {cell} is gone from {self.folder}, where {LIST} lists it; restore both files from "
+            "version control, or record it again: run the same command with --fm-update=new; of a cell that is to be "
+            "held no longer: fmtransfer baseline prune --yes"
+        )
+
+    def record(self, result: Result) -> None:
+        """`write`, and list the cell. The list comes first: a kill in between leaves a baseline that is missed."""
+        self.enlist(result)
+        self.write(result)
+
+    def enlist(self, result: Result) -> None:
+        """Let a list name a result's cell, and every other that has a baseline here."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        top, lines = in_list(self.folder, {result.cell, *unlisted_cells(self.folder)}, result.question.profile)
+        self._relist(top, add=lines)
+
+    def delist(self, cells: Iterable[Cell]) -> None:
+        """Take cells off the lists that name them."""
+        gone, folder = list(cells), self.folder.absolute()
+        for top, lines in (
+            (folder, {cell.id for cell in gone}),
+            (folder.parent, {f"{folder.name}/{cell.id}" for cell in gone}),
+        ):
+            if lines & set(list_lines(top)):
+                self._relist(top, drop=lines)
+
+    def _relist(self, top: Path, *, add: Collection[str] = (), drop: Collection[str] = ()) -> None:
+        with self._locked(top):
+            before = list_lines(top)
+            after = sorted({*before, *add} - {*drop})
+            if after != before:
+                write_atomically(top / LIST, "".join(f"{line}\n" for line in after).encode())
+
     def write(self, result: Result) -> None:
-        """Store a result as its cell's baseline; nothing of that cell waits any longer, no other is touched."""
+        """Store a result as its cell's baseline, or as an exported result, which no list names; nothing of that cell
+        waits any longer, no other is touched.
+        """
         dated = self._dated(result)
         with self._locked():
             _write(self.pair(result.cell), dated)
@@ -164,9 +223,9 @@ class Baselines:
         raise BaselineError(absent)
 
     @contextmanager
-    def _locked(self) -> Generator[None]:
+    def _locked(self, folder: Path | None = None) -> Generator[None]:
         self.locks.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.locks / f"baselines-{fingerprint(str(self.folder.resolve()))}.lock"):
+        with FileLock(self.locks / f"baselines-{fingerprint(str((folder or self.folder).resolve()))}.lock"):
             yield
 
 

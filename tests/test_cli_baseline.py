@@ -170,7 +170,7 @@ def test_accepting_takes_over_what_was_obtained(stored: Baselines, capsys: pytes
     stored.keep_obtained(result(OTHER, 2.0))
     other = stored.pair(Cell.parse(OTHER)).record.read_bytes()
     assert told(capsys, "accept", CELL) == (
-        f"accepted {CELL}: roc_auc {new.mean:.4f}; commit {Path('baselines', CELL)}.json and .npz\n"
+        f"accepted {CELL}: roc_auc {new.mean:.4f}; commit {Path('baselines', CELL)}.json, .npz and recorded.txt\n"
     )
     np.testing.assert_array_equal(stored.load(Cell.parse(CELL)).scores_SNC, new.scores_SNC)
     assert stored.waiting() == [Cell.parse(OTHER)]

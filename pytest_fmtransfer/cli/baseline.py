@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from pytest_fmtransfer.baseline_names import LIST
 from pytest_fmtransfer.baselines import Baselines
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.cli.places import add_places, places_of
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         added.set_defaults(work=work)
         return added
 
-    verb("list", _list, "every baseline of the folder, and whether an obtained result waits beside it")
+    verb("list", _list, "every baseline of the folder, whether an obtained result waits beside it, and what is missing")
     for name, work, summary in (
         ("show", _show, "everything that a cell's baseline says"),
         ("diff", _diff, "what a run obtained against the cell's baseline"),
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "prune",
         _prune,
         "say which files could go: obtained results that nobody accepted, halves of pairs and, with SUITE, baselines "
-        "that no test of these asks for",
+        f"that no test of these asks for; and which lines of {LIST}: those of baselines that are gone",
     )
     pruning.add_argument("suites", nargs="*", metavar="SUITE", help="files, folders or ids, as pytest takes them")
     pruning.add_argument("--yes", action="store_true", help="remove them")
@@ -66,7 +67,9 @@ def _list(arguments: argparse.Namespace, stored: Baselines) -> int:
             rows.append(texts.line(stored.load(cell), waits=cell in waiting))
         except BaselineError as error:
             unusable.append(error)
-    print(texts.table([texts.HEADINGS, *rows]) if rows or unusable else f"no baseline in {stored.folder}")
+    unusable += [BaselineError(stored.gone(cell)) for cell in stored.lost()]
+    rows += [texts.missing(cell) for cell in stored.lost()]
+    print(texts.table([texts.HEADINGS, *sorted(rows)]) if rows or unusable else f"no baseline in {stored.folder}")
     for error in unusable:
         print(f"fmtransfer baseline: {error}", file=sys.stderr)
     return 2 if unusable else 0
@@ -93,9 +96,9 @@ def _accept(arguments: argparse.Namespace, stored: Baselines) -> int:
     for obtained in found_there:
         stored.check_seeds(obtained)
     for obtained in found_there:
-        stored.write(obtained)
+        stored.record(obtained)
         found = f"{obtained.question.metric} {obtained.mean:.4f}"
-        print(f"accepted {obtained.cell}: {found}; commit {stored.pair(obtained.cell).record} and .npz")
+        print(f"accepted {obtained.cell}: {found}; commit {stored.pair(obtained.cell).record}, .npz and {LIST}")
     if not cells:
         print(none)
     return 0
@@ -104,20 +107,25 @@ def _accept(arguments: argparse.Namespace, stored: Baselines) -> int:
 def _prune(arguments: argparse.Namespace, stored: Baselines) -> int:
     suites: Sequence[str] = arguments.suites
     useless: dict[Path, str] = {}
+    off_the_list = stored.lost()
     if suites:
         from pytest_fmtransfer.plugin.asked import cells_asked_for
 
         unasked = set(stored.cells()) - cells_asked_for(suites)
         reason = f"no test of {' '.join(suites)} asks for it"
         useless |= {path: reason for cell in sorted(unasked) for path in stored.pair(cell) if path.exists()}
+        off_the_list += sorted(unasked)
     useless |= {path: "obtained, not accepted" for cell in stored.waiting() for path in stored.obtained(cell)}
     useless |= dict.fromkeys(stored.halves(), "half of a pair")
     for path, reason in useless.items():
         print(f"{'removes' if arguments.yes else 'would remove'} {path}: {reason}")
-    if not useless:
+    for cell in stored.lost():
+        print(f"{'removes' if arguments.yes else 'would remove'} {cell} from {LIST}: its files are gone")
+    if not useless and not off_the_list:
         print(f"nothing to remove in {stored.folder}")
     elif arguments.yes:
         stored.remove(useless)
+        stored.delist(off_the_list)
     else:
         print("remove them: the same command with --yes")
     return 0

@@ -14,6 +14,7 @@ from pytest_fmtransfer.plugin.cells_mark import cells_of_mark
 from pytest_fmtransfer.plugin.claim_mark import claim_of
 from pytest_fmtransfer.plugin.controlling import control_cells, wants_controls
 from pytest_fmtransfer.plugin.families import too_large
+from pytest_fmtransfer.plugin.kept_apart import proves_nothing, writes_among_baselines
 from pytest_fmtransfer.plugin.recorded import NOTHING, cells_on_record
 from pytest_fmtransfer.plugin.registered import cells_of_the_catalogue
 from pytest_fmtransfer.plugin.settings import settings_of, unwritable_places
@@ -90,9 +91,11 @@ def refuse_mistakes(config: pytest.Config, items: list[pytest.Item]) -> None:
 
     Notes are told by the controller too.
     """
+    settings_of(config).notes.extend(proves_nothing(config, items))
     if hasattr(config, "workeroutput"):
         cast(Any, config).workeroutput[NOTES] = list(settings_of(config).notes)
     mistakes = settings_of(config).mistakes
+    mistakes += writes_among_baselines(config, items)
     if any(case_of(item) is not None for item in items):
         mistakes += settings_of(config).absent
         if not config.option.collectonly or config.getoption("--fm-plan"):

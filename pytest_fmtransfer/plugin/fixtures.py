@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.plugin.cases import CASE, Case
-from pytest_fmtransfer.plugin.collection import TELLING
+from pytest_fmtransfer.plugin.cases import CASE, Case, case_of
+from pytest_fmtransfer.plugin.collection import TELLING, fixtures_of
 from pytest_fmtransfer.plugin.controlling import measure_controls, tell, wants_controls
 from pytest_fmtransfer.plugin.measuring import measure, plain_errors
 from pytest_fmtransfer.plugin.obtained import HELD
@@ -106,10 +106,26 @@ def _baseline(request: pytest.FixtureRequest, cell: Cell, candidate: "CellResult
     if update == "all" or (update and not stored.has(cell)) or (update == "changed" and _moved(stored, candidate)):
         recorded = _at_enough_seeds(stored, candidate)
         stored.check_seeds(recorded)
-        stored.write(recorded)
+        stored.record(recorded)
         request.node.stash[WRITTEN] = stored.pair(cell).record
+    elif update:
+        stored.enlist(stored.load(cell))
     request.node.stash[HELD] = (stored, candidate)
     return stored.load(cell)
+
+
+def refuse_what_is_lost(item: pytest.Item) -> None:
+    """Fail an item that asks for a baseline which was recorded and is gone, whether or not its cell could run here;
+    with --fm-update it is recorded again.
+    """
+    case, settings = case_of(item), settings_of(item.config)
+    if case is None or settings.update is not None or "baseline" not in fixtures_of(item):
+        return
+    stored = baselines_of(item)
+    with plain_errors():
+        gone = [cell for cell in stored.lost() if cell in case.cells]
+    if gone:
+        pytest.fail(stored.gone(gone[0]), pytrace=False)
 
 
 def _at_enough_seeds(stored: "Baselines", candidate: "CellResult") -> "Result":

@@ -15,7 +15,7 @@ from pytest_fmtransfer.plugin.cases import Case, case_of
 from pytest_fmtransfer.plugin.claim_mark import claim_of
 from pytest_fmtransfer.plugin.collection import TELLING, cells_of, fixtures_of
 from pytest_fmtransfer.plugin.families import claims_added, family_of
-from pytest_fmtransfer.plugin.fixtures import RANKED, WRITTEN, baselines_of
+from pytest_fmtransfer.plugin.fixtures import RANKED, WRITTEN, baselines_of, refuse_what_is_lost
 from pytest_fmtransfer.plugin.measuring import MEASURED, lacking
 from pytest_fmtransfer.plugin.obtained import keep_obtained
 from pytest_fmtransfer.plugin.on_record import seed_variances
@@ -44,10 +44,11 @@ def skip_what_is_absent(item: pytest.Item) -> None:
     if settings.stand_ins and (lack := stand_ins.prepare(cells_of(item), settings.registry, settings.places)):
         item.add_marker(pytest.mark.skip(reason=lack))
         return
+    refuse_what_is_lost(item)
     absent = {cell: lacks for cell in cells_of(item) if (lacks := lacking(item, cell))}
     if settings.on_ci and not settings.allow_missing:
         for cell, lacks in absent.items():
-            if baselines_of(item).has(cell):
+            if baselines_of(item).on_record(cell):
                 pytest.fail(
                     f"{cell} has a baseline but cannot run on this CI: {all_told(lacks)}; "
                     "or let it be skipped: --fm-allow-missing",

@@ -1,6 +1,6 @@
-"""Tests of whatever is recorded: `fm_cells(recorded=True)` has an item for every cell that has a baseline.
+"""Tests of whatever is recorded: `fm_cells(recorded=True)` has an item for every cell that has a baseline, or had one.
 
-Collecting lists the folder and opens no file.
+Collecting lists the folder and reads its list; it opens no baseline.
 """
 
 from pathlib import Path
@@ -8,13 +8,14 @@ from typing import cast
 
 import pytest
 
-from pytest_fmtransfer.baseline_names import record_of, recorded_cells
+from pytest_fmtransfer.baseline_names import LIST, listed_cells, record_of, recorded_cells, unlisted_cells
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import UnknownName
 from pytest_fmtransfer.plugin.cases import CASE
 from pytest_fmtransfer.plugin.settings import settings_of
 from pytest_fmtransfer.plugin.shown import shown
+from pytest_fmtransfer.words import counted
 
 # Set where pytest only collects to find out which baselines tests name; what takes any of them names none.
 ASKING = pytest.StashKey[bool]()
@@ -23,23 +24,32 @@ NOTHING = pytest.param(None, id="nothing recorded")  # the parameter of an item 
 
 
 def baselines_folder(node: pytest.Item) -> Path:
-    """Where a test's baselines are: ini `fm_baselines`, else the nearest folder `baselines` at or above it.
+    """Where a test's baselines are: of another profile than the default one, a folder below `all_baselines`."""
+    return settings_of(node.config).of_profile(all_baselines(node))
 
-    Where there is none yet, a new one beside the test; of another profile than the default one, a folder below.
+
+def all_baselines(node: pytest.Item) -> Path:
+    """Where a test's baselines of all profiles are: ini `fm_baselines`, else the nearest folder `baselines` at or above
+    it; where there is none yet, a new one beside the test.
     """
-    settings = settings_of(node.config)
-    return settings.of_profile(settings.baselines or _nearest(node))
+    return settings_of(node.config).baselines or _nearest(node)
 
 
 def cells_on_record(test: pytest.Item) -> tuple[Cell, ...]:
-    """The cells that have a baseline, sorted; a file that is named after none in the catalogue is a mistake.
+    """The cells that have a baseline, or that a list names, sorted; one that is not in the catalogue is a mistake.
 
-    Where there is none at all, the session ends with a note that says so.
+    Where there is none at all, or one that no list names, the session ends with a note that says so.
     """
     if test.config.stash.get(ASKING, False):
         return ()
     settings, folder = settings_of(test.config), baselines_folder(test)
-    cells = recorded_cells(folder)
+    cells = sorted({*recorded_cells(folder), *listed_cells(folder)})
+    if unlisted := unlisted_cells(folder):
+        settings.notes.append(
+            f"{counted(len(unlisted), 'baseline')} in {shown(folder, test.config.rootpath)} would not be missed, "
+            f"because {LIST} does not list {'it' if len(unlisted) == 1 else 'them'}; run this with --fm-update=new, "
+            "which lists what has a baseline, and commit the file"
+        )
     if not cells:
         settings.notes.append(
             f"{test.nodeid}: nothing is recorded in {shown(folder, test.config.rootpath)}, and so there is nothing "
@@ -67,6 +77,7 @@ def _is_known(cell: Cell, folder: Path, test: pytest.Item, registry: Registry, m
         mistakes.append(
             f"{shown(record_of(folder, cell), test.config.rootpath)}: {error}; register it in a conftest at or above "
             f"{test.nodeid}, give it as it was recorded, or remove the file and its .npz"
+            f"{f', and its line in {LIST}' if cell in listed_cells(folder) else ''}"
         )
         return False
     return True

@@ -44,6 +44,7 @@ class Reporter:
         self._failures: list[Failure] = []
         self._rankings: tuple[dict[str, Any], ...] | None = None
         self._kept: set[Path] = set()
+        self._refused = False
         self._root = config.rootpath
         # pytest holds standard error back while a test runs; a copy made now is the real terminal.
         self._terminal = _copy_of_terminal()
@@ -75,6 +76,9 @@ class Reporter:
         if self._settings.mistakes:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
         if session.config.option.collectonly:
+            return
+        if session.exitstatus == pytest.ExitCode.USAGE_ERROR and not self._rows:
+            self._refused = True  # it may be the report's own place that was refused
             return
         for request in self._settings.reports:
             if request.file is not None:
@@ -108,6 +112,8 @@ class Reporter:
             elif request.file is None:
                 terminalreporter.section(f"fmtransfer: {request.kind} report")
                 terminalreporter.write(self._draw(request.kind))
+            elif self._refused:
+                continue
             elif request.file in self._kept:
                 terminalreporter.write_line(
                     f"fmtransfer: interrupted before any cell; {request.file} is an earlier run's"

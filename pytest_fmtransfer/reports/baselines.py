@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.judge.causes import question_changes, subject_changes
 from pytest_fmtransfer.judge.intervals import interval
 from pytest_fmtransfer.judge.regression import rank_correlation, relative_move
@@ -30,6 +31,11 @@ def line(result: Result, *, waits: bool) -> tuple[str, ...]:
         result.recorded.date if result.recorded else "",
         "waits" if waits else "",
     )
+
+
+def missing(cell: Cell) -> tuple[str, ...]:
+    """The row of a cell that was recorded and has no baseline any more."""
+    return (cell.id, *("" for _ in HEADINGS[2:-1]), "missing", "")
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
