@@ -20,6 +20,7 @@ import numpy as np
 
 from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.fingerprints import weights_fingerprint
+from pytest_fmtransfer.backbones.function_code import code_of_function
 from pytest_fmtransfer.backbones.precision import Dtype, model_of, processor
 from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.catalog.specs import (
@@ -33,7 +34,6 @@ from pytest_fmtransfer.catalog.specs import (
 from pytest_fmtransfer.data.bad_images import DECODING
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.images import load_images
-from pytest_fmtransfer.functions import source_of
 from pytest_fmtransfer.libraries import of_backbone, of_data, versions
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.store import Store, code_digest, fingerprint, remembered_digest
@@ -71,7 +71,7 @@ def subject_of(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, An
     process, for its tensors. Raises Unavailable, with the remedy, when its weights are not here.
     """
     uses_torch = not isinstance(spec.weights, NoWeights)
-    own_code = {"code": remembered_digest(source_of(spec.architecture))} if spec.library == "python" else {}
+    own_code = {"code": _code_of(spec, places)} if spec.library == "python" else {}
     one_channel = {"channels": 1} if spec.channels == 1 else {}
     return (
         own_code
@@ -89,6 +89,10 @@ def subject_of(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, An
     )
 
 
+def _code_of(spec: BackboneSpec, places: Places) -> str:
+    return code_of_function(spec.architecture, spec.channels, Store(root=places.store))
+
+
 def computed_on(places: Places) -> dict[str, Any]:
     """What a subject holds of what torch computes on; of determinism only where it was asked for."""
     deterministic = {"deterministic": True} if places.deterministic else {}
@@ -99,7 +103,7 @@ def _weights_of(spec: BackboneSpec, places: Places) -> str:
     """What names a backbone's weights: a fingerprint of their tensors, or words where there are none."""
     if isinstance(spec.weights, OwnWeights):
         import_torch()
-        return import_module(f"pytest_fmtransfer.backbones.{spec.library}").tensors_digest(spec)
+        return import_module(f"pytest_fmtransfer.backbones.{spec.library}").tensors_digest(spec, _code_of(spec, places))
     if isinstance(spec.weights, StandInWeights):
         sees, opens = ("+".join(each) or "nothing" for each in (spec.weights.sees, spec.weights.opens))
         return f"stand-in, seed {spec.weights.seed}, sees {sees}, opens {opens}, misses {spec.weights.misses}"

@@ -2,8 +2,10 @@
 
 import ast
 import sys
+import sysconfig
+from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import find_spec
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
 from pytest_fmtransfer.errors import InvalidInput, nearest
@@ -34,6 +36,77 @@ def source_of(function: str) -> Path:
     if name not in bound and "*" not in bound:
         raise InvalidInput(f"{path} has no function {name!r}; {nearest(name, bound)}")
     return path
+
+
+def modules_of(function: str) -> dict[str, Path]:
+    """The files of a function's module and of every module of the user's that it imports, by their names.
+
+    Whatever an import statement names counts, wherever it stands, and what it names in turn; so do the packages around
+    a module. What is installed, and this package, are not the user's. Raises InvalidInput as `source_of` does.
+    """
+    found = {function.partition(":")[0]: source_of(function)}
+    waiting = [*found, *_packages_around(*found)]
+    seen: set[str] = set()
+    while waiting:
+        if (name := waiting.pop()) in seen:
+            continue
+        seen.add(name)
+        path = found.get(name) or _own_file(name)
+        if path is None:
+            continue
+        found[name] = path
+        if path.suffix == ".py":
+            imported = _imported(path, name)
+            waiting += [*imported, *(around for each in imported for around in _packages_around(each))]
+    return dict(sorted(found.items()))
+
+
+def _packages_around(module: str) -> list[str]:
+    parts = module.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def _own_file(module: str) -> Path | None:
+    """The file of a module of the user's; None for any other, and where there is none."""
+    if module.partition(".")[0] in (*sys.stdlib_module_names, __package__):
+        return None
+    found = _found(module)
+    path = Path(found.origin) if found is not None and found.has_location and found.origin else None
+    return None if path is None or not path.is_file() or is_installed(path) else path
+
+
+def is_installed(path: Path) -> bool:
+    """Whether a file or folder belongs to Python or to what was installed for it."""
+    if {"site-packages", "dist-packages"} & set(path.parts):
+        return True
+    return any(folder in (path, *path.parents) for folder in _folders_of_python())
+
+
+@cache
+def _folders_of_python() -> frozenset[Path]:
+    paths = sysconfig.get_paths()
+    return frozenset(Path(paths[name]) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+
+
+def _imported(path: Path, module: str) -> set[str]:
+    """Every module that a source names in an import, and every name that could be one."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except SyntaxError:  # importing it is what complains
+        return set()
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            try:
+                base = resolve_name("." * node.level + (node.module or ""), package)
+            except ImportError:  # above its top package
+                continue
+            names.add(base)
+            names.update(f"{base}.{alias.name}" for alias in node.names if alias.name != "*")
+    return names
 
 
 def look_in(*folders: Path) -> list[str]:

@@ -1,11 +1,14 @@
 """A row of the catalogue becomes a backbone: the one place that finds the module of its library."""
 
 from importlib import import_module
+from pathlib import Path
 
 from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.base import Backbone
+from pytest_fmtransfer.backbones.function_code import remember
 from pytest_fmtransfer.catalog.specs import BackboneSpec, StandInWeights
 from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.store import Store
 
 
 def build_backbone(
@@ -18,6 +21,9 @@ def build_backbone(
     """
     module = import_module(f"pytest_fmtransfer.backbones.{spec.library}")
     backbone: Backbone = module.build(spec, weights_file(spec, places), channels=spec.channels, trainable=trainable)
+    if spec.library == "python":
+        opened: frozenset[Path] = backbone.opened
+        remember(spec.architecture, spec.channels, opened, Store(root=places.store))
     stands_in = isinstance(spec.weights, StandInWeights)
     if stands_in:
         from pytest_fmtransfer.backbones.sight import deepen

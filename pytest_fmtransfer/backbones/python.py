@@ -12,6 +12,7 @@ Legend: N images, D the embedding's width, T tokens, E a token's width, C channe
 
 import hashlib
 import inspect
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib import import_module
@@ -23,21 +24,25 @@ from torch import Tensor, nn
 
 from pytest_fmtransfer.backbones.base import Backbone, Features
 from pytest_fmtransfer.backbones.checkpoints import load_strictly
+from pytest_fmtransfer.backbones.function_code import hearing
 from pytest_fmtransfer.backbones.stem import take_one_channel
 from pytest_fmtransfer.catalog.specs import BackboneSpec, RandomWeights
 from pytest_fmtransfer.errors import Impossible, InvalidInput
 from pytest_fmtransfer.functions import source_of
-from pytest_fmtransfer.store import remembered_digest
 
 SEED = 0
 
+# What each function was seen to open; its module opens its own files only when it is first imported.
+_opened: defaultdict[str, set[Path]] = defaultdict(set)
+
 
 class FunctionBackbone(Backbone):
-    """What a user's function returned, and where it came from."""
+    """What a user's function returned, where it came from, and the files that were opened for it."""
 
     def __init__(self, spec: BackboneSpec, network: nn.Module, *, channels: int = 3, trainable: bool = False) -> None:
         super().__init__(spec, network, channels=channels, trainable=trainable)
         self.function = spec.architecture
+        self.opened = frozenset(_opened[spec.architecture])
 
     @property
     def blocks(self) -> Sequence[nn.Module]:
@@ -95,14 +100,17 @@ def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3, traina
     return FunctionBackbone(spec, network, channels=channels, trainable=trainable)
 
 
-def tensors_digest(spec: BackboneSpec) -> str:
-    """32 hex digits over the names, shapes and values of all tensors of what the function returns."""
-    return _tensors_digest(spec.architecture, remembered_digest(source_of(spec.architecture)))
+def tensors_digest(spec: BackboneSpec, code: str) -> str:
+    """32 hex digits over the names, shapes and values of all tensors of what the function returns.
+
+    The function is called once in this process for a `code` (`function_code.code_of_function`).
+    """
+    return _tensors_digest(spec.architecture, code)
 
 
 @lru_cache(maxsize=64)
-def _tensors_digest(function: str, source: str) -> str:
-    del source  # part of the key only
+def _tensors_digest(function: str, code: str) -> str:
+    del code  # part of the key only
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(_call(function, 3).state_dict().items()):
         digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
@@ -130,6 +138,13 @@ def draw_anew(network: nn.Module, seed: int) -> None:
 
 def _call(function: str, channels: int) -> nn.Module:
     source_of(function)  # says what is wrong with a name better than an import would
+    with hearing() as opened:
+        network = _made(function, channels)
+    _opened[function] |= opened
+    return network
+
+
+def _made(function: str, channels: int) -> nn.Module:
     module, _, name = function.partition(":")
     make = cast(object, getattr(import_module(module), name, None))
     if not callable(make):
