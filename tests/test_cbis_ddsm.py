@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom import dcmread
 
 from pytest_fmtransfer import Places, Registry
 from pytest_fmtransfer.availability import dataset_ready
@@ -18,6 +19,7 @@ from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
 from pytest_fmtransfer.errors import DatasetError, FmTransferError, InvalidInput
 from pytest_fmtransfer.missing import Missing
 from tests.helpers import LAWS
+from tests.test_dicom import dicom, written
 
 FULL, CROPS = (Registry().dataset(name) for name in ("cbis_ddsm", "cbis_ddsm.crops"))
 HEADERS = {
@@ -26,6 +28,9 @@ HEADERS = {
     "calc": "patient_id,breast density,left or right breast,image view,abnormality id,abnormality type,calc type,"
     "calc distribution,assessment,pathology,subtlety,image file path,cropped image file path,ROI mask file path",
 }
+FULL_SERIES, CROP_SERIES, MASK_SERIES = "full mammogram images", "cropped images", "ROI mask images"
+SCAN_HW = np.arange(8 * 8, dtype=np.uint16).reshape(8, 8)
+MASK_HW = np.where(SCAN_HW > 20, 255, 0).astype(np.uint16)
 Row = tuple[str, str, str, int, str]  # patient, breast, view, abnormality, pathology
 WOMEN = [(f"P_{number:05}", "MALIGNANT" if number % 2 else "BENIGN") for number in range(100, 140)]
 ROWS: dict[tuple[str, str], list[Row]] = {
@@ -49,7 +54,7 @@ def case(kind: str, side: str, row: Row) -> str:
 
 
 def write(root: Path, rows: dict[tuple[str, str], list[Row]] = ROWS, *, newer: bool = True) -> Path:
-    """Bytes stand for DICOM files: only their sizes are looked at. `newer`: as today's retriever names them."""
+    """Of each abnormality a picture and a mask, whose headers say so. `newer`: as today's retriever names them."""
     folder = root / "CBIS-DDSM"
     folder.mkdir(parents=True, exist_ok=True)
     for (kind, side), own in rows.items():
@@ -65,17 +70,18 @@ def write(root: Path, rows: dict[tuple[str, str], list[Row]] = ROWS, *, newer: b
                 study = "07-20-2016-DDSM-NA-74994" if newer else below.split("/")[0]
                 names = ("1-1.dcm", "1-2.dcm") if newer else ("000000.dcm", "000001.dcm")
                 series = "1.000000-full mammogram images-24515" if newer else below.split("/")[1]
-                put(folder / full / study / series / names[0], 5000)
+                put(folder / full / study / series / names[0], FULL_SERIES)
                 picture, mask = names if number % 2 else names[::-1]  # in no certain order
                 series = "1.000000-cropped images-94682" if newer else series
-                put(folder / crop / study / series / picture, 100 + number)
-                put(folder / crop / study / series / mask, 2500)
+                put(folder / crop / study / series / picture, CROP_SERIES)
+                put(folder / crop / study / series / mask, MASK_SERIES)
     return folder
 
 
-def put(path: Path, size: int) -> None:
+def put(path: Path, series: str | None, pixels_HW: np.ndarray = SCAN_HW) -> None:
+    """A DICOM file; the smaller one of an abnormality is the mask as often as not, as in the release."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"\1" * size)
+    written(dicom(pixels_HW, **({} if series is None else {"SeriesDescription": series})), path)
 
 
 def read(root: Path, crops: bool = False) -> tuple[Path, Table]:
@@ -133,13 +139,13 @@ def test_no_woman_is_on_two_sides_and_no_training_image_of_a_tested_one_stays(tm
 @pytest.mark.parametrize("newer", [True, False], ids=["dates", "uids"])
 def test_the_files_are_found_however_the_retriever_named_them(tmp_path: Path, newer: bool) -> None:
     write(tmp_path, newer=newer)
-    for crops, largest in ((False, 5000), (True, 200)):
+    for crops, series in ((False, FULL_SERIES), (True, CROP_SERIES)):
         folder, table = read(tmp_path, crops)
         found = pictures_of(CROPS if crops else FULL, folder, table)
         assert isinstance(found, FilePictures)
         for row, name in enumerate(table.ids_N.tolist()):
             assert found.path(row).relative_to(folder).parts[0] == name
-            assert (found.size(row) == 5000) if not crops else (found.size(row) <= largest)
+            assert dcmread(found.path(row)).SeriesDescription == series
     assert read(tmp_path)[1].ids_N.tolist()[0] == "Calc-Test_P_00003_RIGHT_MLO"
 
 
@@ -152,11 +158,45 @@ def test_missing_files_are_counted_and_the_first_five_folders_named(tmp_path: Pa
         pictures_of(FULL, *read(tmp_path))
 
 
-def test_a_crop_without_its_mask_or_of_its_size_is_not_guessed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("one", "other", "first"),
+    [
+        ((CROP_SERIES, MASK_HW), (MASK_SERIES, SCAN_HW), True),  # whatever the pixels and the sizes are
+        ((MASK_SERIES, SCAN_HW), (CROP_SERIES, np.tile(SCAN_HW, (9, 9))), False),
+        ((CROP_SERIES, SCAN_HW), (None, SCAN_HW), True),  # many masks have no description
+        ((None, SCAN_HW), (MASK_SERIES, SCAN_HW), True),
+        ((None, MASK_HW), (None, SCAN_HW), False),
+        ((None, np.zeros_like(SCAN_HW)), (None, SCAN_HW), False),
+        ((MASK_SERIES, SCAN_HW), (MASK_SERIES, np.tile(MASK_HW, (9, 9))), True),  # one series of both
+    ],
+)
+def test_the_description_tells_the_picture_from_the_mask_and_then_the_pixels(
+    one: tuple[str | None, np.ndarray], other: tuple[str | None, np.ndarray], first: bool, tmp_path: Path
+) -> None:
+    folder = write(tmp_path)
+    files = sorted((folder / "Mass-Test_P_00010_LEFT_CC_1").rglob("*.dcm"))
+    for path, (series, pixels_HW) in zip(files, (one, other), strict=True):
+        put(path, series, pixels_HW)
+    found = pictures_of(CROPS, folder, table := read(tmp_path, crops=True)[1])
+    assert isinstance(found, FilePictures)
+    row = table.ids_N.tolist().index("Mass-Test_P_00010_LEFT_CC_1")
+    assert found.path(row) == files[0 if first else 1]
+
+
+@pytest.mark.parametrize(
+    ("series", "pixels_HW"), [(None, SCAN_HW), (None, MASK_HW), (CROP_SERIES, SCAN_HW), ("images", SCAN_HW)]
+)
+def test_a_crop_that_is_like_its_mask_or_without_it_is_not_guessed(
+    series: str | None, pixels_HW: np.ndarray, tmp_path: Path
+) -> None:
     folder = write(tmp_path)
     one, other = sorted((folder / "Mass-Test_P_00010_LEFT_CC_1").rglob("*.dcm"))
-    one.write_bytes(other.read_bytes())
-    told = r"1 of 49 folders in .* do not hold the picture and the mask: Mass-Test_P_00010_LEFT_CC_1 \(2 DICOM files\)"
+    for path in (one, other):
+        put(path, series, pixels_HW)
+    told = (
+        r"1 of 49 folders in .* do not hold a picture and a mask that can be told apart: Mass-Test_P_00010_LEFT_CC_1 "
+        r"\(2 DICOM files\)"
+    )
     with pytest.raises(DatasetError, match=told):
         pictures_of(CROPS, *read(tmp_path, crops=True))
     one.unlink()

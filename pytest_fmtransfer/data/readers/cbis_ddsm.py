@@ -6,8 +6,10 @@ for each mammogram (`Mass-Training_P_00001_LEFT_CC`), one for each abnormality (
 
 An id is the name of its folder: what is below it is named by the retriever's version (UIDs and `000000.dcm`, or dates
 and `1-1.dcm`), and the tables' paths, some with a line break in them, fit only the first. Of the two files of an
-abnormality one is its picture and one its mask, in no certain order, whatever tables and folders say; the mask covers
-the whole mammogram, so that the smaller file is the picture.
+abnormality one is its picture and one its mask, in no certain order, whatever the tables' paths and the folders' names
+say. What a file is stands in its own header, as its series' description: "cropped images" or "ROI mask images". Some
+headers have none: where neither file of an abnormality is described, or both alike, the one
+whose pixels have at most two values is the mask. Where that does not tell either, the folder is refused.
 
 A mammogram in both the mass and the calcification table is one image: malignant if any abnormality of either is. The
 test side is the official one. Masses and calcifications were split apart, so that a woman may be on both sides: her
@@ -20,10 +22,11 @@ Legend: N images.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
+from pydicom import dcmread
 
 from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.data.columns import check_unique, class_indices, read_columns, shown
@@ -32,7 +35,8 @@ from pytest_fmtransfer.data.identifiers import is_missing, one_spelling
 from pytest_fmtransfer.data.pictures import FilePictures
 from pytest_fmtransfer.data.splits import stratified_split
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION, Table
-from pytest_fmtransfer.errors import DatasetError, InvalidInput, first_few, nearest
+from pytest_fmtransfer.errors import DatasetError, InvalidInput, UnreadableImage, first_few, nearest
+from pytest_fmtransfer.store import FileState, file_state
 from pytest_fmtransfer.words import counted
 
 TABLES = {
@@ -40,6 +44,8 @@ TABLES = {
 }
 PATHOLOGIES = ("BENIGN", "BENIGN_WITHOUT_CALLBACK", "MALIGNANT")
 IMAGES = ("full", "crops")
+# What the description of a series has, and no other kind of series has.
+PICTURE, MASK = "crop", "mask"
 VALIDATION_SHARE = 0.15
 SPLIT_SEED = 42
 _COLUMNS = (
@@ -121,7 +127,7 @@ def pictures(folder: Path, table: Table, spec: DatasetSpec) -> FilePictures:
         else:
             names.append(path.relative_to(folder).as_posix())
     if wrong:
-        has = "the picture and the mask" if spec.options["image"] == "crops" else "one DICOM file"
+        has = "a picture and a mask that can be told apart" if spec.options["image"] == "crops" else "one DICOM file"
         raise DatasetError(
             f"{len(wrong)} of {len(table.ids_N)} folders in {folder} do not hold {has}: {first_few(wrong)}; "
             "get them again with the NBIA Data Retriever"
@@ -134,11 +140,40 @@ def _only(files: list[Path]) -> Path | None:
 
 
 def _crop(files: list[Path]) -> Path | None:
-    """The smaller of two files; the other is the mask of a whole mammogram."""
+    """Of a picture and its mask the picture; None where they cannot be told apart."""
     if len(files) != 2:
         return None
-    one, other = (path.stat().st_size for path in files)
-    return None if one == other else files[0] if one < other else files[1]
+    kinds = [_described(path, file_state(path)) for path in files]
+    if len(set(kinds)) < 2:
+        kinds = [_kind_of_pixels(path, file_state(path)) for path in files]
+    if set(kinds) not in ({PICTURE, MASK}, {PICTURE, ""}, {MASK, ""}):
+        return None
+    place = kinds.index(PICTURE) if PICTURE in kinds else 1 - kinds.index(MASK)
+    return files[place]
+
+
+@lru_cache(maxsize=2**14)
+def _described(path: Path, state: FileState) -> str:
+    """What the header of a file says it is, "" where it does not; read once while the file stays as it is."""
+    del state  # part of the key only
+    try:
+        header = dcmread(path, stop_before_pixels=True, specific_tags=["SeriesDescription"])
+    except Exception:  # of any kind: what broken bytes make a parser raise, its authors did not foresee either
+        return ""
+    words = str(header.get("SeriesDescription") or "").casefold()
+    said = [kind for kind in (PICTURE, MASK) if kind in words]
+    return said[0] if len(said) == 1 else ""
+
+
+@lru_cache(maxsize=2**14)
+def _kind_of_pixels(path: Path, state: FileState) -> str:
+    """MASK for a picture of at most two values, PICTURE for any other, "" for what cannot be read."""
+    del state  # part of the key only
+    try:
+        pixels_HW = read_pixels(path, channels=1)
+    except UnreadableImage:
+        return ""
+    return MASK if len(np.unique(pixels_HW)) <= 2 else PICTURE
 
 
 def _listed(path: Path, test: bool) -> list[Abnormality]:
