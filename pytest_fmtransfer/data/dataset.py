@@ -14,7 +14,7 @@ from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.data.bad_images import bad_rows
 from pytest_fmtransfer.data.contents import Contents, contents_of
 from pytest_fmtransfer.data.decoding import read_pixels
-from pytest_fmtransfer.data.labels import check_labels
+from pytest_fmtransfer.data.labels import check_labels, check_validation
 from pytest_fmtransfer.data.pictures import FilePictures, Pictures, SomePictures
 from pytest_fmtransfer.data.table import Table
 from pytest_fmtransfer.errors import DatasetError
@@ -74,15 +74,18 @@ def pictures_of(spec: DatasetSpec, folder: Path, table: Table) -> Pictures:
 def open_dataset(spec: DatasetSpec, places: Places) -> Dataset:
     """The dataset as its row arranges it, every image hashed.
 
-    Raises as `read_table` does, DatasetError when images are missing, and UnreadableImage for broken ones. With
-    `places.skip_bad_images` these are left out instead; DatasetError then says when none is left.
+    Raises as `read_table` does, DatasetError for a validation side of one class and when images are missing, and
+    UnreadableImage for broken ones. With `places.skip_bad_images` these are left out instead; DatasetError then says
+    when none is left.
     """
     folder, table = read_table(spec, places)
+    check_validation(folder, spec, table)
     pictures, reader = pictures_of(spec, folder, table), reader_of(spec)
     code = (f"data/readers/{spec.reader}.py",)
     skipped: tuple[str, ...] = ()
     if places.skip_bad_images:
         table, pictures, skipped = _without_bad_images(spec, table, pictures, places, code)
+        check_validation(folder, spec, table)
     contents = contents_of(pictures, table.ids_N.tolist(), places, about=spec.name, code=code)
     if (verify := getattr(reader, "verify", None)) is not None:
         verify(table, contents)

@@ -3,12 +3,15 @@
 Legend: N images, C classes or labels.
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from pytest_fmtransfer.catalog.specs import DatasetSpec
-from pytest_fmtransfer.data.table import UNKNOWN, Table
+from pytest_fmtransfer.data.table import UNKNOWN, VALIDATION, Table
 from pytest_fmtransfer.errors import DatasetError
 from pytest_fmtransfer.metrics import metric_named
+from pytest_fmtransfer.words import counted
 
 
 def check_labels(spec: DatasetSpec, table: Table) -> None:
@@ -36,3 +39,24 @@ def check_labels(spec: DatasetSpec, table: Table) -> None:
             f"{f'0, 1 and {UNKNOWN} (unknown)' if several else f'0 to {classes - 1}'}, the first of them "
             f"{table.ids_N[first]}: {labels[first].tolist()}"
         )
+
+
+def check_validation(folder: Path, spec: DatasetSpec, table: Table) -> None:
+    """Raises DatasetError for a validation side by which nothing can be chosen: all its images have one label.
+
+    Where an image may bear several labels, one of them must be borne by some of the images and not by others.
+    """
+    labels = table.labels_N[table.side(VALIDATION)]
+    if labels.ndim == 1:
+        found = [spec.classes[label] for label in np.unique(labels)]
+        if len(found) > 1:
+            return
+        what = f"are all of class {found[0]}" if found else "are none"
+    else:
+        if ((labels == 1).any(axis=0) & (labels == 0).any(axis=0)).any():
+            return
+        what = "bear no label that others of them are known not to bear"
+    raise DatasetError(
+        f"{folder}: the {counted(len(labels), 'validation image')} of {spec.name} {what}, and nothing can be chosen by "
+        "them; put images of every class on the validation side"
+    )
