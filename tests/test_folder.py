@@ -104,7 +104,7 @@ def test_a_class_without_images_is_named(tmp_path: Path) -> None:
     (fill(tmp_path, "a", "b") / "c").mkdir()
     with pytest.raises(DatasetError, match="no images of class c"):
         table_of(own_folder("mine", tmp_path))
-    (tmp_path / "c" / "x.gif").touch()
+    (tmp_path / "c" / "x.txt").touch()
     with pytest.raises(DatasetError, match="c has 1 file, and none ends as an image does"):
         table_of(own_folder("mine", tmp_path))
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, Self, TypedDict, Unpack, get_args
 
 from pytest_fmtransfer.catalog.prompts import Prompts
 from pytest_fmtransfer.catalog.specs import DatasetSpec, FindingKind, Metric, UserFolder
-from pytest_fmtransfer.catalog.user_dataset_keys import KEYS, OF_TABLES, Channels, Uncertain, checked
+from pytest_fmtransfer.catalog.user_dataset_keys import KEYS, OF_TABLES, Channels, Links, Uncertain, checked
 from pytest_fmtransfer.cell import check_name
 from pytest_fmtransfer.errors import DatasetError, InvalidInput, nearest, path_of
 
@@ -36,7 +36,8 @@ class FolderKeys(TypedDict, total=False):
 
     `classes` in the order of a scale, or with the class to detect last; `ordered`: they are a scale. `validation` and
     `test` are shares of each class where no split is given. `margin` in the metric's unit. `mean` and `std`, for values
-    in [0, 1], normalise every backbone's input. `acknowledged` and `prompts`: see DatasetSpec.
+    in [0, 1], normalise every backbone's input. `links="follow"`: links that
+    lead out of the folder are read too. `acknowledged` and `prompts`: see DatasetSpec.
     """
 
     classes: tuple[str, ...]
@@ -49,6 +50,7 @@ class FolderKeys(TypedDict, total=False):
     channels: Channels
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    links: Links
     acknowledged: Mapping[FindingKind, str]
     prompts: Prompts
 
@@ -101,6 +103,7 @@ class UserDataset:
     suffix: str = ""
     root: Path | None = None
     uncertain: Uncertain | None = None
+    links: Links | None = None
     classes: tuple[str, ...] = ()
     ordered: bool = False
     validation: float | None = None
@@ -199,7 +202,7 @@ class UserDataset:
     @property
     def _options(self) -> dict[str, str]:
         texts = {key: str(getattr(self, key) or "") for key in ("image", "label", "patient", "split", "suffix")}
-        texts["labels"], texts["uncertain"] = "+".join(self.labels), self.uncertain or ""
+        texts |= {"labels": "+".join(self.labels), "uncertain": self.uncertain or "", "links": self.links or ""}
         shares = {key: getattr(self, key) for key in ("validation", "test") if getattr(self, key) is not None}
         return {key: text for key, text in texts.items() if text} | {key: repr(value) for key, value in shares.items()}
 

@@ -12,6 +12,7 @@ from pytest_fmtransfer.catalog.specs import Metric
 from pytest_fmtransfer.errors import InvalidInput, nearest, number_of, path_of, require, shown
 
 Channels = Literal[1, 3, "repeat"]
+Links = Literal["follow"]
 Uncertain = Literal["ignore", "zeros", "ones"]
 
 
@@ -87,6 +88,7 @@ KEYS: dict[str, tuple[Callable[[str], object], str, Callable[[Any], str]]] = {
     "split": (_text, "split=COLUMN", str),
     "suffix": (_text, "suffix=.jpg", str),
     "root": (_path, "root=DIR", str),
+    "links": (_one_of("follow"), "links=follow", str),
     "uncertain": (_one_of("ignore", "zeros", "ones"), "uncertain=ignore, zeros or ones", str),
     "classes": (_names, "classes=benign+malignant", _told_names),
     "ordered": (_yes, "ordered", _told_yes),

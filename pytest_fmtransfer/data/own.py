@@ -15,7 +15,11 @@ from pytest_fmtransfer.data.splits import grouped_split, stratified_split
 from pytest_fmtransfer.data.table import SIDES, TEST, TRAIN, VALIDATION, Table
 from pytest_fmtransfer.errors import DatasetError
 
-SUFFIXES = (".bmp", ".dcm", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+# Every suffix of a format that `decoding` reads: Pillow's of its FORMATS, and its DICOM_SUFFIXES.
+SUFFIXES = (
+    *(".apng", ".bmp", ".dcm", ".dicom", ".gif", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf"),
+    *(".jpg", ".jpx", ".pbm", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+)
 SIDE_NAMES: Mapping[str, str] = {
     "train": TRAIN,
     "training": TRAIN,

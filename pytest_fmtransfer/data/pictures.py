@@ -62,14 +62,23 @@ class FilePictures:
     def manifest(self) -> list[FileState]:
         found: list[FileState] = []
         missing: list[str] = []
+        strange: list[str] = []
         for name in self.ids:
             try:
                 found.append(file_state(self.folder / name))
             except OSError:
                 missing.append(name)
+                continue
+            if not (self.folder / name).is_file():  # to read a device or a pipe may never end
+                strange.append(name)
         if missing:
             raise DatasetError(
                 f"{len(missing)} of {len(self.ids)} images are not in {self.folder}: {first_few(missing)}"
+            )
+        if strange:
+            raise DatasetError(
+                f"{len(strange)} of {len(self.ids)} images in {self.folder} are no files but folders, devices or the "
+                f"like: {first_few(strange)}; put files there"
             )
         return found
 

@@ -1,6 +1,7 @@
 """A user's own folder: one sub-folder per class, or `train/<class>`, `val/<class>` and `test/<class>`.
 
-Images lie anywhere below a class's folder and are known by their suffix; hidden files and folders are passed over.
+Images lie anywhere below a class's folder and are known by their suffix; other files, and hidden files and folders, are
+passed over and counted. Links are followed as `pytest_fmtransfer.data.links` says (option `links`).
 Without sides, each class is split 40 % training, 20 % validation, 40 % test under a fixed seed (options `validation`
 and `test`); without a validation side, 20 % of each class of the training side become one. A folder names no
 patients, so each image stands alone. Licence and number of images are the user's to know.
@@ -17,6 +18,7 @@ import numpy as np
 
 from pytest_fmtransfer.catalog.specs import DatasetSpec, UserFolder
 from pytest_fmtransfer.data.identifiers import by_name, identifier, one_spelling, spelt_variously
+from pytest_fmtransfer.data.links import PassedOver, check_inside, images_below, is_hidden, leads_out_of
 from pytest_fmtransfer.data.own import SIDE_NAMES, classes_in_order, is_image, own_table
 from pytest_fmtransfer.data.table import TEST, TRAIN, Table
 from pytest_fmtransfer.errors import SHOWN, DatasetError, first_few, nearest
@@ -39,7 +41,7 @@ def classes(location: UserFolder, options: Mapping[str, str], named: Sequence[st
 
     Raises DatasetError as that does, and for a folder that is not laid out as one.
     """
-    found = _class_folders(location.path)
+    found = _class_folders(location.path, PassedOver(), follow="links" in options)
     if any(each.side for each in found) and "test" in options:
         raise DatasetError(f"{location.path} has a test side; leave test= out")
     names = set(one_spelling(each.name for each in found).values())
@@ -55,7 +57,8 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
     ids: list[str] = []
     labels: list[int] = []
     sides: list[str | None] = []
-    class_folders = _class_folders(folder)
+    passed, follow = PassedOver(), "links" in spec.options
+    class_folders = _class_folders(folder, passed, follow=follow)
     label_of = by_name({name: label for label, name in enumerate(spec.classes)})
     for each in class_folders:
         if (label := label_of(each.name)) is None:
@@ -63,7 +66,7 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
                 f"{each.folder} is no class of {spec.name}; {nearest(each.name, spec.classes)} (add it to classes=, or "
                 "take the folder out)"
             )
-        below = _images(each.folder)
+        below = _images(each.folder, folder, passed, follow=follow)
         ids += [f"{each.folder.relative_to(folder).as_posix()}/{name}" for name in below]
         labels += [label] * len(below)
         sides += [each.side] * len(below)
@@ -77,12 +80,15 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
         labels=np.array(labels, dtype=np.int64),
         patients_N=None,
         split_N=None if None in sides else np.array(sides),
-        notices=spelt_variously({each.name for each in class_folders}, where="the folders", what="class"),
+        notices=(
+            *spelt_variously({each.name for each in class_folders}, where="the folders", what="class"),
+            *passed.notices(),
+        ),
     )
 
 
-def _class_folders(folder: Path) -> list[_Class]:
-    below, side_of = _sub_folders(folder), by_name(SIDE_NAMES)
+def _class_folders(folder: Path, passed: PassedOver, *, follow: bool) -> list[_Class]:
+    below, side_of = _sub_folders(folder, folder, passed, follow=follow), by_name(SIDE_NAMES)
     named = {sub: side_of(sub.name) for sub in below}
     if TRAIN not in named.values() and (not below or None in named.values()):
         return _enough(folder, [_Class(name=sub.name, folder=sub, side=None) for sub in below])
@@ -97,7 +103,11 @@ def _class_folders(folder: Path) -> list[_Class]:
             raise DatasetError(f"{folder} has {', '.join(sub.name for sub in below)} and no {side} side; {LAYOUT}")
     return _enough(
         folder,
-        [_Class(name=sub.name, folder=sub, side=side) for side, top in found.items() for sub in _sub_folders(top)],
+        [
+            _Class(name=sub.name, folder=sub, side=side)
+            for side, top in found.items()
+            for sub in _sub_folders(top, folder, passed, follow=follow)
+        ],
     )
 
 
@@ -111,12 +121,15 @@ def _enough(folder: Path, found: list[_Class]) -> list[_Class]:
     )
 
 
-def _sub_folders(folder: Path) -> list[Path]:
+def _sub_folders(folder: Path, root: Path, passed: PassedOver, *, follow: bool) -> list[Path]:
     """Sorted by name. Raises DatasetError where images lie beside them, which would be left out."""
     try:
-        entries = sorted(path for path in folder.iterdir() if not _hidden(path.name))
-        loose = [path.name for path in entries if is_image(path.name) and path.is_file()]
+        every = sorted(folder.iterdir())
+        entries = [path for path in every if not is_hidden(path.name)]
         below = [path for path in entries if path.is_dir()]
+        loose = [path.name for path in entries if is_image(path.name) and path.is_file()]
+        others = [path for path in entries if path not in set(below) and path.name not in loose]
+        out = [path.relative_to(root).as_posix() for path in below if not follow and leads_out_of(root, path)]
     except OSError as error:
         raise DatasetError(f"cannot read {folder} ({error.strerror}); name a folder that you may read") from error
     if loose:
@@ -124,35 +137,23 @@ def _sub_folders(folder: Path) -> list[Path]:
         raise DatasetError(f"{counted(len(loose), 'image')} of no class in {folder}: {told}; {LAYOUT}")
     for path in below:
         _plain(folder, path.name)
+    check_inside(root, out)
+    passed.hidden.extend(path.relative_to(root).as_posix() for path in every if is_hidden(path.name))
+    passed.others.extend(path.relative_to(root).as_posix() for path in others)
     return below
 
 
-def _images(folder: Path) -> list[str]:
+def _images(folder: Path, root: Path, passed: PassedOver, *, follow: bool) -> list[str]:
     """Paths of the images below a class's folder, with '/'. Raises DatasetError where there are files and no image."""
-
-    def failed(error: OSError) -> None:
-        raise DatasetError(f"cannot read {error.filename} ({error.strerror}); make it readable") from error
-
-    found: list[str] = []
-    others = 0
-    for top, folders, names in os.walk(folder, onerror=failed):
-        folders[:] = [name for name in folders if not _hidden(name)]
-        for name in names:
-            if _hidden(name):
-                continue
-            if is_image(name):
-                found.append(_plain(folder, (Path(top) / name).relative_to(folder).as_posix()))
-            else:
-                others += 1
-    if others and not found:
+    before = len(passed.others)
+    found = images_below(folder, root, passed, is_image=is_image, follow=follow)
+    for name in found:
+        _plain(folder, name)
+    if (others := len(passed.others) - before) and not found:
         raise DatasetError(
             f"{folder} has {counted(others, 'file')}, and none ends as an image does (.png, .jpg, .tif, .dcm …)"
         )
-    return sorted(found)
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
+    return found
 
 
 def _plain(folder: Path, name: str) -> str:

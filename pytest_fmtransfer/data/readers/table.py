@@ -1,7 +1,8 @@
 """A user's own table: a CSV or Parquet file that names an image in each row, with its label or labels.
 
 Options of the row name the columns: `image` (else one of IMAGE_COLUMNS), `label` or `labels`, `patient`, `split`.
-Images lie below the table's folder, or below the location's. Where no split is given, each class is split 40 %
+Images lie below the table's folder, or below the location's, and no link leads out of it unless option `links` says so.
+Where no split is given, each class is split 40 %
 training, 20 % validation, 40 % test under a fixed seed (options `validation` and `test`), a patient's images on one
 side where patients are named; a given split without a validation side gives up 20 % of its training side. Licence and
 number of images are the user's to know. Rows are counted as an editor shows them, the first line being 1.
@@ -29,6 +30,7 @@ from pytest_fmtransfer.data.identifiers import (
     patients_of,
     spelt_variously,
 )
+from pytest_fmtransfer.data.links import check_rows
 from pytest_fmtransfer.data.notices import Notice
 from pytest_fmtransfer.data.own import SIDE_NAMES, classes_in_order, is_image, own_table
 from pytest_fmtransfer.data.table import UNKNOWN, Table
@@ -85,6 +87,7 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
     columns = _columns(file, [image, *labelled, *_named(options, "patient", "split")])
     ids = _ids(file, image, columns[image], folder, options.get("suffix", ""))
     check_unique(file, image, ids)
+    check_rows(file, image, folder, ids, follow="links" in options)
     notices: tuple[Notice, ...] = ()
     if several:
         unknown = UNCERTAIN[options.get("uncertain", "ignore")]
