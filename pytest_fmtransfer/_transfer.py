@@ -9,7 +9,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib import import_module
 from numbers import Integral
@@ -40,6 +40,7 @@ from pytest_fmtransfer.cell import FORM, Cell
 from pytest_fmtransfer.cell_result import CellResult, tolerance_of
 from pytest_fmtransfer.data.capped import capped
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
+from pytest_fmtransfer.data.labels import check_validation
 from pytest_fmtransfer.data.subsets import check_shots
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import InvalidInput, Unavailable, require, shown
@@ -88,6 +89,7 @@ def transfer(
     dataset = open_under(registry.profile(profile), registry.dataset(cell.dataset), places)
     asked = ask(cell, dataset, profile=profile, seeds=seeds, registry=registry, places=places)
     workspace = store.root / "training" / asked.key
+    notes = tuple(notice.sentence for notice in dataset.table.notices)
 
     def compute(entry: Path) -> None:
         # Here, not above: what is in the store was audited when it was computed, and a warm run imports and does
@@ -132,6 +134,7 @@ def transfer(
             chosen=tuple(dict(each.chosen) for each in ran.adapted),
             cost=cost,
             training=ran.training,
+            data_notes=notes,
         )
         (entry / "result.json").write_text(json.dumps(result.record(), indent=1), encoding="utf-8")
         (entry / "scores.npz").write_bytes(result.scores_file())
@@ -146,7 +149,11 @@ def transfer(
     def rerun(others: tuple[int, ...]) -> CellResult:
         return transfer(cell, profile=profile, seeds=others, registry=registry, places=places)
 
-    return CellResult.restore(record, scores, origin=origin, tolerance=tolerance_of(regime), rerun=rerun, key=asked.key)
+    found = CellResult.restore(
+        record, scores, origin=origin, tolerance=tolerance_of(regime), rerun=rerun, key=asked.key
+    )
+    # A file that is passed over moves no score and no key: what is told of the data is what is there now.
+    return found if found.data_notes == notes else replace(found, data_notes=notes)
 
 
 def _checked_seeds(seeds: object) -> tuple[int, ...]:
@@ -185,7 +192,9 @@ class Asked:
 
 def open_under(profile: Profile, spec: DatasetSpec, places: Places) -> Dataset:
     """A dataset with as many of its images as a profile uses. Raises as `open_dataset` does."""
-    return capped(open_dataset(spec, places), profile.caps)
+    dataset = capped(open_dataset(spec, places), profile.caps)
+    check_validation(dataset.folder, spec, dataset.table)
+    return dataset
 
 
 def ask(

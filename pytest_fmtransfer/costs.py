@@ -5,8 +5,8 @@ are alike, and a cell that is planned before another leaves it its features. Wha
 is in the steps. Seconds are estimates from earlier results (`throughput`); sizes follow from shapes.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pytest_fmtransfer._transfer import Asked
@@ -85,9 +85,10 @@ class CellPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a selection of cells would cost."""
+    """What a selection of cells would cost; `notes` are what the readers of its datasets say, by dataset."""
 
     cells: tuple[CellPlan, ...]
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     @property
     def to_run(self) -> int:

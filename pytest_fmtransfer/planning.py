@@ -31,6 +31,7 @@ from pytest_fmtransfer.judge.comparison import count_patients
 from pytest_fmtransfer.judge.court import Court
 from pytest_fmtransfer.judge.foresight import VARIANCES, Foresight, Sample, from_assumption, from_pair, weakest
 from pytest_fmtransfer.judge.power import shared_power
+from pytest_fmtransfer.metrics import metric_of
 from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.never import never_runs
 from pytest_fmtransfer.places import Places
@@ -61,7 +62,17 @@ class Planner:
         past = Past(self._store, (recorded for cell in order if (recorded := self._baseline(cell)) is not None))
         walk = Walk(places=self._places, past=past)
         absent = ExpectedWalk()
-        return Plan(cells=tuple(self._line(cell, walk, absent) for cell in order))
+        lines = tuple(self._line(cell, walk, absent) for cell in order)
+        return Plan(cells=lines, notes=self._notes(order))
+
+    def _notes(self, cells: Sequence[Cell]) -> dict[str, tuple[str, ...]]:
+        """Of every dataset that is here and of which there is something to say."""
+        opened = {cell.dataset: self._openable(cell) for cell in cells}
+        return {
+            name: tuple(notice.sentence for notice in dataset.table.notices)
+            for name, dataset in opened.items()
+            if isinstance(dataset, Dataset) and dataset.table.notices
+        }
 
     def foresee(self, kind: str, pairs: Sequence[tuple[Cell, Cell]], court: Court) -> Foresight:
         """What a claim about candidates, each against its reference, can come to.
@@ -93,7 +104,7 @@ class Planner:
         expected = self._expected(spec)
         unknown = "the sizes of its classes are not known"
         if spec.metric not in VARIANCES:
-            unknown = f"the error of {spec.metric} is not known before a pair of results is"
+            unknown = f"the error of {metric_of(spec.metric, spec.classes)} is not known before a pair of results is"
         if expected is None or not expected.by_class or spec.metric not in VARIANCES:
             return Foresight(detectable=None, settled=False, answer=f"absent; {unknown}", source="")
         found = from_assumption(kind, _expected_sample(spec, expected), court, power=power)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import BaselineError, InvalidInput
-from pytest_fmtransfer.metrics import Estimate, evaluate
+from pytest_fmtransfer.metrics import Estimate, evaluate, metric_of
 
 SCHEMA = 2
 
@@ -93,12 +93,13 @@ class Result:
     """Scores per seed and test image, and everything needed to judge them again.
 
     `labels_N` are class indices, or where an image may bear several labels 0, 1 or `metrics.UNKNOWN`, N × C.
-    `scores_SNC` are float32 decision values, never probabilities; `chosen` holds the hyperparameters that
-    validation chose, one mapping per seed; `subject` is what may change under the question (weights,
-    transform, versions, processor); `patient_unit` is what `patients_N` are; `seeded` is True where the
-    regime depends on its seed; `training` is the course of training of each seed, () for a regime without any;
-    `recorded` is None for a result that is no baseline. Two results are equal where all that can be judged is: where
-    they come from, when they were recorded and what they cost is not compared.
+    `scores_SNC` are float32 decision values, never probabilities; `chosen` holds the hyperparameters that validation
+    chose, one mapping per seed; `subject` is what may change under the question (weights, transform, versions,
+    processor); `patient_unit` is what `patients_N` are; `seeded` is True where the regime depends on its seed;
+    `training` is the course of training of each seed, () for a regime without any; `data_notes` are what the
+    dataset's reader says of its images, such as how many have no patient; `recorded` is None for a result that is no
+    baseline. Two results are equal where all that can be judged is: where they come from, when they were recorded and
+    what they cost is not compared.
     """
 
     cell: Cell
@@ -116,6 +117,7 @@ class Result:
     chosen: tuple[Mapping[str, Any], ...]
     cost: Cost
     training: tuple[Mapping[str, Any], ...] = ()
+    data_notes: tuple[str, ...] = ()
     recorded: Recorded | None = None
     origin: str = "computed"
 
@@ -146,6 +148,11 @@ class Result:
         return tuple(estimate.value for estimate in self.estimates)
 
     @property
+    def metric_of(self) -> str:
+        """The metric with the class that it is of, where it is of one."""
+        return metric_of(self.question.metric, self.classes)
+
+    @property
     def mean(self) -> float:
         return float(np.mean(self.by_seed))
 
@@ -164,7 +171,7 @@ class Result:
         return (*named, self.patient_unit, self.margin, plain, scores_checksum(*arrays))
 
     def __repr__(self) -> str:
-        return f"<{self.cell}: {self.question.metric} {self.mean:.4f}>"
+        return f"<{self.cell}: {self.metric_of} {self.mean:.4f}>"
 
     def scores_file(self) -> bytes:
         """The second file: ids, patients, labels and scores, the same bytes for the same values."""
@@ -196,6 +203,7 @@ class Result:
             "margin": self.margin,
             "chosen": [dict(choice) for choice in self.chosen],
             **({"training": [dict(course) for course in self.training]} if self.training else {}),
+            **({"data_notes": list(self.data_notes)} if self.data_notes else {}),
             "images": len(self.ids_N),
             "patients": self.patients,
             "cost": asdict(self.cost),
@@ -234,6 +242,7 @@ class Result:
                 margin=record["margin"],
                 chosen=tuple(record["chosen"]),
                 training=tuple(record.get("training", ())),
+                data_notes=tuple(record.get("data_notes", ())),
                 cost=Cost(**record["cost"]),
                 recorded=Recorded(**record["recorded"]) if record["recorded"] else None,
                 origin=origin,

@@ -81,13 +81,13 @@ COURSE = {"history": [{"epoch": 1, "loss": 0.7, "validation": 0.8, "rate": 1e-4,
 
 
 def test_it_names_exactly_what_is_written() -> None:
-    trained = replace(a_baseline(), training=(COURSE,)).record()
+    trained = replace(a_baseline(), training=(COURSE,), data_notes=("3 images without a patient",)).record()
     VALIDATOR.validate(json.loads(json.dumps(trained)))
     objects = list(objects_of(RULES, trained))
     assert len(objects) == 5  # the record, its question, its metric, its cost, and when it was recorded
     for name, rules, written in objects:
         assert set(rules["properties"]) == set(written), name
-        assert set(rules["required"]) == set(written) - {"training"}, name
+        assert set(rules["required"]) == set(written) - {"training", "data_notes"}, name
 
 
 def test_the_course_of_training_is_told_only_where_something_was_trained() -> None:
@@ -117,6 +117,7 @@ EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
     "date in words": lambda record: record["recorded"].update(date="in March"),
     "subject without its weights": lambda record: record["subject"].pop("weights"),
     "training without a history": lambda record: record.update(training=[{"batch": 16}]),
+    "notes of the data that are none": lambda record: record.update(data_notes=[]),
     "training of no seed": lambda record: record.update(training=[]),
 }
 

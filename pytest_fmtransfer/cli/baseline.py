@@ -97,7 +97,7 @@ def _accept(arguments: argparse.Namespace, stored: Baselines) -> int:
         stored.check_seeds(obtained)
     for obtained in found_there:
         stored.record(obtained)
-        found = f"{obtained.question.metric} {obtained.mean:.4f}"
+        found = f"{obtained.metric_of} {obtained.mean:.4f}"
         print(f"accepted {obtained.cell}: {found}; commit {stored.pair(obtained.cell).record}, .npz and {LIST}")
     if not cells:
         print(none)

@@ -64,11 +64,13 @@ def _backbones(arguments: argparse.Namespace, registry: Registry) -> int:
 
 
 def _datasets(arguments: argparse.Namespace, registry: Registry) -> int:
+    from pytest_fmtransfer.metrics import metric_of  # numpy, which no other list takes
+
     places = places_of(arguments)
     rows = [
         (
             found := dataset_ready(row, places),
-            (row.name, row.metric, row.licence, state(found, row.name), row.source),
+            (row.name, metric_of(row.metric, row.classes), row.licence, state(found, row.name), row.source),
         )
         for row in registry.rows(DatasetSpec)
         if _licensed(row, arguments)

@@ -55,7 +55,7 @@ class Comparison:
         ours, theirs = self.candidate, self.reference
         if ours.question.metric != theirs.question.metric:
             raise InvalidInput(
-                f"{ours.cell} is measured in {ours.question.metric}, {theirs.cell} in {theirs.question.metric}; "
+                f"{ours.cell} is measured in {ours.metric_of}, {theirs.cell} in {theirs.metric_of}; "
                 "compare results of one dataset"
             )
         for what in ("profile", "forward_dtype"):

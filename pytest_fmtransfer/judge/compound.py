@@ -98,6 +98,7 @@ def _whole(kind: Compound, readings: list[Reading]) -> Verdict:
         level=court.level,
         family_size=court.family_size,
         metric=comparison.candidate.question.metric,
+        metric_of=comparison.candidate.metric_of,
         reason=weakest.reason,
         mark=uninformative("beats", court)[1],
     )

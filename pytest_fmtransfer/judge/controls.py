@@ -103,6 +103,7 @@ def tells_backbones_apart(controls: Controls) -> Verdict:
         text="\n  ".join(lines),
         level=ALPHA,
         metric=reference.question.metric,
+        metric_of=reference.metric_of,
         margin=reference.margin,
         reason=why,
     )
@@ -149,7 +150,7 @@ def _at_chance(shuffled: Result) -> Check | str:
     piece = seed_piece(shuffled.by_seed)
     if chance is None:
         return (
-            f"not checked: whether shuffled labels are at chance, because what chance is in {shuffled.question.metric} "
+            f"not checked: whether shuffled labels are at chance, because what chance is in {shuffled.metric_of} "
             "depends on the scores; a leak is not ruled out"
         )
     if piece is None:

@@ -31,7 +31,7 @@ from pytest_fmtransfer.judge.power import (
 )
 from pytest_fmtransfer.judge.reading import Reading, too_few_patients
 from pytest_fmtransfer.judge.wording import more_seeds
-from pytest_fmtransfer.metrics import Estimate, evaluate
+from pytest_fmtransfer.metrics import Estimate, evaluate, metric_of
 from pytest_fmtransfer.metrics.estimate import Ints
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.words import counted
@@ -101,7 +101,7 @@ def from_assumption(kind: str, sample: Sample, court: Court, *, power: float = P
 
     Raises InvalidInput for a metric whose error is not known beforehand, unless a class is too small for any verdict.
     """
-    source = f"assumed: {sample.metric} {ASSUMED_METRIC:g} in both, scores correlated {ASSUMED_CORRELATION:g}"
+    source = f"assumed: {_metric(sample)} {ASSUMED_METRIC:g} in both, scores correlated {ASSUMED_CORRELATION:g}"
     lack = too_few_patients(kind, sample.by_class)
     if lack and sample.metric not in VARIANCES:  # no verdict is to come, whatever the error
         return Foresight(detectable=None, settled=False, answer=lack, source="")
@@ -121,7 +121,7 @@ def assumed_piece(sample: Sample, value: float, correlation: float) -> Piece | N
     few patients to show any. Raises InvalidInput for a metric that has no rule.
     """
     if (rule := VARIANCES.get(sample.metric)) is None:
-        raise InvalidInput(f"the error of {sample.metric} is not known before a pair of results is")
+        raise InvalidInput(f"the error of {_metric(sample)} is not known before a pair of results is")
     fewest = min(sample.by_class.values()) if sample.metric in STRATIFIED else sample.patients
     return Piece(variance=rule(sample, value, correlation), degrees=fewest - 1) if fewest >= 2 else None
 
@@ -234,3 +234,7 @@ VARIANCES: dict[str, Rule] = {
     "quadratic_kappa": _quadratic_kappa,
 }
 STRATIFIED: Sequence[str] = ("roc_auc", "balanced_accuracy", "macro_recall")
+
+
+def _metric(sample: Sample) -> str:
+    return metric_of(sample.metric, tuple(sample.by_class))

@@ -118,6 +118,7 @@ def _judge(kind: str, result: Result, published: Published, margin: float) -> Ve
         level=court.level,
         family_size=court.family_size,
         metric=result.question.metric,
+        metric_of=result.metric_of,
         margin=margin,
         reason=reason,
         mark=mark,
@@ -179,7 +180,7 @@ def _text(verdict: Verdict, result: Result, published: Published, interval: str)
     exact = f"; exact, {exact_rule(bound)}" if bound and bound.alike else ""
     lines = [
         f"{verdict.candidate} {verdict.kind.replace('_', ' ')} {verdict.reference}: {verdict.summary}",
-        f"{verdict.metric}: ours {result.mean:.4f}, published {published.value:g} "
+        f"{verdict.metric_of}: ours {result.mean:.4f}, published {published.value:g} "
         f"(spread {published.spread:g}: {published.spread_is}, {counted(published.runs, 'run')}), {images}",
         f"nothing is paired; supported when the interval {interval} at one-sided level {verdict.level:.4g} lies {rule}"
         f"{exact}",

@@ -79,7 +79,7 @@ def _same_scores(candidate: Result, baseline: Result) -> bool:
 def _second_tier(candidate: Result, baseline: Result, tolerance: float) -> Verdict:
     moved_N = np.abs(candidate.scores_SNC - baseline.scores_SNC).max(axis=(0, 2))
     largest, worst = relative_move(candidate.scores_SNC, baseline.scores_SNC), int(moved_N.argmax())
-    metric, effect = candidate.question.metric, candidate.mean - baseline.mean
+    metric, effect = candidate.metric_of, candidate.mean - baseline.mean
     agreement = rank_correlation(candidate.scores_SNC, baseline.scores_SNC)
     move = f"{metric} {baseline.mean:.4f} → {candidate.mean:.4f}"
     detail = [
@@ -109,7 +109,7 @@ def _third_tier(candidate: Result, baseline: Result, tolerance: float, rerun: Re
         return _verdict(candidate, "inconclusive", summary, [changes], candidate.mean - baseline.mean)
     first = max(baseline.seeds + candidate.seeds) + 1
     screened = rerun((first,)).mean
-    metric, move = candidate.question.metric, screened - baseline.mean
+    metric, move = candidate.metric_of, screened - baseline.mean
     limit = drift.screen_limit(recorded, tolerance)
     detail = [
         f"third tier, screen: seed {first} has {metric} {screened:.4f}, {len(recorded)} recorded seeds have mean "
@@ -171,5 +171,6 @@ def _verdict(
         text="\n  ".join(lines),
         effect=effect,
         metric=candidate.question.metric,
+        metric_of=candidate.metric_of,
         settle="" if outcome == "supported" else accept(candidate.cell.id),
     )

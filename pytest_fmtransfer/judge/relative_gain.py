@@ -77,7 +77,7 @@ class RelativeGain:
             Comparison(candidate=mine, reference=other)
             if not metric_named(other.question.metric).higher_is_better or other.mean <= 0:
                 raise InvalidInput(
-                    f"{other.cell} has {other.question.metric} {other.mean:.4f}, and a gain is relative to a metric "
+                    f"{other.cell} has {other.metric_of} {other.mean:.4f}, and a gain is relative to a metric "
                     "above 0 of which more is better; compare with beats()"
                 )
 

@@ -112,6 +112,7 @@ def _judge(reading: Reading) -> Verdict:
         level=court.level,
         family_size=court.family_size,
         metric=comparison.candidate.question.metric,
+        metric_of=comparison.candidate.metric_of,
         margin=abs(reading.threshold),
         reason=reason,
         mark=mark,

@@ -123,7 +123,7 @@ def _full_text(verdict: Verdict, reading: Reading, court: Court, diagnostics: li
     classes = ", ".join(f"{name} {count}" for name, count in comparison.patients_by_class.items())
     lines = [
         f"{verdict.candidate} {verdict.kind.replace('_', ' ')} {verdict.reference}: {verdict.summary}",
-        f"{candidate.question.metric}: candidate {_values(candidate)}, reference {_values(comparison.reference)}",
+        f"{candidate.metric_of}: candidate {_values(candidate)}, reference {_values(comparison.reference)}",
         f"test side: {len(candidate.ids_N)} images of {patients} ({classes})",
     ]
     if verdict.reason:

@@ -9,7 +9,7 @@ which class.
 from pytest_fmtransfer.metrics.estimate import Estimate
 from pytest_fmtransfer.metrics.evaluation import evaluate, replicates
 from pytest_fmtransfer.metrics.labels import UNKNOWN, absent_labels, images_by_class
-from pytest_fmtransfer.metrics.registry import METRICS, Metric, metric_named
+from pytest_fmtransfer.metrics.registry import METRICS, Metric, metric_named, metric_of, positive_class
 
 __all__ = [
     "METRICS",
@@ -20,5 +20,7 @@ __all__ = [
     "evaluate",
     "images_by_class",
     "metric_named",
+    "metric_of",
+    "positive_class",
     "replicates",
 ]

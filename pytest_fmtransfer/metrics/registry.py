@@ -3,7 +3,7 @@
 Legend: N images, C classes or labels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,7 +31,8 @@ class Metric:
 
     `task`: "binary" takes class indices and two columns of scores, "multiclass" class indices and any number of
     columns, "multilabel" a zero, a one or UNKNOWN per image and label. `best` is the value that cannot be bettered.
-    `by_class`: it averages over classes, so that each class's images are a stratum; else all images are one.
+    `of_one_class`: it is of the second of two classes, and another number for the first. `by_class`: it averages over
+    classes, so that each class's images are a stratum; else all images are one.
     `prepare` is for `evaluate` and `replicates`, which check what they hand it: labels and scores (N, C).
     """
 
@@ -40,15 +41,26 @@ class Metric:
     higher_is_better: bool
     best: float
     by_class: bool
+    of_one_class: bool
     prepare: Prepare
 
 
-def _gain(name: str, task: Task, prepare: Prepare, *, by_class: bool = False) -> Metric:
-    return Metric(name=name, task=task, higher_is_better=True, best=1.0, by_class=by_class, prepare=prepare)
+def _gain(name: str, task: Task, prepare: Prepare, *, by_class: bool = False, of_one_class: bool = False) -> Metric:
+    return Metric(
+        name=name,
+        task=task,
+        higher_is_better=True,
+        best=1.0,
+        by_class=by_class,
+        of_one_class=of_one_class,
+        prepare=prepare,
+    )
 
 
 def _loss(name: str, task: Task, prepare: Prepare) -> Metric:
-    return Metric(name=name, task=task, higher_is_better=False, best=0.0, by_class=False, prepare=prepare)
+    return Metric(
+        name=name, task=task, higher_is_better=False, best=0.0, by_class=False, of_one_class=False, prepare=prepare
+    )
 
 
 _ROWS = (
@@ -62,7 +74,7 @@ _ROWS = (
     _gain("roc_auc_ovo", "multiclass", one_against_one, by_class=True),
     _gain("roc_auc_ovr", "multiclass", one_against_rest, by_class=True),
     _gain("mean_roc_auc", "multilabel", label_by_label),
-    _gain("average_precision", "binary", average_precision),
+    _gain("average_precision", "binary", average_precision, of_one_class=True),
     _loss("log_loss", "multiclass", log_loss),
     _loss("brier", "multiclass", brier),
     _loss("expected_calibration_error", "multiclass", expected_calibration_error),
@@ -75,3 +87,13 @@ def metric_named(name: str) -> Metric:
     if name not in METRICS:
         raise UnknownName("metric", name, METRICS)
     return METRICS[name]
+
+
+def metric_of(name: str, classes: Sequence[str]) -> str:
+    """A metric's name, with the class that it is of, where it is of one: 'average_precision of ill'."""
+    return f"{name} of {classes[1]}" if metric_named(name).of_one_class and len(classes) == 2 else name
+
+
+def positive_class(name: str, classes: Sequence[str]) -> str:
+    """The class that scores are higher for, of two; "" where there are more, or several labels an image."""
+    return classes[1] if len(classes) == 2 and metric_named(name).task != "multilabel" else ""

@@ -23,7 +23,7 @@ def line(result: Result, *, waits: bool) -> tuple[str, ...]:
     """A baseline's row under `HEADINGS`; `waits`: an obtained result lies beside it."""
     return (
         result.cell.id,
-        result.question.metric,
+        result.metric_of,
         f"{result.mean:.4f}",
         str(len(result.ids_N)),
         str(result.patients),
@@ -55,7 +55,7 @@ def in_full(result: Result) -> str:
     seeds = "the seed does not matter" if not result.seeded else counted(len(result.seeds), "seed")
     by_seed = ", ".join(f"{seed}: {value:.4f}" for seed, value in zip(result.seeds, result.by_seed, strict=True))
     lines = [
-        f"{result.cell}: {question.metric} {result.mean:.4f}{limits}",
+        f"{result.cell}: {result.metric_of} {result.mean:.4f}{limits}",
         f"  by seed: {by_seed} ({seeds})",
         f"  test side: {counted(len(result.ids_N), 'image')} of {counted(result.patients, result.patient_unit)}; "
         f"classes: {', '.join(result.classes)}; margin {result.margin:g}",
@@ -73,7 +73,7 @@ def in_full(result: Result) -> str:
 
 def compared(obtained: Result, baseline: Result) -> str:
     """What was obtained against the baseline of the same cell: metric, scores, question, subject."""
-    metric, was = obtained.question.metric, baseline.question.metric
+    metric, was = obtained.metric_of, baseline.metric_of
     lines = [
         f"{obtained.cell}: obtained against its baseline",
         f"  baseline: {_when(baseline)}",

@@ -107,7 +107,7 @@ def course_lines(cells: Sequence[Row]) -> list[Row]:
             "epochs": str(course["epochs"]),
             "best": str(course["best_epoch"]),
             "loss first → last": f"{course['loss_first']:.3f} → {course['loss_last']:.3f}",
-            "validation": f"{cell['metric']} {course['validation']:.3f}" if course["validation"] is not None else "",
+            "validation": f"{cell['metric_of']} {course['validation']:.3f}" if course["validation"] is not None else "",
             "validation by epoch, [best]": curve(course),
             "images/s": _rate(course["images_per_second"]),
             "notes": "; ".join(course["notes"]),

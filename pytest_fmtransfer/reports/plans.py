@@ -38,6 +38,7 @@ def plan_text(plan: Plan, claims: Sequence[PlannedClaim]) -> str:
         _table(here) if here else "no cell can be measured here",
         *absent_parts(plan.cells),
         _table([_claim_row(claim) for claim in claims]) if claims else "",
+        "\n".join(f"{name}: {note}" for name, notes in plan.notes.items() for note in notes),
         fill(LEGEND, 120),
         _totals(plan, claims),
     ]

@@ -31,6 +31,7 @@ def ranking_row(results: Sequence[Result]) -> Row:
     first = results[0]
     return _of(first.cell.dataset, first.cell.regime) | {
         "metric": first.question.metric,
+        "metric_of": first.metric_of,
         "patients": first.patients,
         "patient_unit": first.patient_unit,
         "notes": scope(first)[1:],
@@ -86,7 +87,7 @@ def ranking_parts(rankings: Sequence[Row], heading: Callable[[str], str], table:
         among = len(ranking["places"])
         parts.append(
             heading(
-                f"Ranks on {where}: {counted(among, 'backbone')}, {ranking['metric']} on "
+                f"Ranks on {where}: {counted(among, 'backbone')}, {ranking['metric_of']} on "
                 f"{ranking['patients']:,} {plural(ranking['patient_unit'])}"
             )
         )

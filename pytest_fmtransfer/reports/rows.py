@@ -14,6 +14,7 @@ from pytest_fmtransfer.judge.controls import KIND as TELLING
 from pytest_fmtransfer.judge.court import Verdict
 from pytest_fmtransfer.judge.families import holm
 from pytest_fmtransfer.judge.intervals import interval
+from pytest_fmtransfer.metrics import metric_of, positive_class
 from pytest_fmtransfer.reports.courses import course_rows
 from pytest_fmtransfer.reports.making import making
 from pytest_fmtransfer.reports.rankings import completed, place_of
@@ -56,6 +57,8 @@ def cell_row(result: Result) -> Row:
         "dataset": result.cell.dataset,
         "regime": result.cell.regime,
         "metric": result.question.metric,
+        "metric_of": result.metric_of,
+        "positive_class": positive_class(result.question.metric, result.classes),
         "by_seed": [float(value) for value in result.by_seed],
         "mean": result.mean,
         "lower": lower,
@@ -63,6 +66,7 @@ def cell_row(result: Result) -> Row:
         "images": len(result.ids_N),
         "skipped_images": result.subject.get("skipped_images", 0),
         "used_images": result.subject.get("used_images", {}),
+        "data_notes": list(result.data_notes),
         "patients": result.patients,
         "profile": result.question.profile,
         "device": result.subject.get("device", ""),
@@ -80,7 +84,7 @@ def cell_row(result: Result) -> Row:
 
 def verdict_row(verdict: Verdict) -> Row:
     """One verdict, without its full text, which stands in the test's own section."""
-    return {
+    row = {
         name: getattr(verdict, name)
         for name in (
             "kind",
@@ -102,18 +106,26 @@ def verdict_row(verdict: Verdict) -> Row:
             "settle",
         )
     }
+    return row | {"metric_of": verdict.metric_of or verdict.metric}
 
 
 def dataset_row(spec: DatasetSpec, cells: Iterable[Row]) -> Row:
-    """What a reader must know of a dataset, and no score shows; of its cells, how many images a profile used."""
+    """What a reader must know of a dataset, and no score shows; of its cells, how many images a profile used.
+
+    `data_notes` are what its reader said of its images.
+    """
+    cells = list(cells)
     used = {cell["profile"]: cell["used_images"] for cell in cells if cell["used_images"]}
     return {
         "dataset": spec.name,
         "metric": spec.metric,
+        "metric_of": metric_of(spec.metric, spec.classes),
+        "positive_class": positive_class(spec.metric, spec.classes),
         "margin": spec.margin,
         "margin_reason": spec.margin_reason,
         "patient_unit": spec.patient_unit,
         "caveats": list(spec.caveats),
+        "data_notes": list(dict.fromkeys(note for cell in cells for note in cell["data_notes"])),
         "used_images": used,
     }
 

@@ -92,7 +92,7 @@ def _percent(claim: Mapping[str, Any], limit: str) -> str:
 def _found(claim: Mapping[str, Any]) -> str:
     """A loss is said to improve, because its differences are reversed; beside a published number nothing is."""
     is_reversed = not metric_named(claim["metric"]).higher_is_better and claim["kind"] not in PUBLISHED
-    return f"{claim['metric']} {'improved by ' if is_reversed else ''}{claim['effect']:+.3f}"
+    return f"{claim['metric_of']} {'improved by ' if is_reversed else ''}{claim['effect']:+.3f}"
 
 
 def _least(claim: Mapping[str, Any]) -> str:

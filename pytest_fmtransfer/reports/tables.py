@@ -34,7 +34,7 @@ def csv(report: Report) -> str:
         plain = {
             name: value
             for name, value in cell.items()
-            if name not in ("against_reference", "place", "training", "used_images")
+            if name not in ("against_reference", "place", "training", "used_images", "data_notes")
         }
         plain["by_seed"] = json.dumps(cell["by_seed"])
         plain["versions"] = json.dumps(cell["versions"])
@@ -125,11 +125,13 @@ def _left_out(report: Report) -> list[str]:
 
 def _about(dataset: Row) -> str:
     said = [
-        f"{dataset['dataset']} is judged by {dataset['metric']}; the smallest difference that matters is "
+        f"{dataset['dataset']} is judged by {dataset['metric_of']}; the smallest difference that matters is "
         f"{dataset['margin']:g}: {dataset['margin_reason']}",
+        *([f"class {dataset['positive_class']} is the positive one"] if dataset["positive_class"] else []),
         f"verdicts take each {dataset['patient_unit']} to be independent of the others",
         *map(_used, dataset["used_images"].items()),
         *dataset["caveats"],
+        *dataset["data_notes"],
     ]
     return ". ".join(f"{each[0].upper()}{each[1:]}" if at else each for at, each in enumerate(said)) + "."
 
@@ -146,7 +148,7 @@ def _cell_line(cell: Row) -> Row:
     versus = cell["against_reference"] or {}
     return {
         "cell": cell["cell"],
-        "metric": cell["metric"],
+        "metric": cell["metric_of"],
         "by seed": _by_seed(cell["by_seed"]),
         "mean [interval]": _with_interval(cell),
         "reference": versus.get("reference", ""),
@@ -202,7 +204,7 @@ def _matrix(report: Report) -> list[Row]:
         {
             "dataset": cell["dataset"],
             "regime": cell["regime"],
-            "metric": cell["metric"],
+            "metric": cell["metric_of"],
             "backbone": cell["backbone"],
             "mean": f"{cell['mean']:.3f}",
         }
