@@ -134,7 +134,8 @@ def test_a_metric_that_one_patient_can_ruin_is_bounded_by_no_number_of_them(metr
     pair = multiples(labels_N, np.eye(2)[labels_N], SURE, metric=metric)
     for verdict in (beats(*pair), not_worse_than(*pair), consistent_with(pair[0], NEAR, 0.1)):
         assert (verdict.outcome, verdict.p) == ("inconclusive", None)
-        assert verdict.reason == f"no patient shows any variance, and few that were not drawn could move {metric} far"
+        named = pair[0].metric_of  # average precision is of one class
+        assert verdict.reason == f"no patient shows any variance, and few that were not drawn could move {named} far"
         assert len(repr(verdict)) <= 120
     assert beats(pair[0], pair[0]).outcome == "refuted"
     assert interval(pair[0]) is None

@@ -31,6 +31,7 @@ from pytest_fmtransfer.catalog.specs import without_learning
 from pytest_fmtransfer.data.augmentations import Recipe, recipe_named
 from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.data.table import TRAIN, VALIDATION
+from pytest_fmtransfer.metrics import metric_of
 
 
 def run(job: Job, settings: TrainingSettings, seeds: Sequence[int]) -> Ran:
@@ -96,6 +97,7 @@ def _train(
         course = Course(
             settings=settings,
             metric=job.dataset.spec.metric,
+            metric_of=metric_of(job.dataset.spec.metric, job.dataset.spec.classes),
             seeds=(seed,),
             ids=tuple(job.dataset.table.ids_N[job.rows[TRAIN]].tolist()),
             validation_labels={seed: job.labels_of(VALIDATION, seed)},

@@ -32,6 +32,7 @@ from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
 from pytest_fmtransfer.data.augmentations import recipe_named
 from pytest_fmtransfer.data.table import TRAIN, VALIDATION
 from pytest_fmtransfer.errors import first_few
+from pytest_fmtransfer.metrics import metric_of
 from pytest_fmtransfer.views import View, Views
 
 
@@ -135,6 +136,7 @@ def _train(
     course = Course(
         settings=settings,
         metric=job.dataset.spec.metric,
+        metric_of=metric_of(job.dataset.spec.metric, job.dataset.spec.classes),
         seeds=tuple(seed for seed in seeds for _ in points),
         rates=tuple(point.rate for _ in seeds for point in points),
         ids=tuple(job.dataset.table.ids_N[job.rows[TRAIN]].tolist()),

@@ -74,7 +74,8 @@ class Course:
     """What is asked of a training: `seeds` of each replica, and validation labels as each seed has them.
 
     `ids` name the images of the training side in messages; `what` is the line of progress. `rates` are the replicas'
-    full learning rates, where they are not all the settings'.
+    full learning rates, where they are not all the settings'. `metric_of` is the metric with the class
+    that it is of, where it is of one.
     """
 
     settings: TrainingSettings
@@ -84,6 +85,7 @@ class Course:
     validation_labels: Mapping[int, np.ndarray]
     what: str
     rates: tuple[float, ...] = ()
+    metric_of: str = ""
 
     def rate_of(self, replica: int) -> float:
         """The full learning rate of a replica."""
@@ -167,7 +169,7 @@ def train(learner: Learner, course: Course, checkpoints: Checkpoints) -> Trained
             )
             bar.set_postfix_str(
                 f"epoch {epoch + 1}/{settings.epochs}, loss {losses_KR.mean():.4f}, "
-                f"{course.metric} {validation_R.mean():.4f}"
+                f"{course.metric_of or course.metric} {validation_R.mean():.4f}"
             )
             checkpoints.save(state, last=epoch + 1 == settings.epochs)
     learner.use_best()

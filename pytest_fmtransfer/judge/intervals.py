@@ -16,7 +16,7 @@ def interval(result: Result, confidence: float = 0.95) -> tuple[float, float] | 
     alpha = (1 - confidence) / 2
     patients = own_piece(result)
     metric = metric_named(result.question.metric)
-    if patients is None or no_bound(patients, metric.name):
+    if patients is None or no_bound(patients, result):
         return None
     if metric.name == "roc_auc":
         return auc_of(result).limits(alpha)

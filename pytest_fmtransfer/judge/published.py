@@ -86,7 +86,7 @@ def _judge(kind: str, result: Result, published: Published, margin: float) -> Ve
     reason = too_few_patients(kind, patients_by_class(result))
     if not reason and court.seed_variance(result) is None:
         reason = too_few_seeds(result, court.level)
-    reason = reason or no_bound(own_piece(result), result.question.metric)
+    reason = reason or no_bound(own_piece(result), result)
     uninformed, mark = uninformative(kind, court)
     reason = reason or uninformed
     low, high = (-margin, margin) if margin else (0.0, math.inf)

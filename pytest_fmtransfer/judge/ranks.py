@@ -105,7 +105,7 @@ def _bound(one: Result, other: Result, piece: Piece | None) -> Bound | None:
     pair = compare(one, other)
     if piece is not None and piece.variance <= ROUNDING**2:
         piece = pair.patient_piece  # which knows what may have been missed
-    if piece is None or no_bound(piece, one.question.metric):
+    if piece is None or no_bound(piece, one):
         return None
     return combine(pair.effect, [piece, *pair.seed_pieces])
 

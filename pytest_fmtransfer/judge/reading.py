@@ -114,7 +114,7 @@ class Reading:
         for result in (self.comparison.candidate, self.comparison.reference):
             if self.comparison.recorded is None and (lack := too_few_seeds(result, self.level)):
                 return lack
-        return no_bound(self.comparison.patient_piece, self.comparison.candidate.question.metric)
+        return no_bound(self.comparison.patient_piece, self.comparison.candidate)
 
     @cached_property
     def _bounds(self) -> list[Bound | Mover | ScoreBound]:
@@ -131,11 +131,11 @@ def too_few_patients(kind: str, by_class: Mapping[str, int]) -> str:
     return f"not enough patients to tell: {has}, {kind} needs {FEWEST_PATIENTS[kind]}"
 
 
-def no_bound(piece: Piece | None, metric: str) -> str:
+def no_bound(piece: Piece | None, result: Result) -> str:
     """Says where no patient shows any variance and the metric sets no limit to what was missed; else empty."""
-    if piece is None or not piece.alike or metric not in UNBOUNDED:
+    if piece is None or not piece.alike or result.question.metric not in UNBOUNDED:
         return ""
-    return f"no patient shows any variance, and few that were not drawn could move {metric} far"
+    return f"no patient shows any variance, and few that were not drawn could move {result.metric_of} far"
 
 
 def too_few_seeds(result: Result, level: float) -> str:
