@@ -22,6 +22,7 @@ from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.fingerprints import weights_fingerprint
 from pytest_fmtransfer.backbones.function_code import code_of_function
 from pytest_fmtransfer.backbones.precision import Dtype, model_of, processor
+from pytest_fmtransfer.backbones.shards import saved_folder
 from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.catalog.specs import (
     BackboneSpec,
@@ -108,19 +109,21 @@ def _weights_of(spec: BackboneSpec, places: Places) -> str:
         sees, opens = ("+".join(each) or "nothing" for each in (spec.weights.sees, spec.weights.opens))
         return f"stand-in, seed {spec.weights.seed}, sees {sees}, opens {opens}, misses {spec.weights.misses}"
     if isinstance(spec.weights, RandomWeights):
-        return f"random, seed {spec.weights.seed}"
+        config = _config_of(spec, None)
+        return f"random, seed {spec.weights.seed}" + (f", configured as {remembered_digest(config)}" if config else "")
     path = weights_file(spec, places)
     if path is None:
         return "none"
     weights = weights_fingerprint(path, Store(root=places.store), since=places.verify_since)
-    config = _config_beside(path)
-    # A folder's configuration says what its tensors are put into.
-    return fingerprint(weights, remembered_digest(config)) if spec.library == "transformers" and config else weights
+    config = _config_of(spec, path)
+    return fingerprint(weights, remembered_digest(config)) if config else weights
 
 
-def _config_beside(path: Path) -> Path | None:
-    config = (path if path.is_dir() else path.parent) / "config.json"
-    return config if config.is_file() else None
+def _config_of(spec: BackboneSpec, weights: Path | None) -> Path | None:
+    """The configuration that says what tensors are put into, of a model that transformers has saved."""
+    folder = saved_folder(spec.architecture, weights) if spec.library == "transformers" else None
+    config = folder / "config.json" if folder else None
+    return config if config is not None and config.is_file() else None
 
 
 @dataclass(frozen=True, kw_only=True)

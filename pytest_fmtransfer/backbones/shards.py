@@ -1,4 +1,6 @@
-"""Which files hold the tensors of a checkpoint: one, or the shards of a folder that transformers saved."""
+"""Which files hold the tensors of a checkpoint, one or the shards of a folder, and which folder says what they are put
+into.
+"""
 
 import json
 from collections.abc import Mapping
@@ -14,6 +16,22 @@ _IN_A_FOLDER = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
+
+
+FOLDER = "hf:"  # how the architecture of a model begins that transformers has saved
+
+
+def saved_folder(architecture: str, weights: Path | None) -> Path | None:
+    """The folder whose files say what a model's tensors are put into; None for other architectures.
+
+    That is the folder that the architecture names. A repository's, `hf:owner/name`, is where its weights are.
+    """
+    if not architecture.startswith(FOLDER):
+        return None
+    named = Path(architecture.removeprefix(FOLDER))
+    if named.is_absolute() or weights is None:
+        return named
+    return weights if weights.is_dir() else weights.parent
 
 
 def checkpoint_file(path: Path) -> Path:

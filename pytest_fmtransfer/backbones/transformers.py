@@ -17,12 +17,12 @@ from transformers.utils import logging
 
 from pytest_fmtransfer.backbones import blip, siglip
 from pytest_fmtransfer.backbones.base import Backbone, seeded
+from pytest_fmtransfer.backbones.checkpoints import read_tensors
 from pytest_fmtransfer.backbones.grids import grid_of
+from pytest_fmtransfer.backbones.shards import FOLDER, saved_folder
 from pytest_fmtransfer.backbones.stem import take_one_channel
 from pytest_fmtransfer.catalog.specs import BackboneSpec, RandomWeights
 from pytest_fmtransfer.errors import CheckpointMismatch, Impossible, InvalidInput, nearest
-
-FOLDER = "hf:"  # how the architecture of a folder's model begins
 
 # Width, depth and heads: Li et al. 2022, models/blip.py. Their models/vit.py builds norms with eps 1e-6 and draws
 # weights with a deviation of .02; of the library's default, 1e-10, comes a network that tells no image apart.
@@ -137,30 +137,38 @@ def _blip(spec: BackboneSpec, weights: Path | None) -> BlipVisionModel:
 
 def _of_folder(spec: BackboneSpec, weights: Path | None) -> tuple[nn.Module, bool]:
     """The vision side of a folder's model, and whether its weights hold all that pooling takes."""
-    folder = weights if weights is None or weights.is_dir() else weights.parent
-    if folder is None:  # the random twin has the folder's shape
-        folder = Path(spec.architecture.removeprefix(FOLDER))
-    if not (folder / "config.json").is_file():
+    folder = saved_folder(spec.architecture, weights)
+    if folder is None or not (folder / "config.json").is_file():
         raise InvalidInput(f"{spec.name}: {folder} holds no config.json; name a folder that transformers has saved")
+    if (adapter := folder / "adapter_config.json").is_file():
+        raise InvalidInput(
+            f"{spec.name}: {adapter} is of an adapter, which is no part of the model's file; save the model with it: "
+            "merge_and_unload() of peft, then save_pretrained(FOLDER)"
+        )
     with _quiet(), seeded(spec):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         if weights is None:
-            whole, missing = (
-                AutoModel.from_config(AutoConfig.from_pretrained(folder, local_files_only=True)),
-                set[str](),
-            )
+            whole, missing = AutoModel.from_config(config, trust_remote_code=False), set[str]()
         else:
-            whole, told = AutoModel.from_pretrained(
-                folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
+            with torch.device("meta"):  # for its class alone
+                kind = type(AutoModel.from_config(config, trust_remote_code=False))
+            # The tensors that were fingerprinted: from a folder the library would read whatever file it finds first.
+            whole, told = kind.from_pretrained(
+                None,
+                config=config,
+                state_dict=dict(read_tensors(weights)),
+                output_loading_info=True,
+                dtype=torch.float32,
             )
             missing = set(map(str, told["missing_keys"]))
             if told["mismatched_keys"]:
-                raise CheckpointMismatch(f"{folder}: tensor {min(told['mismatched_keys'])} has another shape")
+                raise CheckpointMismatch(f"{weights}: tensor {min(told['mismatched_keys'])} has another shape")
     network = getattr(whole, "vision_model", whole)
     if not hasattr(network.config, "image_size") and not hasattr(network.config, "num_channels"):
         raise InvalidInput(f"{spec.name}: {type(whole).__name__} in {folder} is no vision model")
     lost = sorted(name for name in missing if "pool" not in name and _is_visual(name, whole))
     if lost:
-        raise CheckpointMismatch(f"{folder}: tensor {lost[0]!r} of the architecture is not in the file")
+        raise CheckpointMismatch(f"{weights}: tensor {lost[0]!r} of the architecture is not in the file")
     return network.eval(), not missing
 
 
