@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,7 +31,7 @@ from pytest_fmtransfer.catalog.specs import (
     RandomWeights,
     StandInWeights,
 )
-from pytest_fmtransfer.data.bad_images import DECODING
+from pytest_fmtransfer.data.bad_images import DECODING, decoders
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.libraries import of_backbone, of_data, versions
@@ -165,8 +164,7 @@ def feature_key(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Plac
         "data/images.py",
         f"data/readers/{dataset.spec.reader}.py",
     )
-    # Pillow's version is in the subject.
-    seen = (dataset.spec.stored_channels, version("pydicom"), versions(of_data(dataset.spec)))
+    seen = (dataset.spec.stored_channels, *decoders(), versions(of_data(dataset.spec)))
     backbone = fingerprint(subject_of(spec, dtype, places), *seen, code)
     return FeatureKey(backbone=backbone, whole=fingerprint(backbone, dataset.fingerprint))
 

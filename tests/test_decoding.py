@@ -121,10 +121,13 @@ def test_broken_exif_says_nothing(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_grey(tmp_path / "e.jpg"), RAMP_HW, atol=2)
 
 
-def test_of_several_pages_the_first_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("suffix", "what"), [("tiff", "2 pages"), ("gif", "2 frames"), ("webp", "2 frames")])
+def test_which_of_several_pages_is_the_image_is_for_its_owner_to_say(suffix: str, what: str, tmp_path: Path) -> None:
     pages = [Image.fromarray(RAMP_HW), Image.fromarray(255 - RAMP_HW)]
-    pages[0].save(tmp_path / "pages.tiff", save_all=True, append_images=pages[1:])
-    np.testing.assert_array_equal(read_grey(tmp_path / "pages.tiff"), RAMP_HW)
+    pages[0].save(tmp_path / f"pages.{suffix}", save_all=True, append_images=pages[1:])
+    with pytest.raises(UnreadableImage, match=rf"pages\.{suffix} \({what} in one .*in a file of its own\)$") as raised:
+        read_grey(tmp_path / f"pages.{suffix}")
+    assert not raised.value.damaged
 
 
 @pytest.mark.parametrize(
@@ -132,15 +135,32 @@ def test_of_several_pages_the_first_is_read(tmp_path: Path) -> None:
     [
         (b"", "the file is empty"),
         (b"no image", "no image of a known kind"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no image of a known kind"),
     ],
-    ids=["empty", "text", "a program"],
+    ids=["empty", "text"],
 )
 def test_what_is_no_image_says_so(data: bytes, reason: str, tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(data)
     with pytest.raises(UnreadableImage, match=rf"/x\.png \({reason}\); restore the file") as raised:
         read_grey(tmp_path / "x.png")
     assert (raised.value.reason, raised.value.damaged) == (reason, True)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "PostScript"),
+        (b"\0\0\0\x1cftypheic", "HEIC"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\xff\x0a\x01", "JPEG XL"),
+        (b"\x5c\x01\0\0" + bytes(344), "NIfTI"),
+    ],
+)
+def test_a_file_of_another_format_is_not_called_damaged(data: bytes, name: str, tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(data)
+    told = rf"/x\.png \(a file of the format {name}; save it as PNG, JPEG, TIFF or DICOM\)$"
+    with pytest.raises(UnreadableImage, match=told) as raised:
+        read_grey(tmp_path / "x.png")
+    assert not raised.value.damaged
 
 
 def test_a_file_that_the_system_does_not_give_may_be_sound(tmp_path: Path) -> None:

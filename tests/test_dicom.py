@@ -187,7 +187,10 @@ def no_pixels() -> FileDataset:
         (lambda: dicom(RAMP_HW, WindowCenter=5, WindowWidth=0), "a window of width 0"),
         (lambda: dicom(RAMP_HW, WindowCenter=5, WindowWidth=9, VOILUTFunction="ODD"), "function 'ODD'"),
         (lambda: dicom(RAMP_HW, "ODD"), "ODD"),
-        (lambda: dicom(RAMP_HW, Rows=60000, Columns=60000), "60000 × 60000 pixels, more than Pillow would read"),
+        (
+            lambda: dicom(RAMP_HW, Rows=60000, Columns=60000),
+            "60000 × 60000 pixels, 6.7 GiB unpacked; an image may take 1 GiB: save it smaller",
+        ),
         (lambda: dicom(RAMP_HW, Rows=21), "less than expected"),
     ],
 )

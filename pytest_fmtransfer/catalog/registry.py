@@ -30,6 +30,7 @@ from pytest_fmtransfer.catalog.specs import (
     BackboneSpec,
     DatasetSpec,
     RandomWeights,
+    is_intensity,
 )
 from pytest_fmtransfer.catalog.timm_names import PREFIX, check_timm
 from pytest_fmtransfer.cell import Cell, check_name
@@ -105,6 +106,8 @@ class Registry:
                 raise InvalidInput(f"acknowledged {finding!r} of {spec.name}; {nearest(finding, FINDING_KINDS)}")
             if not reason.strip():
                 raise InvalidInput(f"acknowledged {finding!r} of {spec.name} says no reason; write one")
+        if isinstance(spec, DatasetSpec) and not is_intensity(spec.intensity):
+            raise InvalidInput(f'intensity {spec.intensity!r} of {spec.name}; write "image", "dtype" or (low, high)')
         if isinstance(spec, DatasetSpec) and spec.prompts is not None:
             check_prompts(spec.prompts, spec.name, spec.classes, several=spec.several_labels)
         if isinstance(spec, RegimeSpec) and regime_of(spec.name) not in (None, spec):

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from pytest_fmtransfer.catalog.prompts import Prompts
 
@@ -245,9 +246,23 @@ FindingKind = Literal[
     "patients_unknown",
     "names_spelt_variously",
     "files_passed_over",
+    "brought_to_eight_bits",
 ]
 """What an audit may find: `pytest_fmtransfer.data.findings`."""
 FINDING_KINDS: tuple[str, ...] = get_args(FindingKind)
+
+
+Intensity = Literal["image", "dtype"] | tuple[float, float]
+"""How values of more than eight bits, signed ones and floating-point ones become 0 to 255."""
+
+
+def is_intensity(value: object) -> bool:
+    """Whether a value can be a row's intensity: "image", "dtype", or a lower and a higher number."""
+    if not isinstance(value, tuple):
+        return value in ("image", "dtype")
+    given = cast(tuple[object, ...], value)
+    numbers = [number for number in given if isinstance(number, int | float) and isfinite(number)]
+    return len(given) == len(numbers) == 2 and numbers[0] < numbers[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,7 +283,10 @@ class DatasetSpec:
     images that meet a stem of one channel (Palés Huix et al. 2024), "repeat" for grey images that are repeated to
     three. `mean` and `std`, one number per stored channel for values in [0, 1], normalise the input of every backbone;
     without them each backbone's own do. `prompts` are the classes in words, for `zeroshot`; without them the names of
-    the classes are taken.
+    the classes are taken. `intensity` is how values of more than eight bits become 0 to 255, the same way in all
+    images: "image" from the lowest to the highest of each image, or through the window of a DICOM file; "dtype" from
+    the lowest to the highest that the type can hold; (low, high) between two values, which in a DICOM file are those
+    after rescale slope and intercept. Images of eight bits stay as they are, but for grey DICOM files.
     """
 
     name: str
@@ -291,6 +309,7 @@ class DatasetSpec:
     std: tuple[float, ...] | None = None
     warm_up_steps: int = 0
     prompts: Prompts | None = None
+    intensity: Intensity = "image"
 
     @property
     def several_labels(self) -> bool:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypedDict, Unpack, get_args
 
 from pytest_fmtransfer.catalog.prompts import Prompts
-from pytest_fmtransfer.catalog.specs import DatasetSpec, FindingKind, Metric, UserFolder
-from pytest_fmtransfer.catalog.user_dataset_keys import KEYS, OF_TABLES, Channels, Links, Uncertain, checked
+from pytest_fmtransfer.catalog.specs import DatasetSpec, FindingKind, Intensity, Metric, UserFolder, is_intensity
+from pytest_fmtransfer.catalog.user_dataset_keys import DEFAULTS, KEYS, OF_TABLES, Channels, Links, Uncertain, checked
 from pytest_fmtransfer.cell import check_name
 from pytest_fmtransfer.errors import DatasetError, InvalidInput, nearest, path_of
 
@@ -36,8 +36,8 @@ class FolderKeys(TypedDict, total=False):
 
     `classes` in the order of a scale, or with the class to detect last; `ordered`: they are a scale. `validation` and
     `test` are shares of each class where no split is given. `margin` in the metric's unit. `mean` and `std`, for values
-    in [0, 1], normalise every backbone's input. `links="follow"`: links that
-    lead out of the folder are read too. `acknowledged` and `prompts`: see DatasetSpec.
+    in [0, 1], normalise every backbone's input. `links="follow"`: links that lead out of the folder are read too.
+    `intensity`, `acknowledged` and `prompts`: see DatasetSpec.
     """
 
     classes: tuple[str, ...]
@@ -51,6 +51,7 @@ class FolderKeys(TypedDict, total=False):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     links: Links
+    intensity: Intensity
     acknowledged: Mapping[FindingKind, str]
     prompts: Prompts
 
@@ -114,6 +115,7 @@ class UserDataset:
     channels: Channels = 3
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    intensity: Intensity = "image"
     acknowledged: Mapping[FindingKind, str] = field(default_factory=dict[FindingKind, str])
     prompts: Prompts | None = None
 
@@ -154,7 +156,7 @@ class UserDataset:
         parts = [f"{self.name}={self.reader}:{self.path}"]
         for key, (_, _, told) in KEYS.items():
             value = getattr(self, key)
-            if value not in (None, "", (), False) and not (key == "channels" and value == 3):
+            if value not in (None, "", (), False) and (key, value) not in DEFAULTS:
                 parts.append(f"{key}={told(value)}")
         return ",".join(parts)
 
@@ -190,6 +192,7 @@ class UserDataset:
             mean=self._per_channel(self.mean),
             std=self._per_channel(self.std),
             prompts=self.prompts,
+            intensity=self.intensity,
         )
 
     @property
@@ -265,6 +268,7 @@ class UserDataset:
                 self.margin is not None and not (math.isfinite(self.margin) and self.margin > 0),
                 "margin= is above 0, in the metric's unit",
             ),
+            (not is_intensity(self.intensity), f"no intensity {self.intensity!r}; write {KEYS['intensity'][1]}"),
             ((self.mean is None) != (self.std is None), "give mean= and std= together"),
             (
                 any(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from pytest_fmtransfer.catalog.specs import Metric
+from pytest_fmtransfer.catalog.specs import Intensity, Metric, is_intensity
 from pytest_fmtransfer.errors import InvalidInput, nearest, number_of, path_of, require, shown
 
 Channels = Literal[1, 3, "repeat"]
@@ -62,6 +62,18 @@ def _channels(text: str) -> Channels:
     return cast(Channels, "repeat" if _one_of("1", "3", "repeat")(text) == "repeat" else int(text))
 
 
+def _intensity(text: str) -> Intensity:
+    if text in ("image", "dtype"):
+        return cast(Intensity, text)
+    if not is_intensity(numbers := _numbers(text)):
+        raise ValueError
+    return numbers[0], numbers[1]
+
+
+def _told_intensity(value: Intensity) -> str:
+    return value if isinstance(value, str) else _told_numbers(value)
+
+
 def _yes(text: str) -> bool:
     return _one_of("", "yes")(text) in ("", "yes")
 
@@ -99,7 +111,13 @@ KEYS: dict[str, tuple[Callable[[str], object], str, Callable[[Any], str]]] = {
     "channels": (_channels, "channels=1, 3 or repeat", str),
     "mean": (_numbers, "one number or three, as in mean=0.5 or mean=0.485/0.456/0.406", _told_numbers),
     "std": (_positive, "one number or three, above 0, as in std=0.5 or std=0.229/0.224/0.225", _told_numbers),
+    "intensity": (
+        _intensity,
+        "intensity=image, dtype or two values, the lower first, as in intensity=0/4095",
+        _told_intensity,
+    ),
 }
+DEFAULTS = (("channels", 3), ("intensity", "image"))  # of keys that always have a value; they are not written
 OF_TABLES = ("label", "labels", "image", "patient", "split", "suffix", "root", "uncertain")
 
 _TEXTS = ("label", "image", "patient", "split", "suffix", "uncertain", "metric", "margin_reason")
@@ -129,6 +147,8 @@ def _value(key: str, value: Any) -> Any:
         return number_of(value, f"{key}=")
     if key in _NUMBERS and value is not None:
         return tuple(number_of(each, f"{key}=") for each in _several(key, value, "(0.485, 0.456, 0.406)"))
+    if key == "intensity" and isinstance(value, list):
+        return tuple(cast(list[Any], value))
     if key == "root" and value is not None:
         return path_of(value, "root=")
     if key == "ordered":

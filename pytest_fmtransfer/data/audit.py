@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from pytest_fmtransfer.catalog.specs import DatasetSpec, UserFolder
-from pytest_fmtransfer.data.bad_images import DECODING
+from pytest_fmtransfer.data.bad_images import DECODING, decoders
 from pytest_fmtransfer.data.copies import exact_copies
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.descriptors import describe
 from pytest_fmtransfer.data.findings import (
     Finding,
+    brought_to_eight_bits,
     conflicting_labels,
     copies_across_sides,
     copies_on_one_side,
@@ -76,8 +77,8 @@ def audit_key(dataset: Dataset) -> str:
     """What the audit of a dataset's content is found under in the store."""
     ours = (*(f"data/{name}.py" for name in _CODE), *DECODING, "metrics/labels.py")
     code = code_digest(*ours, f"data/readers/{dataset.spec.reader}.py")
-    versions = {name: version(name) for name in ("numpy", "scipy", "pillow", "pydicom")}
-    return fingerprint(dataset.fingerprint, dataset.spec.classes, versions, code)
+    versions = {name: version(name) for name in ("numpy", "scipy")}
+    return fingerprint(dataset.fingerprint, dataset.spec.classes, versions, decoders(), code)
 
 
 def check(dataset: Dataset, places: Places) -> None:
@@ -112,6 +113,7 @@ def _look_over(dataset: Dataset, scratch: Path) -> Audit:
         copies_on_one_side(table, exact, "exact"),
         copies_on_one_side(table, near, "near"),
         lookalikes(table, float(same_JV.min())),
+        brought_to_eight_bits(table, described.scaled, dataset.spec.intensity),
     ]
     findings = [finding for finding in found if finding is not None]
     return Audit(images=len(table.ids_N), findings=tuple(sorted(findings, key=lambda each: each.severity == "note")))

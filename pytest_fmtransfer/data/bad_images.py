@@ -20,13 +20,25 @@ T = TypeVar("T")
 
 # Our modules that turn an image's bytes into pixels: whatever is made of pixels has their digest in its key.
 DECODING = tuple(
-    f"data/{name}.py" for name in ("array_pictures", "decoding", "dicom", "hdf5_rows", "modes", "npz_rows", "pictures")
+    f"data/{name}.py"
+    for name in (
+        "array_pictures",
+        "decoding",
+        "deep",
+        "dicom",
+        "hdf5_rows",
+        "image_limits",
+        "modes",
+        "npz_rows",
+        "pictures",
+        "tiff",
+    )
 )
 
 
-def decoders() -> tuple[str, str]:
+def decoders() -> tuple[str, ...]:
     """The versions of the libraries that decode images."""
-    return version("pillow"), version("pydicom")
+    return tuple(version(name) for name in ("pillow", "pydicom", "tifffile", "imagecodecs"))
 
 
 def each_image(
@@ -69,12 +81,13 @@ def refusal(bad: Mapping[str, UnreadableImage], of: int, about: str) -> Unreadab
 
 
 def bad_rows(
-    pictures: Pictures, ids: Sequence[str], places: Places, *, about: str, channels: int, code: tuple[str, ...]
+    pictures: Pictures, ids: Sequence[str], places: Places, *, about: str, seen: Sequence[object], code: tuple[str, ...]
 ) -> list[int]:
     """The rows whose images cannot be decoded, from the store while no file changes; else every image is tried.
 
-    `about` names the dataset; `code` are the modules that decode its images. Raises UnreadableImage for images that
-    may be sound, such as those that want a decoder, and DatasetError for missing files.
+    `about` names the dataset; `seen` is what its row says of how they are decoded; `code` are the modules that do it.
+    Raises UnreadableImage for images that may be sound, such as those that want a decoder, and DatasetError for missing
+    files.
     """
 
     def reason(row: int) -> str | None:
@@ -96,7 +109,7 @@ def bad_rows(
         (entry / "bad.json").write_text(json.dumps(bad, indent=1, ensure_ascii=False), encoding="utf-8")
 
     code = (*code, *DECODING, "data/bad_images.py")
-    key = fingerprint(code_digest(*code), decoders(), channels, list(ids), pictures.manifest())
+    key = fingerprint(code_digest(*code), decoders(), list(seen), list(ids), pictures.manifest())
     store, since = Store(root=places.store), places.verify_since
     entry, _ = store.fetch("bad images", key, compute, about={"dataset": about}, since=since)
     bad = json.loads((entry / "bad.json").read_text(encoding="utf-8"))

@@ -24,7 +24,8 @@ from pytest_fmtransfer.store import fingerprint
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A dataset on this machine. `fingerprint` is over ids, labels, patients, split and the images' contents.
+    """A dataset on this machine. `fingerprint` is over ids, labels, patients, split and the images' contents, and over
+    the row's intensity where that is not the default.
 
     `skipped` are the ids of images that cannot be decoded and were left out, where the user wants that. `used` says of
     each side of which a profile uses some images only how many these are, and of how many.
@@ -67,8 +68,8 @@ def pictures_of(spec: DatasetSpec, folder: Path, table: Table) -> Pictures:
     find = getattr(reader_of(spec), "pictures", None)
     if find is not None:
         return find(folder, table, spec)
-    decode = partial(read_pixels, channels=spec.stored_channels)
-    return FilePictures(folder=folder, ids=tuple(table.ids_N.tolist()), decode=decode)
+    decode = partial(read_pixels, channels=spec.stored_channels, intensity=spec.intensity)
+    return FilePictures(folder=folder, ids=tuple(table.ids_N.tolist()), decode=decode, intensity=spec.intensity)
 
 
 def open_dataset(spec: DatasetSpec, places: Places) -> Dataset:
@@ -96,13 +97,14 @@ def open_dataset(spec: DatasetSpec, places: Places) -> Dataset:
         contents.digests_N,
         table.split_N,
     )
+    intensity = () if spec.intensity == "image" else (spec.intensity,)
     return Dataset(
         spec=spec,
         folder=folder,
         table=table,
         pictures=pictures,
         contents=contents,
-        fingerprint=fingerprint(spec.reader, *(column.tolist() for column in columns)),
+        fingerprint=fingerprint(spec.reader, *(column.tolist() for column in columns), *intensity),
         skipped=skipped,
     )
 
@@ -112,7 +114,7 @@ def _without_bad_images(
 ) -> tuple[Table, Pictures, tuple[str, ...]]:
     """The images that can be decoded, and the ids of the others."""
     ids: list[str] = table.ids_N.tolist()
-    bad = bad_rows(pictures, ids, places, about=spec.name, channels=spec.stored_channels, code=code)
+    bad = bad_rows(pictures, ids, places, about=spec.name, seen=(spec.stored_channels, spec.intensity), code=code)
     if not bad:
         return table, pictures, ()
     if len(bad) == len(ids):

@@ -12,12 +12,15 @@ from contextlib import contextmanager
 from errno import EINVAL
 from pathlib import Path
 from threading import Lock
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from pytest_fmtransfer.data.modes import in_mode, upright
+from pytest_fmtransfer.catalog.specs import Intensity
+from pytest_fmtransfer.data.image_limits import NoDecoder as NoDecoder
+from pytest_fmtransfer.data.image_limits import UnsupportedImage, check_size
+from pytest_fmtransfer.data.modes import DeepPixels, brought_to_eight_bits, in_mode, span_of, upright
 from pytest_fmtransfer.errors import UnreadableImage
 from pytest_fmtransfer.limits import cores
 
@@ -28,48 +31,111 @@ U = TypeVar("U")
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000", "PPM")
 DICOM_SUFFIXES = (".dcm", ".dicom")
 
+TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# Sound files of these formats are known by their first bytes, or by those behind the fourth.
+_FOREIGN = {
+    b"%!PS": "PostScript",
+    b"%PDF": "PDF",
+    b"8BPS": "Photoshop",
+    b"ftypavif": "AVIF",
+    b"ftypheic": "HEIC",
+    b"ftypheix": "HEIC",
+    b"ftypmif1": "HEIF",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"\xff\x0a": "JPEG XL",
+    b"\x76\x2f\x31\x01": "OpenEXR",
+    b"\xc5\xd0\xd3\xc6": "PostScript",
+    b"\x5c\x01\0\0": "NIfTI",
+    b"NRRD": "NRRD",
+    b"ObjectType": "MetaImage",
+    b"SIMPLE  =": "FITS",
+    b"\x89HDF": "HDF5",
+    b"II\xbc": "JPEG XR",
+    b"\xff\xd8\xff\xf7": "JPEG-LS",
+    b"PK\x03\x04": "ZIP",
+    b"\x1f\x8b": "gzip",
+}
+
 AHEAD = 32  # items that each worker may have begun before the first of them is asked for
 
 
-class NoDecoder(Exception):
-    """A file may be sound, but nothing that is installed decodes its compression."""
+def open_image(path: Path, *, intensity: Intensity = "image") -> Image.Image:
+    """A fully decoded image as its file has it: its own mode, not turned; of more than eight bits, in mode L or RGB.
 
-
-def open_image(path: Path) -> Image.Image:
-    """A fully decoded image as its file has it: its own mode, not turned; of several pages, the first.
-
-    A DICOM file, known by its suffix or its magic, is read by `pytest_fmtransfer.data.dicom`. Raises UnreadableImage,
-    naming the file, for whatever is wrong with it.
+    A DICOM file, known by its suffix, its magic or its first element, is read by `pytest_fmtransfer.data.dicom`. Raises
+    UnreadableImage, naming the file, for whatever is wrong with it, and for a file of several pages or frames.
     """
     with _naming(path):
-        return _opened(path)
+        return _opened(path, intensity)
 
 
-def read_grey(path: Path) -> np.ndarray:
+def read_grey(path: Path, *, intensity: Intensity = "image") -> np.ndarray:
     """One uint8 channel, H × W, upright. Raises UnreadableImage, naming the file."""
-    return read_pixels(path, channels=1)
+    return read_pixels(path, channels=1, intensity=intensity)
 
 
-def read_pixels(path: Path, *, channels: int) -> np.ndarray:
+def read_pixels(path: Path, *, channels: int, intensity: Intensity = "image") -> np.ndarray:
     """uint8, H × W for one channel and H × W × 3 for three, upright, by the rules of `pytest_fmtransfer.data.modes`.
 
     Raises UnreadableImage, naming the file.
     """
     with _naming(path):
-        return in_mode(upright(_opened(path)), "L" if channels == 1 else "RGB")
+        return in_mode(upright(_opened(path, intensity)), "L" if channels == 1 else "RGB")
 
 
-def _opened(path: Path) -> Image.Image:
+def _opened(path: Path, intensity: Intensity) -> Image.Image:
     with path.open("rb") as file:
-        magic = file.read(132)[128:]
+        head = file.read(132)
         file.seek(0)
-        if path.suffix.lower() in DICOM_SUFFIXES or magic == b"DICM":
+        bare = head[:2] in (b"\x02\0", b"\x08\0") and head[3:4] == b"\0"  # DICOM's first group, without a preamble
+        if path.suffix.lower() in DICOM_SUFFIXES or head[128:] == b"DICM" or bare:
             from pytest_fmtransfer.data.dicom import read_dicom  # imports pydicom, which few datasets need
 
-            return read_dicom(file)
+            return read_dicom(file, intensity)
+        if head[:4] in TIFF_MAGICS:
+            from pytest_fmtransfer.data.tiff import read_tiff  # imports tifffile, which few datasets need
+
+            found = read_tiff(file)
+        else:
+            from pytest_fmtransfer.data.deep import read_deep
+
+            found = read_deep(file)
+        if isinstance(found, Image.Image):
+            return found
+        if found is not None:
+            return brought_to_eight_bits(found, intensity)
+        file.seek(0)
+        return _by_pillow(file, head, intensity)
+
+
+def _by_pillow(file: BinaryIO, head: bytes, intensity: Intensity) -> Image.Image:
+    try:
         with Image.open(file, formats=FORMATS) as image:
+            check_size(image.width, image.height, len(image.getbands()) * (4 if image.mode in "IF" else 1))
+            frames = getattr(image, "n_frames", 1)
+            if frames > 1 and image.format not in ("MPO", "TIFF"):  # of MPO the first is the image that viewers show
+                raise UnsupportedImage(
+                    f"{frames} frames in one {image.format}; save the frame that is the image in a file of its own"
+                )
             image.load()
-            return image
+    except UnidentifiedImageError:
+        if head[:4] in TIFF_MAGICS:  # tifffile has read its header
+            raise UnsupportedImage("a TIFF whose colours this version does not read; save it as RGB or grey") from None
+        if (kind := _foreign(head)) is not None:
+            raise UnsupportedImage(f"a file of the format {kind}; save it as PNG, JPEG, TIFF or DICOM") from None
+        raise
+    except Image.DecompressionBombError:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise UnsupportedImage(f"its size exceeds limit of Pillow, {most:,} pixels; save it smaller") from None
+    if image.mode in "IF" or image.mode.startswith("I;"):
+        values_HW = np.asarray(image)
+        return brought_to_eight_bits(DeepPixels(values=values_HW, span=span_of(values_HW.dtype)), intensity)
+    return image
+
+
+def _foreign(head: bytes) -> str | None:
+    """The name of a format that is not read, by the first bytes of its files."""
+    return next((name for magic, name in _FOREIGN.items() if head.startswith(magic) or head[4:12] == magic), None)
 
 
 @contextmanager
@@ -86,7 +152,8 @@ def _naming(path: Path) -> Generator[None]:
             reason, damaged = error.strerror or str(error), False
         else:
             reason = str(error) or type(error).__name__
-            damaged = not isinstance(error, MemoryError | NoDecoder)
+            damaged = not isinstance(error, MemoryError | UnsupportedImage | NotImplementedError)
+            damaged = damaged and not reason.startswith("Unsupported")  # as Pillow says of kinds of BMP
         remedy = "; restore the file, or reinstall the package that carries it" if damaged else ""
         raise UnreadableImage(f"cannot read image {path} ({reason}){remedy}", reason=reason, damaged=damaged) from error
 

@@ -17,7 +17,7 @@ from pytest_fmtransfer.data.alignment import local_contrast
 from pytest_fmtransfer.data.bad_images import each_image
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.decoding import picture_digest, resize
-from pytest_fmtransfer.data.modes import shown
+from pytest_fmtransfer.data.modes import SCALED, shown
 from pytest_fmtransfer.progress import progress
 
 # Side of a map in pixels: the two scales of its local contrast, in those pixels. Chosen on Br35H: docs/audit.md.
@@ -29,11 +29,12 @@ _STEPS = 32  # maps are kept as bytes, contrast in 32nds
 @dataclass(frozen=True, kw_only=True)
 class Descriptors:
     """`contents_N` number the distinct pictures; `coarse_VND` are unit vectors, 0 for a blank picture; `maps` are
-    V × N × S × S bytes by side, on disk."""
+    V × N × S × S bytes by side, on disk. `scaled` are the rows of images that were brought to eight bits."""
 
     contents_N: np.ndarray
     coarse_VND: np.ndarray
     maps: Mapping[int, np.ndarray]
+    scaled: tuple[int, ...] = ()
 
 
 def describe(dataset: Dataset, scratch: Path) -> Descriptors:
@@ -44,14 +45,14 @@ def describe(dataset: Dataset, scratch: Path) -> Descriptors:
     ids: list[str] = dataset.table.ids_N.tolist()
     images = len(ids)
 
-    def one(row: int) -> tuple[str, list[np.ndarray]]:
-        image = shown(dataset.pictures.image(row))
+    def one(row: int) -> tuple[str, bool, list[np.ndarray]]:
+        kept = dataset.pictures.image(row)
+        image = shown(kept)
         seen = dataset.pictures.pixels(row)
         seen_HW = seen if seen.ndim == 2 else np.asarray(Image.fromarray(seen).convert("L"))
         views = (np.asarray(image.convert("L")), seen_HW)
-        return picture_digest(np.asarray(image.convert("RGB"))), _maps(
-            np.stack([resize(view_HW, FINE) for view_HW in views])
-        )
+        maps = _maps(np.stack([resize(view_HW, FINE) for view_HW in views]))
+        return picture_digest(np.asarray(image.convert("RGB"))), SCALED in kept.info, maps
 
     maps = {
         side: np.lib.format.open_memmap(
@@ -60,9 +61,11 @@ def describe(dataset: Dataset, scratch: Path) -> Descriptors:
         for side in SCALES
     }
     contents: list[str] = []
+    scaled: list[int] = []
     with progress(f"audit {dataset.spec.name}: decode", total=images, unit="image") as bar:
-        for row, (content, maps_of_image) in enumerate(each_image(one, ids, about=dataset.spec.name)):
+        for row, (content, is_scaled, maps_of_image) in enumerate(each_image(one, ids, about=dataset.spec.name)):
             contents.append(content)
+            scaled += [row] if is_scaled else []
             for side, maps_VSS in zip(SCALES, maps_of_image, strict=True):
                 maps[side][:, row] = maps_VSS
             bar.update(1)
@@ -71,7 +74,9 @@ def describe(dataset: Dataset, scratch: Path) -> Descriptors:
     coarse_VND = np.array(coarse_VNSS[:views], dtype=np.float32).reshape(views, images, -1)
     coarse_VND -= coarse_VND.mean(axis=2, keepdims=True)
     coarse_VND /= np.maximum(np.linalg.norm(coarse_VND, axis=2, keepdims=True), 1e-6)
-    return Descriptors(contents_N=np.unique(contents, return_inverse=True)[1], coarse_VND=coarse_VND, maps=maps)
+    return Descriptors(
+        contents_N=np.unique(contents, return_inverse=True)[1], coarse_VND=coarse_VND, maps=maps, scaled=tuple(scaled)
+    )
 
 
 def _maps(pixels_VSS: np.ndarray) -> list[np.ndarray]:

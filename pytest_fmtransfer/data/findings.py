@@ -5,13 +5,13 @@ Each function looks for one kind of thing and gives at most one finding.
 Legend: N images.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from pytest_fmtransfer.catalog.specs import FindingKind
+from pytest_fmtransfer.catalog.specs import FindingKind, Intensity
 from pytest_fmtransfer.data.copies import Copy, contradict
 from pytest_fmtransfer.data.table import TEST, TRAIN, UNKNOWN, Table
 from pytest_fmtransfer.metrics import images_by_class
@@ -193,6 +193,30 @@ def lookalikes(table: Table, limit: float) -> Finding | None:
         "exact ones were looked for in earnest",
         remedy="look for near copies in the images' sources, or trust the patients that the dataset names",
         examples=(),
+    )
+
+
+def brought_to_eight_bits(table: Table, rows: Sequence[int], intensity: Intensity) -> Finding | None:
+    """A note of images that were brought to eight bits, and by which rule."""
+    if not rows:
+        return None
+    how = {
+        "image": "each from its own lowest to its own highest value, or through the window of its DICOM file",
+        "dtype": "from the lowest to the highest value that their type can hold",
+    }
+    told = how[intensity] if isinstance(intensity, str) else f"from {intensity[0]:g} to {intensity[1]:g}"
+    name = intensity if isinstance(intensity, str) else f"{intensity[0]:g}/{intensity[1]:g}"
+    examples = tuple(_place(table, row) for row in rows)
+    return Finding(
+        kind="brought_to_eight_bits",
+        severity="note",
+        count=len(rows),
+        sentence=f"{len(rows)} of {len(table.ids_N)} images were brought to eight bits, {told} (intensity={name}): "
+        f"{examples[0]}",
+        remedy="say intensity=LOW/HIGH where a value means the same in all images"
+        if intensity == "image"
+        else "look whether this is the range that should be seen",
+        examples=examples,
     )
 
 

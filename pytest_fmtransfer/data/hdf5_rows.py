@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from pytest_fmtransfer.data.npz_rows import check_rows
+
 
 @dataclass(kw_only=True)
 class Hdf5Rows:
@@ -40,6 +42,8 @@ def open_hdf5(file: Path, name: str) -> Hdf5Rows:
         array = _array(archive, name)
         if array.dtype != np.uint8 or len(array.shape) not in (3, 4):
             raise ValueError(f"{name} is an array of {array.dtype} of shape {array.shape}, not one of images")
+        check_rows(name, array.shape)
+        check_rows(f"{name}, unpacked in chunks,", (1, *(array.chunks or ())))
         return Hdf5Rows(file=file, name=name, shape=tuple(map(int, array.shape)))
 
 

@@ -14,8 +14,11 @@ from typing import IO
 
 import numpy as np
 
+from pytest_fmtransfer.data.image_limits import LARGEST_IMAGE
+
 WINDOW = 64 << 20  # bytes of the rows last read that stay at hand
-ROWS_KEPT = 64  # at least, however large a row
+ROWS_KEPT = 64  # at least, of rows up to the next
+LARGE = WINDOW  # bytes of a row, of which one is kept where it is larger
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError)  # what unpacking raises, on the same bytes always
 LOCAL_HEADER = 30  # bytes of a zip member's local header before its name
 
@@ -50,6 +53,8 @@ def read_array(file: Path, name: str) -> np.ndarray:
         size = int(np.prod(header.shape, dtype=object)) * header.dtype.itemsize
         if archive.getinfo(f"{name}.npy").file_size != header.offset + size:
             raise ValueError(f"{name} has not the bytes that its shape {header.shape} takes")
+        if size > LARGEST_IMAGE:
+            raise ValueError(f"{name} takes {size / 2**30:.1f} GiB unpacked, more than {LARGEST_IMAGE / 2**30:g} GiB")
         return np.frombuffer(stream.read(), dtype=header.dtype).reshape(header.shape)
 
 
@@ -96,7 +101,7 @@ class NpzRows:
 
     def _forward_to(self, number: int) -> np.ndarray:
         bytes_each = int(np.prod(self.shape[1:]))
-        keep = max(ROWS_KEPT, WINDOW // max(bytes_each, 1))
+        keep = max(ROWS_KEPT if bytes_each <= LARGE else 1, WINDOW // max(bytes_each, 1))
         stream = self._stream if number >= self._next else None
         if stream is None:
             stream = self._begin()
@@ -156,6 +161,13 @@ class MappedRows:
         return open_npz, (self.file, self.name)
 
 
+def check_rows(name: str, shape: tuple[int, ...]) -> None:
+    """Raises ValueError for an array of images each of which takes more than `LARGEST_IMAGE` bytes."""
+    size = int(np.prod(shape[1:], dtype=object))
+    if size > LARGEST_IMAGE:
+        raise ValueError(f"each image of {name} takes {size / 2**30:.1f} GiB, more than {LARGEST_IMAGE / 2**30:g} GiB")
+
+
 def open_npz(file: Path, name: str) -> NpzRows | MappedRows:
     """The images of an array, of which none is read. Raises KeyError, ValueError, and what zipfile and NumPy raise."""
     with zipfile.ZipFile(file) as archive:
@@ -165,6 +177,7 @@ def open_npz(file: Path, name: str) -> NpzRows | MappedRows:
         bytes_all = int(np.prod(header.shape, dtype=object))
         if header.dtype != np.uint8 or len(header.shape) not in (3, 4):
             raise ValueError(f"{name} is an array of {header.dtype} of shape {header.shape}, not one of images")
+        check_rows(name, header.shape)
         if info.file_size != header.offset + bytes_all:
             raise ValueError(f"{name} has not the bytes that its shape {header.shape} takes")
         if info.compress_type != zipfile.ZIP_STORED or not bytes_all or info.flag_bits & 1:

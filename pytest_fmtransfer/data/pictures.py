@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from pytest_fmtransfer.catalog.specs import Intensity
 from pytest_fmtransfer.data.decoding import open_image, picture_digest
 from pytest_fmtransfer.errors import DatasetError, first_few
 from pytest_fmtransfer.store import FileState, file_state, remembered_digest
@@ -39,7 +40,10 @@ class Pictures(Protocol):
         ...
 
     def image(self, row: int) -> Image.Image:
-        """An image whole and as it is kept, in its own mode. Raises UnreadableImage, naming it."""
+        """An image whole and as it is kept, in its own mode; of more than eight bits in mode L or RGB.
+
+        Raises UnreadableImage, naming it.
+        """
         ...
 
     def pixels(self, row: int) -> np.ndarray:
@@ -49,12 +53,16 @@ class Pictures(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class FilePictures:
-    """One file per image. `decode` gives its pixels; `by_pixels`: files are one picture where their pixels are."""
+    """One file per image. `decode` gives its pixels; `by_pixels`: files are one picture where their pixels are.
+
+    `intensity` is how an image of more than eight bits is brought to eight where it is asked for whole.
+    """
 
     folder: Path
     ids: tuple[str, ...]
     decode: Callable[[Path], np.ndarray]
     by_pixels: bool = False
+    intensity: Intensity = "image"
 
     def path(self, row: int) -> Path:
         return self.folder / self.ids[row]
@@ -92,7 +100,7 @@ class FilePictures:
         return self.path(row).stat().st_size
 
     def image(self, row: int) -> Image.Image:
-        return open_image(self.path(row))
+        return open_image(self.path(row), intensity=self.intensity)
 
     def pixels(self, row: int) -> np.ndarray:
         return self.decode(self.path(row))

@@ -132,7 +132,8 @@ def pictures(folder: Path, table: Table, spec: DatasetSpec) -> FilePictures:
             f"{len(wrong)} of {len(table.ids_N)} folders in {folder} do not hold {has}: {first_few(wrong)}; "
             "get them again with the NBIA Data Retriever"
         )
-    return FilePictures(folder=folder, ids=tuple(names), decode=partial(read_pixels, channels=spec.stored_channels))
+    decode = partial(read_pixels, channels=spec.stored_channels, intensity=spec.intensity)
+    return FilePictures(folder=folder, ids=tuple(names), decode=decode, intensity=spec.intensity)
 
 
 def _only(files: list[Path]) -> Path | None:
