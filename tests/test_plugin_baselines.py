@@ -182,6 +182,7 @@ def test_a_test_that_never_judges_its_baseline_leaves_what_waits(suite: pytest.P
     suite.makepyfile(
         test_suite="import pytest\n\n"
         "@pytest.mark.fm_cells(backbones=['shortcut.metadata'], datasets=['br35h'], regimes=['knn'])\n"
+        "@pytest.mark.fm_claim(family_size=1)\n"
         "def test_it(candidate, baseline):\n    assert candidate.not_worse_than(baseline)\n"
     )
     suite.runpytest().assert_outcomes(passed=1)

@@ -300,6 +300,7 @@ import pytest
 @pytest.mark.fm_cells(
     backbones=["efficientnet_lite0"], datasets=["stripes"], regimes=["knn"], reference="shortcut.metadata"
 )
+@pytest.mark.fm_claim(family_size=1)
 def test_sees_stripes(candidate, reference):
     assert candidate.beats(reference)
 """
@@ -408,3 +409,34 @@ def test_the_examples_of_the_page_work(suite: pytest.Pytester, monkeypatch: pyte
     with torch.inference_mode():
         found = build(UserBackbone.parse("mine=py:page_nets:make").row, None)(torch.rand(2, 3, 64, 64))
     assert found.tokens_NTE.shape == (2, 4, 512)
+
+
+CANDIDATES = """
+import pytest
+
+@pytest.mark.fm_cells(backbones=["efficientnet_lite0"], datasets=["br35h"], regimes=["knn"], reference="mobilenetv2")
+@pytest.mark.fm_claim(family_size={size}{family})
+def test_it(candidate, reference):
+    candidate.beats(reference)
+"""
+
+
+@pytest.mark.parametrize(("family", "added"), [("", 1), (', family="sentence"', 3)])
+def test_the_users_reference_is_no_claim_that_is_added(pytester: pytest.Pytester, family: str, added: int) -> None:
+    """It is held against nothing: one candidate beside it is one claim more, and two are two."""
+    pytester.makepyfile(test_suite=CANDIDATES.format(size=3, family=family))
+    signals = {"cand-br35h-knn": 2.0, "other-br35h-knn": 2.0, "prod-br35h-knn": 0.3, "efficientnet_lite0-br35h-knn": 2}
+    options = [exported(pytester, signals), "--fm-report=json:r.json", "--fm-reference=prod"]
+    options += [f"--fm-backbone={name}=timm:resnet18" for name in ("prod", "cand")]
+    for more, count in ((), added), (("--fm-backbone=other=timm:resnet34",), 2 * added):
+        pytester.runpytest(*options, *more).assert_outcomes(passed=2 + len(more), skipped=1)
+        claims = json.loads((pytester.path / "r.json").read_text())["claims"]
+        sizes = {claim["candidate"].partition("-")[0]: claim["family_size"] for claim in claims}
+        assert sizes == dict.fromkeys(("cand", *(["other"] if more else [])), 3 + count) | {"efficientnet_lite0": 3}
+
+
+def test_a_reference_alone_makes_no_family_too_large(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_suite=CANDIDATES.format(size=1, family=""))
+    options = ("--fm-backbone=prod=timm:resnet18", "--fm-reference=prod")
+    signals = {"prod-br35h-knn": 0.3, "efficientnet_lite0-br35h-knn": 2}
+    pytester.runpytest(exported(pytester, signals), *options).assert_outcomes(passed=1, skipped=1)

@@ -131,6 +131,7 @@ import pytest
 @pytest.mark.fm_cells(
     backbones=["tiny"], datasets=["br35h"], regimes=["knn"], reference="shortcut.metadata"
 )
+@pytest.mark.fm_claim(family_size=1)
 def test_sees_stripes(candidate, reference):
     assert candidate.beats(reference)
 """

@@ -88,7 +88,8 @@ class Collected:
 def of_the_suites() -> list[pytest.Item]:
     heard = Collected()
     suites = Path(__file__).parents[1] / "suites"
-    code = pytest.main(["--co", "-q", "-p", "no:cacheprovider", "--assert=plain", str(suites)], plugins=[heard])
+    options = ("--co", "-q", "-p", "no:cacheprovider", "-p", "no:pytest-retry", "--assert=plain")
+    code = pytest.main([*options, str(suites)], plugins=[heard])
     assert code == pytest.ExitCode.OK
     return heard.items
 

@@ -234,6 +234,7 @@ from pytest_fmtransfer.judge.compound import consistently_better
     backbones=["mobilenetv2"], datasets=["ddsm", "br35h"], regimes=["tuned"], reference="{backbone}.random",
     over="datasets",
 )
+@pytest.mark.fm_claim(family_size=1)
 def test_everywhere(candidates, references):
     assert consistently_better(candidates, references)
 

@@ -129,3 +129,8 @@ def judging(court: Court) -> Generator[Court]:
         yield court
     finally:
         _court.reset(token)
+
+
+def convene(court: Court) -> None:
+    """From now on verdicts are this court's, until the `judging` block around the call ends."""
+    _court.set(court)

@@ -43,6 +43,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(judging.AroundSetUp(), "fmtransfer-court")
     settings.configure(config)
     collection.register_marks(config)
     reporting.configure(config)
@@ -70,7 +71,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    judging.skip_what_is_absent(item)
+    judging.set_up(item)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,6 @@
 """What an `fm_cells` mark says, and the cases that it makes: what each item of its test is about."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pytest
@@ -25,7 +25,7 @@ class Case:
     cells: tuple[Cell, ...]
     references: tuple[Cell, ...]
     added: int = 0
-    """How many candidates a user added to the mark's; 0 for a case of the mark's own."""
+    """How many claims a user's candidates add to the mark's, none for the reference; 0 for a case of the mark's own."""
     other_reference: bool = False
     """The mark names another reference, which --fm-reference replaced."""
     registered: bool = False
@@ -93,10 +93,15 @@ class Cells:
             id=name,
             cells=tuple(cells),
             references=tuple(references),
-            added=len(self.added) if cells[0].backbone in self.added else 0,
+            added=self._claims_added(cells) if cells[0].backbone in self.added else 0,
             other_reference=self.other_reference,
             registered=self.registered,
         )
+
+    def _claims_added(self, cells: list[Cell]) -> int:
+        """How many of the added backbones are held against another one, in the place of that of `cells`."""
+        twins = [[replace(cell, backbone=name) for cell in cells] for name in self.added]
+        return sum(all(cell != self._reference_of(cell) for cell in twin) for twin in twins)
 
     def _reference_of(self, cell: Cell) -> Cell:
         name = _filled(
@@ -111,6 +116,34 @@ def _filled(key: str, text: str, **parts: str) -> str:
     except (KeyError, IndexError, ValueError) as error:
         *names, last = (f"{{{name}}}" for name in parts)
         raise InvalidInput(f"fm_cells({key}={text!r}): only {', '.join(names)} and {last} are filled in") from error
+
+
+def identity_of(item: pytest.Item) -> str:
+    """An item's node id but for parameters that nothing in its test asks for.
+
+    Plugins that repeat tests add such parameters: all repeats of a test are one test, and make one claim.
+    """
+    params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    asked = _asked_by(item)
+    repeating = [name for name in params if name not in asked]
+    if not repeating:
+        return item.nodeid
+    kept = [f"{name}={_shown(params[name])}" for name in sorted(params) if name in asked]
+    home = item.parent.nodeid if item.parent else ""
+    return f"{home}::{getattr(item, 'originalname', item.name)}[{', '.join(kept)}]"
+
+
+def _asked_by(item: pytest.Item) -> set[str]:
+    """The names that a test and its fixtures ask for, those that are used everywhere among them."""
+    info: Any = getattr(item, "_fixtureinfo", None)
+    if info is None:
+        return set()
+    fixtures = [each for several in info.name2fixturedefs.values() for each in several]
+    return {*info.argnames, *info.initialnames, *(name for each in fixtures for name in each.argnames)}
+
+
+def _shown(value: object) -> str:
+    return value.id if isinstance(value, Case) else repr(value)
 
 
 def case_of(item: pytest.Item) -> Case | None:

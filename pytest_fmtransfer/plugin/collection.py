@@ -18,7 +18,7 @@ from pytest_fmtransfer.plugin.kept_apart import proves_nothing, writes_among_bas
 from pytest_fmtransfer.plugin.recorded import NOTHING, cells_on_record
 from pytest_fmtransfer.plugin.registered import cells_of_the_catalogue
 from pytest_fmtransfer.plugin.settings import settings_of, unwritable_places
-from pytest_fmtransfer.plugin.signatures import MARKS
+from pytest_fmtransfer.plugin.signatures import MARKS, signature
 
 MISTAKES, NOTES = "fmtransfer_mistakes", "fmtransfer_notes"  # the names under which a worker sends them
 
@@ -41,6 +41,10 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
             settings.mistakes.append(f"{where}: no mark {name!r}; {nearest(name, OURS)}")
     mark = metafunc.definition.get_closest_marker("fm_cells")
     if mark is None:
+        try:
+            _check_claim_without_cells(metafunc.definition)
+        except InvalidInput as error:
+            settings.mistakes.append(f"{where}: {error}")
         return
     try:
         cells = cells_of_mark(mark)
@@ -68,6 +72,14 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
         cases = []
     params = [pytest.param(case, id=case.id) for case in cases] or [NOTHING]
     metafunc.parametrize(CASE, params, indirect=True)
+
+
+def _check_claim_without_cells(test: pytest.Item) -> None:
+    """Raises InvalidInput for a mark that speaks of cells, of which the test has none."""
+    claim = claim_of(test)
+    if claim.expected or claim.controls:
+        key = "expected" if claim.expected else "controls"
+        raise InvalidInput(f"fm_claim({key}=...) is about cells; name them: {signature('fm_cells')}")
 
 
 def _check_fixtures(cells: Cells, asked: Iterable[str]) -> None:

@@ -5,17 +5,21 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pytest_fmtransfer.plugin.cases import case_of
+from pytest_fmtransfer.plugin.candidates import against_itself
+from pytest_fmtransfer.plugin.cases import case_of, identity_of
 from pytest_fmtransfer.plugin.claim_mark import claim_of
+from pytest_fmtransfer.plugin.verdict_rule import is_claim
 
 
 @dataclass(kw_only=True)
 class Family:
-    """`declared` are the sizes that its claims give, one where all agree; `claims` are their node ids."""
+    """`declared` are the sizes that its claims give, one where all agree; `claims` are its tests, each of them once
+    however often it is run.
+    """
 
     name: str
     declared: set[int] = field(default_factory=set[int])
-    claims: list[str] = field(default_factory=list[str])
+    claims: set[str] = field(default_factory=set[str])
 
 
 def family_of(item: pytest.Item) -> str | None:
@@ -25,12 +29,14 @@ def family_of(item: pytest.Item) -> str | None:
     user's candidates are claimed to do is a family beside it, so that adding one changes no verdict of the suite.
     """
     case = case_of(item)
-    if case is None or item.get_closest_marker("fm_claim") is None:
+    if not is_claim(item):
         return None
     home = item.parent.nodeid if item.parent else ""  # the file, and the class where it stands in one
     folder = home.partition("::")[0].rpartition("/")[0] or "."
     named = claim_of(item).family
     whole = f"{folder}: {named}" if named else f"{home}::{getattr(item, 'originalname', item.name)}"
+    if case is None:
+        return whole
     whole += " with candidates of yours" if case.added else ""
     datasets = "+".join(sorted({cell.dataset for cell in case.cells}))
     return f"{whole} [{datasets}-{case.cells[0].regime}]"
@@ -50,10 +56,13 @@ def families(items: Iterable[pytest.Item]) -> dict[str, Family]:
     """Every family among items, by name."""
     found: dict[str, Family] = {}
     for item in items:
+        case = case_of(item)
+        if case is not None and against_itself(case) is not None:  # skipped: it claims nothing
+            continue
         if (name := family_of(item)) is not None:
             family = found.setdefault(name, Family(name=name))
             family.declared.add(claim_of(item).family_size + claims_added(item))
-            family.claims.append(item.nodeid)
+            family.claims.add(identity_of(item))
     return found
 
 

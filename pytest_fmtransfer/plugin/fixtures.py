@@ -1,6 +1,7 @@
 """What a test may ask for: its cells and those they are held against, as results."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,11 @@ def cell(_fm_case: Case) -> Cell:
 
 
 @pytest.fixture
-def candidate(request: pytest.FixtureRequest, cell: Cell) -> "CellResult":
-    """The result of this item's cell: from the store, computed, or collected."""
+def candidate(request: pytest.FixtureRequest, cell: Cell, _fm_telling: object) -> "CellResult":
+    """The result of this item's cell: from the store, computed, or collected.
+
+    Results are given once the controls have spoken, where they are asked: a fixture too may compare.
+    """
     return measure(request.node, cell)
 
 
@@ -54,19 +58,19 @@ def ranked(request: pytest.FixtureRequest, candidate: "CellResult") -> "CellResu
 
 
 @pytest.fixture
-def reference(request: pytest.FixtureRequest, _fm_case: Case) -> "CellResult":
+def reference(request: pytest.FixtureRequest, _fm_case: Case, _fm_telling: object) -> "CellResult":
     """The result of the cell that `fm_cells(reference=...)` names for this item's cell."""
     return measure(request.node, _fm_case.references[0])
 
 
 @pytest.fixture
-def candidates(request: pytest.FixtureRequest, _fm_case: Case) -> tuple["CellResult", ...]:
+def candidates(request: pytest.FixtureRequest, _fm_case: Case, _fm_telling: object) -> tuple["CellResult", ...]:
     """With `fm_cells(over=...)`: the results of all datasets, or of all backbones, in the order of the mark."""
     return _each(request.node, _fm_case.cells)
 
 
 @pytest.fixture
-def references(request: pytest.FixtureRequest, _fm_case: Case) -> tuple["CellResult", ...]:
+def references(request: pytest.FixtureRequest, _fm_case: Case, _fm_telling: object) -> tuple["CellResult", ...]:
     """With `fm_cells(over=..., reference=...)`: the references of `candidates`, in the same order."""
     return _each(request.node, _fm_case.references)
 
@@ -88,7 +92,11 @@ def telling(request: pytest.FixtureRequest, _fm_case: Case) -> "Verdict | None":
     """Whether this item's dataset and regime can tell backbones apart; None where nobody asked."""
     if not wants_controls(request.node, _fm_case, settings_of(request.config)):
         return None
-    return tell(request.node, _fm_case)
+    from pytest_fmtransfer.judge.court import convene, current
+
+    told = tell(request.node, _fm_case)
+    convene(replace(current(), telling=told))  # for what fixtures compare
+    return told
 
 
 @pytest.fixture
@@ -154,4 +162,7 @@ def baselines_of(item: pytest.Item) -> "Baselines":
 
 
 def _moved(stored: "Baselines", candidate: "CellResult") -> bool:
-    return not candidate.unchanged_from(stored.load(candidate.cell))
+    from pytest_fmtransfer.judge.court import current, judging
+
+    with judging(replace(current(), record=lambda _: None)):  # what is about to be written over is no verdict
+        return not candidate.unchanged_from(stored.load(candidate.cell))

@@ -40,7 +40,7 @@ class Reporter:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._settings = settings_of(config)
-        self._rows: list[dict[str, Any]] = []
+        self._attempts: dict[str, dict[str, Any]] = {}
         self._failures: list[Failure] = []
         self._rankings: tuple[dict[str, Any], ...] | None = None
         self._kept: set[Path] = set()
@@ -54,12 +54,24 @@ class Reporter:
             show_on(self._terminal, before=lambda: _end_the_line(config))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        rows: list[dict[str, Any]] = []
-        if report.when == "call":
-            rows = [json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY]
-        self._rows += rows
+        rows = [json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY]
+        last = rows[-1:] if report.when != "setup" else []  # of a test that is run again, a report holds all attempts
+        for row in last:
+            self._count(row)
         if report.failed:
-            self._failures.append(failure_of(report, rows, root=self._root))
+            self._failures.append(failure_of(report, last if report.when == "call" else [], root=self._root))
+
+    def _count(self, row: dict[str, Any]) -> None:
+        """A test counts once, by its last attempt; what earlier ones measured and wrote stays measured and written."""
+        before = self._attempts.get(row["id"])
+        if before is not None:
+            known = [cell for cell in before["cells"] if cell not in row["cells"]]
+            row |= {"cells": [*known, *row["cells"]], "written": row["written"] or before["written"]}
+        self._attempts[row["id"]] = row
+
+    @property
+    def _rows(self) -> list[dict[str, Any]]:
+        return list(self._attempts.values())
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
