@@ -18,7 +18,7 @@ FLOORS = (
     {"devices"},
     {"device_runs", "limits"},
     {"cell", "missing", "places", "progress", "work"},
-    {"baseline_names"},
+    {"baseline_names", "margins"},
     {"metrics", "catalog"},
     {"weights_places", "functions", "store"},
     {"checksums"},

@@ -35,6 +35,7 @@ from pytest_fmtransfer.catalog.specs import (
 from pytest_fmtransfer.catalog.timm_names import PREFIX, check_timm
 from pytest_fmtransfer.cell import Cell, check_name
 from pytest_fmtransfer.errors import DuplicateName, InvalidInput, UnknownName, nearest, require
+from pytest_fmtransfer.margins import check_margin
 
 ENTRY_POINT_GROUP = "fmtransfer.catalog"
 
@@ -76,8 +77,8 @@ class Registry:
 
         Raises InvalidName when its name cannot stand in an id, DuplicateName when the name is taken,
         and InvalidInput when it is no row at all, takes a name that is derived (`….random`, `….tiny`), asks for a
-        library or a reader that there is none of, acknowledges what no audit finds, or without a reason, or has
-        prompts that do not describe its classes.
+        library or a reader that there is none of, acknowledges what no audit finds, or without a reason, has a
+        margin outside its metric's range, or prompts that do not describe its classes.
         """
         if type(spec) not in _KINDS:
             raise InvalidInput(
@@ -110,6 +111,8 @@ class Registry:
             raise InvalidInput(f'intensity {spec.intensity!r} of {spec.name}; write "image", "dtype" or (low, high)')
         if isinstance(spec, DatasetSpec) and spec.prompts is not None:
             check_prompts(spec.prompts, spec.name, spec.classes, several=spec.several_labels)
+        if isinstance(spec, DatasetSpec):
+            check_margin(spec.margin, spec.metric, len(spec.classes), f"dataset {spec.name}")
         if isinstance(spec, RegimeSpec) and regime_of(spec.name) not in (None, spec):
             raise InvalidInput(f"{spec.name!r} already stands for a regime; choose another name")
         if spec.name in rows:

@@ -11,7 +11,7 @@ from pytest_fmtransfer.judge.court import Outcome, Verdict, current
 from pytest_fmtransfer.judge.deciding import between
 from pytest_fmtransfer.judge.power import POWER, both_ways, patients_to_settle, smallest_detectable
 from pytest_fmtransfer.judge.reading import no_bound, too_few_patients, too_few_seeds
-from pytest_fmtransfer.judge.verdicts import margin_of, uninformative
+from pytest_fmtransfer.judge.verdicts import margin_of, margin_warning, uninformative
 from pytest_fmtransfer.judge.wording import exact_rule, it_takes, scope, shortened
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.words import counted
@@ -121,7 +121,7 @@ def _judge(kind: str, result: Result, published: Published, margin: float) -> Ve
         metric_of=result.metric_of,
         margin=margin,
         reason=reason,
-        mark=mark,
+        mark="; ".join(filter(None, (mark, margin_warning(result, margin)))),
         published=published.value,
         settle=_what_would_settle_it(result, published, margin, reason) if outcome == "inconclusive" else "",
     )

@@ -11,16 +11,20 @@ from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court, Verdict, current
 from pytest_fmtransfer.judge.diagnostics import diagnostics
 from pytest_fmtransfer.judge.reading import Reading
+from pytest_fmtransfer.margins import check_margin, unusual
 from pytest_fmtransfer.results import Result
 
 
 def beats(candidate: Result, reference: Result, margin: float = 0.0) -> Verdict:
     """Is the candidate's metric better by more than `margin`?
 
-    With a margin, bounds are those of `not_worse_than`. Raises InvalidInput for a margin below 0.
+    With a margin, bounds are those of `not_worse_than`. Raises InvalidInput for a margin below 0 or outside the
+    metric's range.
     """
     if not 0 <= number_of(margin, "margin") < math.inf:
         raise InvalidInput(f"beats needs a margin of 0 or more, not {margin}; not_worse_than() allows for a loss")
+    if margin:
+        check_margin(margin, candidate.question.metric, len(candidate.classes), "beats")
     court = current()
     return _judge(Reading(kind="beats", comparison=compare(candidate, reference), level=court.level, threshold=margin))
 
@@ -30,7 +34,7 @@ def not_worse_than(candidate: Result, reference: Result, margin: float | None = 
 
     The widest of the t bound, a score bound and, on an AUC, MOVER on the logit scale decides, because at a margin the t
     bound is too narrow where few patients differ, and near the ceiling. Raises InvalidInput for a margin that is not
-    above 0.
+    above 0 or lies outside the metric's range; one beyond a tenth of that is a warning in the verdict.
     """
     allowed = margin_of(candidate, margin, "not_worse_than")
     comparison = compare(candidate, reference)
@@ -76,11 +80,20 @@ def check_results(values: object) -> None:
 
 
 def margin_of(candidate: Result, margin: float | None, kind: str) -> float:
-    """The margin asked for, by default the dataset's. Raises InvalidInput for one that is not above 0."""
+    """The margin asked for, by default the dataset's.
+
+    Raises InvalidInput for one that is not above 0 or lies outside the metric's range.
+    """
     allowed = candidate.margin if margin is None else margin
-    if not 0 < number_of(allowed, "margin") < math.inf:
+    if not number_of(allowed, "margin") > 0:
         raise InvalidInput(f"{kind} needs a margin above 0, not {allowed}; beats() is the claim without one")
+    check_margin(allowed, candidate.question.metric, len(candidate.classes), kind)
     return allowed
+
+
+def margin_warning(result: Result, margin: float) -> str:
+    """What a reader should hold against a margin; empty where nothing speaks against it."""
+    return unusual(margin, result.question.metric, len(result.classes))
 
 
 def uninformative(kind: str, court: Court) -> tuple[str, str]:
@@ -98,6 +111,7 @@ def _judge(reading: Reading) -> Verdict:
     court, comparison = current(), reading.comparison
     reason, mark = uninformative(reading.kind, court)
     reason = reading.reason or reason
+    warning = margin_warning(comparison.candidate, abs(reading.threshold))
     limits = reading.limits
     draft = Verdict(
         kind=reading.kind,
@@ -115,7 +129,7 @@ def _judge(reading: Reading) -> Verdict:
         metric_of=comparison.candidate.metric_of,
         margin=abs(reading.threshold),
         reason=reason,
-        mark=mark,
+        mark="; ".join(filter(None, (mark, warning))),
     )
     verdict = wording.worded(draft, reading, court, diagnostics(comparison))
     court.record(verdict)

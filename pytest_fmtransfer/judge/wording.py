@@ -130,7 +130,9 @@ def _full_text(verdict: Verdict, reading: Reading, court: Court, diagnostics: li
         lines.append(figures(verdict))
     lines += _rule(verdict, reading, court)
     lines += diagnostics and [f"for comparison, deciding nothing: {'; '.join(diagnostics)}"]
-    lines += [*scope(candidate), verdict.mark or controls_line(court)]
+    lines += [*scope(candidate), *filter(None, [verdict.mark])]
+    if court.telling is None or court.telling.summary.partition(": ")[2] not in verdict.mark:
+        lines.append(controls_line(court))
     if verdict.outcome == "inconclusive":
         if reading.underpowered:
             lines.append(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pytest_fmtransfer.errors import UnknownName
+from pytest_fmtransfer.margins import RANGES
 from pytest_fmtransfer.metrics.confusion import (
     accuracy,
     balanced_accuracy,
@@ -30,7 +31,8 @@ class Metric:
     """A metric and what it takes.
 
     `task`: "binary" takes class indices and two columns of scores, "multiclass" class indices and any number of
-    columns, "multilabel" a zero, a one or UNKNOWN per image and label. `best` is the value that cannot be bettered.
+    columns, "multilabel" a zero, a one or UNKNOWN per image and label. `best` is the value that cannot be bettered,
+    `lowest` and `highest` the ends of its range.
     `of_one_class`: it is of the second of two classes, and another number for the first. `by_class`: it averages over
     classes, so that each class's images are a stratum; else all images are one.
     `prepare` is for `evaluate` and `replicates`, which check what they hand it: labels and scores (N, C).
@@ -43,6 +45,15 @@ class Metric:
     by_class: bool
     of_one_class: bool
     prepare: Prepare
+
+    @property
+    def lowest(self) -> float:
+        return RANGES[self.name][0]
+
+    @property
+    def highest(self) -> float:
+        """Infinite for a loss that a few images can make as large as one likes."""
+        return RANGES[self.name][1]
 
 
 def _gain(name: str, task: Task, prepare: Prepare, *, by_class: bool = False, of_one_class: bool = False) -> Metric:
