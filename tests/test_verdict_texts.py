@@ -23,7 +23,7 @@ names = st.from_regex(r"[a-z0-9_.]{1,200}-[a-z0-9_.]{1,200}-[a-z0-9_.]{1,40}", f
     names,
     st.text(max_size=300) | st.text(min_size=60, max_size=300),
     st.integers(2, 60),
-    st.floats(0, 1e60),
+    st.floats(0, 1, exclude_max=True),
     levels,
     st.booleans(),
 )

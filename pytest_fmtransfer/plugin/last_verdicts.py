@@ -31,6 +31,7 @@ from pytest_fmtransfer.plugin.judging import court_of, expectation_of
 from pytest_fmtransfer.plugin.on_record import seed_variances
 from pytest_fmtransfer.plugin.planning import asked_for
 from pytest_fmtransfer.plugin.settings import Settings
+from pytest_fmtransfer.plugin.verdict_rule import unexpected
 from pytest_fmtransfer.reports.claims import NOT_RUN
 from pytest_fmtransfer.store import Store
 from pytest_fmtransfer.work import idle
@@ -96,9 +97,10 @@ class LastVerdicts:
             return f"{NOT_RUN} to its end: {fault}"
         if not reached:
             return f"{NOT_RUN} to a verdict: its test reaches none"
-        known, last = expectation_of(item, case), reached[-1]
-        surprise = ", which is not the known exception" if known is not None and known.outcome != last.outcome else ""
-        return f"{last.summary}{surprise}"
+        known = expectation_of(item, case)
+        wrong = unexpected(reached, known)  # of several verdicts, one that would fail the test is told
+        surprise = ", which is not the known exception" if known is not None and wrong else ""
+        return f"{(wrong or reached)[-1].summary}{surprise}"
 
     def _argument(self, name: str, item: pytest.Item, case: Case, results: Results) -> Any:
         """What the fixture of that name would give the test."""
