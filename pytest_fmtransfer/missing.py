@@ -11,11 +11,15 @@ class Ready:
 
 @dataclass(frozen=True, kw_only=True)
 class Missing:
-    """What is absent, and what to type or do about it; `short` is the shorter half of a long remedy, else empty."""
+    """What is absent, and what to type or do about it; `short` is the shorter half of a long remedy, else empty.
+
+    `damaged`: something lies in its place that cannot be used, which is an error where a want is a skip.
+    """
 
     reason: str
     remedy: str
     short: str = ""
+    damaged: bool = False
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.remedy}"
@@ -28,6 +32,7 @@ def all_told(lacks: Sequence[Missing]) -> Ready | Missing:
     return Missing(
         reason="; ".join(lack.reason for lack in lacks),
         remedy="; ".join(dict.fromkeys(lack.remedy for lack in lacks)),
+        damaged=any(lack.damaged for lack in lacks),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from pytest_fmtransfer.availability import data_folder, lacks, ready, weights_file
 from pytest_fmtransfer.catalog.registry import Registry
@@ -96,7 +97,7 @@ def test_published_weights_with_a_folder_name_that_folder(places: Places, tmp_pa
 
 
 def test_published_weights_in_their_folder_are_ready(places: Places, tmp_path: Path) -> None:
-    (tmp_path / "vit.pth").touch()
+    torch.save({"a": torch.zeros(9)}, tmp_path / "vit.pth")
     assert answer(replace(places, weights=tmp_path), backbone=replace(LITE0, weights=PUBLISHED)) == Ready()
 
 

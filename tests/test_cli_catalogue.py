@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from pytest_fmtransfer import Registry
 from pytest_fmtransfer.catalog.regime_specs import Profile
@@ -93,7 +94,7 @@ def test_backbones_are_filtered(capsys: pytest.CaptureFixture[str], filters: lis
 
 
 def test_a_folder_that_is_named_is_looked_into(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    (tmp_path / "absent.pth").touch()
+    torch.save({"a": torch.zeros(9)}, tmp_path / "absent.pth")
     (tmp_path / "REMOTE").mkdir()
     (tmp_path / "REMOTE" / "train.csv").touch()
     assert listed(capsys, "backbones", "--ready", "--weights", str(tmp_path)) == ["absent", "here"]
@@ -113,7 +114,10 @@ def test_a_regime_whose_head_has_no_weights_here_is_missing(
     deitb = ["drop<k>_deitb", "finetune_deitb", "frozen_deitb", "partial<k>_deitb"]
     assert sorted(listed(capsys, "regimes", "--missing")) == deitb
     assert "  no weights of imagenet_deitb16  " in line(told(capsys, "list", "regimes"), "frozen_deitb")
-    (tmp_path / "deit_base_patch16_224-b5f2ef4d.pth").touch()
+    torch.save({"a": torch.zeros(9)}, tmp_path / "deit_base_patch16_224-b5f2ef4d.pth")
+    other = told(capsys, "list", "regimes", "--weights", str(tmp_path))
+    assert "  other weights than those of imagenet_deitb16  " in line(other, "frozen_deitb")
+    monkeypatch.setattr("pytest_fmtransfer.availability.check_sha256", lambda *given: None)
     assert told(capsys, "list", "regimes", "--missing", "--weights", str(tmp_path)).startswith("none of the regimes")
 
 

@@ -14,7 +14,7 @@ HEAVY = {"torch", "timm", "transformers", "torchvision", "open_clip"}
 
 # Floors of the house, from the ground: a room may import its own floor and those below.
 FLOORS = (
-    {"errors", "words"},
+    {"errors", "words", "weights_headers"},
     {"devices"},
     {"device_runs", "limits"},
     {"cell", "missing", "places", "progress", "work"},

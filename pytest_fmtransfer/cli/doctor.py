@@ -138,6 +138,8 @@ def _backbones(registry: Registry, places: Places) -> list[Line]:
 
 def _backbone(row: BackboneSpec, registry: Registry, places: Places) -> Line:
     found = backbone_ready(row, places)
+    if isinstance(found, Missing) and found.damaged:
+        return (row.name, state(found, row.name), "", "", "", found.remedy)
     if isinstance(found, Missing) and isinstance(row.weights, PublishedWeights):
         place = f"{places.weights or 'the folder of --weights=DIR'}"
         return (row.name, state(found, row.name), "", place_for(row, row.weights), row.weights.url, place)
