@@ -77,7 +77,7 @@ def subject_of(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, An
         own_code
         | one_channel
         | {
-            "weights": _weights_of(spec, places),
+            "weights": weights_of(spec, places),
             "architecture": f"{spec.architecture}, tiny" if spec.tiny else spec.architecture,
             "image_size": spec.image_size,
             "mean": list(spec.mean),
@@ -99,7 +99,7 @@ def computed_on(places: Places) -> dict[str, Any]:
     return {"processor": model_of(places.device), "device": places.device} | deterministic
 
 
-def _weights_of(spec: BackboneSpec, places: Places) -> str:
+def weights_of(spec: BackboneSpec, places: Places) -> str:
     """What names a backbone's weights: a fingerprint of their tensors, or words where there are none."""
     if isinstance(spec.weights, OwnWeights):
         import_torch()
@@ -109,7 +109,7 @@ def _weights_of(spec: BackboneSpec, places: Places) -> str:
         return f"stand-in, seed {spec.weights.seed}, sees {sees}, opens {opens}, misses {spec.weights.misses}"
     if isinstance(spec.weights, RandomWeights):
         config = _config_of(spec, None)
-        return f"random, seed {spec.weights.seed}" + (f", configured as {remembered_digest(config)}" if config else "")
+        return spec.weights.words + (f", configured as {remembered_digest(config)}" if config else "")
     path = weights_file(spec, places)
     if path is None:
         return "none"

@@ -71,6 +71,11 @@ class RandomWeights:
 
     seed: int = 0
 
+    @property
+    def words(self) -> str:
+        """What names them in a result, where other weights have a fingerprint."""
+        return f"random, seed {self.seed}"
+
 
 Signal = Literal["coarse", "fine", "colour"]
 """What may carry a class in generated images (`pytest_fmtransfer.stand_ins.signals`)."""

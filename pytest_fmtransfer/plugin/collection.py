@@ -19,6 +19,7 @@ from pytest_fmtransfer.plugin.recorded import NOTHING, cells_on_record
 from pytest_fmtransfer.plugin.registered import cells_of_the_catalogue
 from pytest_fmtransfer.plugin.settings import settings_of, unwritable_places
 from pytest_fmtransfer.plugin.signatures import MARKS, signature
+from pytest_fmtransfer.plugin.unknown_results import refuse_unknown
 
 MISTAKES, NOTES = "fmtransfer_mistakes", "fmtransfer_notes"  # the names under which a worker sends them
 
@@ -104,6 +105,8 @@ def refuse_mistakes(config: pytest.Config, items: list[pytest.Item]) -> None:
     Notes are told by the controller too.
     """
     settings_of(config).notes.extend(proves_nothing(config, items))
+    if any(case_of(item) is not None for item in items):
+        refuse_unknown(settings_of(config))
     if hasattr(config, "workeroutput"):
         cast(Any, config).workeroutput[NOTES] = list(settings_of(config).notes)
     mistakes = settings_of(config).mistakes

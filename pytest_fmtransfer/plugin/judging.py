@@ -81,6 +81,8 @@ def skip_what_is_absent(item: pytest.Item) -> bool:
                     "or let it be skipped: --fm-allow-missing",
                     pytrace=False,
                 )
+    if damaged := [lack for lacks in absent.values() for lack in lacks if lack.damaged]:
+        pytest.fail(str(damaged[0]), pytrace=False)
     if absent:
         item.add_marker(pytest.mark.skip(reason=_lacking(item, absent)))  # a mark, so that the test's own line is told
     return bool(absent)
@@ -90,7 +92,7 @@ def _lacking(item: pytest.Item, absent: Mapping[Cell, Sequence[Missing]]) -> str
     """Why an item is skipped. Cells are not named where weights and data are, so that pytest tells equal reasons of one
     test's cells once.
     """
-    if settings_of(item.config).collect is None:
+    if not settings_of(item.config).collect:
         return in_short([lack for lacks in absent.values() for lack in lacks])
     cell, lacks = next(iter(absent.items()))
     return f"{cell}: {all_told(lacks)}"

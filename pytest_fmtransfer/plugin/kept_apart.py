@@ -12,7 +12,7 @@ import pytest
 from pytest_fmtransfer.baseline_names import LIST
 from pytest_fmtransfer.plugin.cases import case_of
 from pytest_fmtransfer.plugin.recorded import all_baselines
-from pytest_fmtransfer.plugin.settings import Settings, settings_of
+from pytest_fmtransfer.plugin.settings import settings_of
 from pytest_fmtransfer.plugin.shown import shown
 
 
@@ -50,7 +50,7 @@ def proves_nothing(config: pytest.Config, items: Iterable[pytest.Item]) -> list[
             f"--fm-require={settings.require} asks nothing of a run that only lists, as with --fm-plan: nothing is "
             "measured, and its exit code proves nothing"
         )
-    for folder in _collected(settings):
+    for folder in settings.collect:
         places = {folder.resolve(), settings.of_profile(folder).resolve()}
         of_tests = _folders_of_baselines(config, items)
         if places & {*of_tests, *(settings.of_profile(each).resolve() for each in of_tests)}:
@@ -59,10 +59,6 @@ def proves_nothing(config: pytest.Config, items: Iterable[pytest.Item]) -> list[
                 "and nothing was measured since, so that this run proves nothing; collect what --fm-export=DIR wrote"
             )
     return found
-
-
-def _collected(settings: Settings) -> list[Path]:
-    return [] if settings.collect is None else [settings.collect]
 
 
 def _folders_of_baselines(config: pytest.Config, items: Iterable[pytest.Item]) -> list[Path]:

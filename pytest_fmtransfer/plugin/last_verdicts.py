@@ -19,7 +19,7 @@ import pytest
 
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import BaselineError
-from pytest_fmtransfer.exports import as_declared, collect, differences
+from pytest_fmtransfer.exports import as_declared, differences
 from pytest_fmtransfer.judge.controls import Controls, tells_backbones_apart
 from pytest_fmtransfer.judge.court import Verdict, judging
 from pytest_fmtransfer.kept import Kept, KeptResults
@@ -28,6 +28,7 @@ from pytest_fmtransfer.plugin.collection import FIXTURES, FIXTURES_OVER
 from pytest_fmtransfer.plugin.controlling import control_cells, wants_controls
 from pytest_fmtransfer.plugin.fixtures import baselines_of
 from pytest_fmtransfer.plugin.judging import court_of, expectation_of
+from pytest_fmtransfer.plugin.measuring import collected
 from pytest_fmtransfer.plugin.on_record import seed_variances
 from pytest_fmtransfer.plugin.planning import asked_for
 from pytest_fmtransfer.plugin.settings import Settings
@@ -60,8 +61,9 @@ class LastVerdicts:
         self._kept = KeptResults(
             Store(root=settings.places.store), profile=settings.profile, registry=settings.registry
         )
-        if (folder := settings.collect) is not None:
-            self._sources = [Source(told=f"from {folder}", done="recorded", find=self._collected)]
+        if settings.collect:
+            folders = " and ".join(map(str, settings.collect))
+            self._sources = [Source(told=f"from {folders}", done="recorded", find=self._collected)]
         else:
             self._sources = [
                 Source(told="from the store", done="measured", find=self._in_store),
@@ -135,11 +137,8 @@ class LastVerdicts:
 
     def _collected(self, item: pytest.Item, cell: Cell) -> Kept | None:
         del item
-        settings = self._settings
-        assert settings.collect is not None
-        folder = settings.of_profile(settings.collect)
         try:
-            return _dated(collect(cell, folder, profile=settings.profile, registry=settings.registry))
+            return _dated(collected(cell, self._settings))
         except BaselineError:  # absent, or what it is its test says
             return None
 

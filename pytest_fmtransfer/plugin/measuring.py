@@ -1,11 +1,10 @@
-"""Where an item's results come from: this machine, or with --fm-collect the folder that other machines filled.
+"""Where an item's results come from: this machine, or with --fm-collect the folders that other machines filled.
 
 Whoever needs a cell's result asks `available` before the test and `measure` in it; both go to the same source.
 """
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,21 +35,23 @@ def available(item: pytest.Item, cell: Cell) -> Ready | Missing:
 def lacking(item: pytest.Item, cell: Cell) -> list[Missing]:
     """What `available` tells at once, one by one; empty where `measure` can give the result. Raises as it does."""
     settings = settings_of(item.config)
-    if settings.collect is None:
+    if not settings.collect:
         return lacks(cell, settings.registry, settings.places)
-    return _not_exported(item, cell, settings, settings.collect)
+    return _not_exported(item, cell, settings)
 
 
-def _not_exported(item: pytest.Item, cell: Cell, settings: Settings, folder: Path) -> list[Missing]:
+def _not_exported(item: pytest.Item, cell: Cell, settings: Settings) -> list[Missing]:
     from pytest_fmtransfer.baselines import Baselines
 
-    if Baselines(folder=settings.of_profile(folder)).has(cell):
+    if any(Baselines(folder=settings.of_profile(folder)).has(cell) for folder in settings.collect):
         return []
     if _claims_nothing(item):  # and its backbone has a row, for which nothing heavy is imported
         never = never_runs(settings.registry.backbone(cell.backbone), settings.registry.regime(cell.regime))
         if never is not None:
             return [never]
-    return [Missing(reason=f"no exported result in {folder}", remedy=_export(settings))]
+    return [
+        Missing(reason=f"no exported result in {' or '.join(map(str, settings.collect))}", remedy=_export(settings))
+    ]
 
 
 def measure(item: pytest.Item, cell: Cell) -> "CellResult":
@@ -97,14 +98,19 @@ def plain_errors() -> Generator[None]:
 
 
 def _obtain(cell: Cell, settings: Settings) -> "CellResult":
-    if settings.collect is not None:
-        from pytest_fmtransfer.exports import collect
-
-        folder = settings.of_profile(settings.collect)
-        return collect(cell, folder, profile=settings.profile, registry=settings.registry)
+    if settings.collect:
+        return collected(cell, settings)
     from pytest_fmtransfer._transfer import transfer
 
     return transfer(cell, profile=settings.profile, registry=settings.registry, places=settings.places)
+
+
+def collected(cell: Cell, settings: Settings) -> "CellResult":
+    """The result of a cell from the folders of --fm-collect. Raises BaselineError, with the remedy."""
+    from pytest_fmtransfer.exports import merged
+
+    folders = [settings.of_profile(folder) for folder in settings.collect]
+    return merged(cell, folders, profile=settings.profile, registry=settings.registry, places=settings.places)
 
 
 def _export(settings: Settings) -> str:

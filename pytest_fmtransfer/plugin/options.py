@@ -90,8 +90,18 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--fm-export", metavar="DIR", help="write every result that is measured to DIR, to be collected")
     group.addoption(
         "--fm-collect",
+        action="append",
+        default=[],
         metavar="DIR",
-        help="judge what --fm-export wrote to DIR: nothing is computed, and neither weights, data nor torch are needed",
+        help="judge what --fm-export wrote to DIR: nothing is computed, and neither weights, data nor torch are "
+        "needed; repeatable: folders are merged",
+    )
+    group.addoption(
+        "--fm-collect-unknown",
+        metavar="WHAT",
+        default="error",
+        help="error (the default): a collected result that has no row here is a usage error; skip: it is left out, and "
+        "a line counts such results",
     )
     group.addoption(
         "--fm-require",

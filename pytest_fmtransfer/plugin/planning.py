@@ -49,7 +49,7 @@ WORK = "fmtransfer_work"  # and under which every worker sends what it has compu
 def configure(config: pytest.Config) -> None:
     """Take the part that this process has: to list, to run and report, or to work for a controller."""
     if config.getoption("--fm-plan"):
-        if settings_of(config).collect is not None:
+        if settings_of(config).collect:
             raise pytest.UsageError("--fm-plan says what measuring costs, and --fm-collect measures nothing; give one")
         if find_spec("tabulate") is None:
             raise pytest.UsageError("--fm-plan draws tables with tabulate: pip install 'pytest-fmtransfer[report]'")

@@ -1,7 +1,7 @@
 """From the rows of tests that ask for `ranked` to the tables of a leaderboard, on the controller.
 
 A row names a result and says where it lies. Ranks need the scores of all of them at once, which no worker has: they are
-read from the store, or from the folder of --fm-collect, one dataset after the other. Nothing is computed.
+read from the store, or from the folders of --fm-collect, one dataset after the other. Nothing is computed.
 """
 
 import json
@@ -11,6 +11,7 @@ from typing import Any
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import FmTransferError, Unavailable
 from pytest_fmtransfer.judge.court import Court, judging
+from pytest_fmtransfer.plugin.measuring import collected
 from pytest_fmtransfer.plugin.on_record import seed_variances
 from pytest_fmtransfer.plugin.settings import Settings
 from pytest_fmtransfer.reports.rankings import Row, ranking_row, without_ranks
@@ -42,11 +43,8 @@ def _table(cells: list[Cell], keys: Mapping[Cell, str], settings: Settings) -> R
 
 
 def _result(cell: Cell, key: str, settings: Settings) -> Result:
-    if settings.collect is not None:
-        from pytest_fmtransfer.exports import collect
-
-        folder = settings.of_profile(settings.collect)
-        return collect(cell, folder, profile=settings.profile, registry=settings.registry)
+    if settings.collect:
+        return collected(cell, settings)
     entry = Store(root=settings.places.store).load("results", key)
     if entry is None:
         raise Unavailable(

@@ -27,6 +27,7 @@ from pytest_fmtransfer.store import MOVE_STORE, unwritable
 REPORTS = ("terminal", "markdown", "csv", "json", "github")
 UPDATES = ("new", "changed", "all")
 ON_BAD_IMAGE = ("error", "skip")
+ON_UNKNOWN = ("error", "skip")
 
 T = TypeVar("T")
 
@@ -45,7 +46,8 @@ class Settings:
     collecting has to tell. `absent` are folders that an ini value or a variable names and that are not there: a mistake
     of whoever runs a cell, of nobody else.
 
-    `export` is the folder that results are written to, `collect` the one that they come from; `reference` is the
+    `export` is the folder that results are written to, `collect` are those that they come from, none where they are
+    measured; `skip_unknown` leaves out collected results that have no row; `reference` is the
     backbone that stands in place of the suites' own, `regime` the one under which all that is registered is ranked.
     With `stand_ins` data are generated and backbones tiny, and every verdict is held to the one that is planted.
     """
@@ -55,7 +57,8 @@ class Settings:
     profile: str
     baselines: Path | None
     export: Path | None
-    collect: Path | None
+    collect: tuple[Path, ...]
+    skip_unknown: bool
     update: Literal["new", "changed", "all"] | None
     reports: tuple[ReportRequest, ...]
     require: int
@@ -109,7 +112,10 @@ def configure(config: pytest.Config) -> None:
     on_bad_image = cast(str, config.getoption("--fm-on-bad-image"))
     if on_bad_image not in ON_BAD_IMAGE:
         raise pytest.UsageError(f"--fm-on-bad-image={on_bad_image}: {nearest(on_bad_image, ON_BAD_IMAGE)}")
-    export, collect = _export_folder(config), _collect_folder(config)
+    unknown = cast(str, config.getoption("--fm-collect-unknown"))
+    if unknown not in ON_UNKNOWN:
+        raise pytest.UsageError(f"--fm-collect-unknown={unknown}: {nearest(unknown, ON_UNKNOWN)}")
+    export, collect = _export_folder(config), _collect_folders(config)
     if export and collect:
         raise pytest.UsageError(
             "--fm-collect judges results that exist, --fm-export writes those that are measured; give one of the two"
@@ -123,6 +129,7 @@ def configure(config: pytest.Config) -> None:
         baselines=_ini_path(config, "fm_baselines"),
         export=export,
         collect=collect,
+        skip_unknown=unknown == "skip",
         update=update,
         reports=tuple(_report_request(text) for text in cast(list[str], config.getoption("--fm-report"))),
         require=cast(int, config.getoption("--fm-require")),
@@ -181,7 +188,7 @@ def _add_backbone(config: pytest.Config, registry: SessionRegistry, text: str) -
     try:
         row = UserBackbone.parse(text).row
         registry.add(row, candidate=True)
-        if settings_of(config).collect is not None:
+        if settings_of(config).collect:
             return
         if row.library == "python":
             source_of(row.architecture)
@@ -195,7 +202,7 @@ def _add_dataset(config: pytest.Config, registry: SessionRegistry, text: str) ->
     """A dataset of the command line; it must be here, unless its results were measured elsewhere."""
     try:
         given = UserDataset.parse(text)
-        if settings_of(config).collect is None and not given.is_here:
+        if not settings_of(config).collect and not given.is_here:
             raise InvalidInput(f"no such {'folder' if given.reader == 'folder' else 'file'}: {given.given}")
         registry.add(given.row, everywhere=True)
     except InvalidInput as error:
@@ -234,13 +241,15 @@ def _export_folder(config: pytest.Config) -> Path | None:
     return folder
 
 
-def _collect_folder(config: pytest.Config) -> Path | None:
-    folder = _option_path(config, "--fm-collect")
-    if folder is not None and not folder.is_dir():
-        raise pytest.UsageError(
-            f"--fm-collect={folder}: no such folder; name one that a run with --fm-export=DIR has filled"
-        )
-    return folder
+def _collect_folders(config: pytest.Config) -> tuple[Path, ...]:
+    """Each folder once, however it is named."""
+    given = [Path(text).expanduser().absolute() for text in cast(list[str], config.getoption("--fm-collect"))]
+    for folder in given:
+        if not folder.is_dir():
+            raise pytest.UsageError(
+                f"--fm-collect={folder}: no such folder; name one that a run with --fm-export=DIR has filled"
+            )
+    return tuple({folder.resolve(): folder for folder in reversed(given)}.values())[::-1]
 
 
 class _Verifying:
@@ -323,7 +332,7 @@ def unwritable_places(config: pytest.Config) -> list[str]:
     The folders are made. To be asked only where a cell is to be run or planned: other sessions write nothing.
     """
     settings, found = settings_of(config), list[str]()
-    if settings.collect is None and (reason := unwritable(settings.places.store)) is not None:
+    if not settings.collect and (reason := unwritable(settings.places.store)) is not None:
         named = next(
             (
                 name
