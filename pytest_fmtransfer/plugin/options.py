@@ -136,7 +136,7 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="NAME=folder:DIR|table:FILE[,KEY=VALUE...]",
         help="images of yours beside the datasets of every suite's comparisons: a folder with a sub-folder per class, "
         "or a CSV or Parquet file with label=COLUMN, patient=, split=, image=; with metric=, margin=, classes=A+B, "
-        "ordered, channels=1, 3 or repeat; repeatable",
+        "ordered, links=follow, channels=1, 3 or repeat; repeatable",
     )
     group.addoption(
         "--fm-reference",

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pytest_fmtransfer.cli import main
 from pytest_fmtransfer.judge.verdicts import beats
-from pytest_fmtransfer.metrics import METRICS, metric_of, positive_class
+from pytest_fmtransfer.metrics import METRICS, evaluate, metric_of, positive_class
 from pytest_fmtransfer.reports.baselines import in_full
 from pytest_fmtransfer.reports.rows import cell_row, verdict_row
 from pytest_fmtransfer.reports.sentences import in_words
-from tests.helpers import make_result
+from tests.helpers import LAWS, make_result
 from tests.pictures import save, scan
 
 SUITE = """
@@ -123,3 +125,15 @@ def test_only_a_metric_that_the_other_class_would_change_names_one(name: str) ->
     assert metric_of(name, ("a", "b")) == (f"{name} of b" if METRICS[name].of_one_class else name)
     assert positive_class(name, ("a", "b")) == ("" if METRICS[name].task == "multilabel" else "b")
     assert positive_class(name, ("a", "b", "c")) == ""
+
+
+@LAWS
+@given(st.integers(0, 2**32 - 1), st.integers(2, 30))
+def test_a_metric_that_names_no_class_is_the_same_for_either(seed: int, images: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels_N = np.arange(images) % 2
+    scores_NC = rng.normal(size=(images, 2))
+    for name, metric in METRICS.items():
+        if metric.task != "multilabel" and not metric.of_one_class:
+            one, other = evaluate(name, labels_N, scores_NC), evaluate(name, 1 - labels_N, scores_NC[:, ::-1])
+            assert abs(one.value - other.value) < 1e-9

@@ -23,14 +23,14 @@ import numpy as np
 from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.data.checks import arranged, check_paths, option
 from pytest_fmtransfer.data.columns import read_columns, shown
-from pytest_fmtransfer.data.identifiers import MISSING, by_name
+from pytest_fmtransfer.data.identifiers import by_name
 from pytest_fmtransfer.data.table import TEST, TRAIN, UNKNOWN, VALIDATION, Table
 from pytest_fmtransfer.errors import DatasetError
 from pytest_fmtransfer.words import counted
 
 POLICIES = {"zeros": 0, "ones": 1, "ignore": UNKNOWN}
 HELD_OUT, MORE = 0.2, 15
-VALUES = {"0": 0, "1": 1}
+VALUES = {"": 0, "nan": 0, "0": 0, "1": 1}
 UNCERTAIN = "-1"
 PATIENT = re.compile(r"/(patient[0-9]+)/.*")  # with the rest of its line: one of each
 
@@ -85,7 +85,7 @@ def _next_patient(patients_N: np.ndarray, boundary: int) -> int:
 
 def _findings(file: Path, classes: tuple[str, ...], columns: dict[str, list[str]], uncertain: int) -> np.ndarray:
     """N × C int8, which is an eighth of the memory to go through."""
-    value_of = by_name(VALUES | dict.fromkeys(MISSING, 0) | {UNCERTAIN: uncertain})
+    value_of = by_name(VALUES | {UNCERTAIN: uncertain})
     texts = set[str]().union(*(columns[name] for name in classes))
     known = {text: value for text in texts if (value := value_of(text)) is not None}
     labels_NC = np.empty((len(columns["Path"]), len(classes)), dtype=np.int8)
