@@ -218,3 +218,17 @@ def test_grey_and_colour_of_a_png_obey_the_same_rule(
     seen = read_pixels(tmp_path / "v.png", channels=3 if colour else 1, intensity=intensity)
     expected = scaled(array, low, high) if high > low else np.zeros(array.shape, dtype=np.uint8)
     np.testing.assert_array_equal(seen, expected)
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lzma"])
+def test_a_tiff_whose_pixels_unpack_to_more_than_it_declares_is_damaged(compression: str, tmp_path: Path) -> None:
+    number = {"zstd": 50000, "lzma": 34925}[compression]
+    strip = getattr(imagecodecs, f"{compression}_encode")(bytes(10_000_000))
+    entries = [(256, 4, 10), (257, 4, 10), (258, 3, 16), (259, 3, number), (262, 3, 1), (273, 4, 8), (277, 3, 1)]
+    entries += [(278, 4, 10), (279, 4, len(strip))]
+    directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    head = b"II*\0" + struct.pack("<I", 8 + len(strip)) + strip
+    (tmp_path / "b.tiff").write_bytes(head + struct.pack("<H", len(entries)) + directory + bytes(4))
+    with pytest.raises(UnreadableImage, match=r"b\.tiff \((its pixels unpack to more|.*too small)") as raised:
+        read_grey(tmp_path / "b.tiff")
+    assert raised.value.damaged
