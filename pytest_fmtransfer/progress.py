@@ -42,6 +42,7 @@ class Bar(_Tqdm):
         stream, before = _stream.get() or sys.stderr, _before.get()
         if before is not None and stream.isatty():
             before()
+        of_tqdm.pop("name", None)  # by which the hub's library puts its own bars into groups
         super().__init__(**of_tqdm | {"file": stream, "disable": not stream.isatty(), "leave": False})
 
 

@@ -7,12 +7,13 @@ the second is what computes. Prints, for each cell, what its result declares and
 import json
 import sys
 import threading
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import FrameType
 
-from pytest_fmtransfer import Cell, Places, transfer
+from pytest_fmtransfer import Cell, Places, text_places, transfer
 from pytest_fmtransfer.catalog.regime_specs import Profile
 from tests.small import catalogue, write_images, write_weights
 from tests.text_sides import write_vocabulary
@@ -24,6 +25,7 @@ def main(root: Path, cells: list[str]) -> None:
     write_images(root / "data")
     write_weights(root / "weights")
     write_vocabulary(root / "weights")
+    text_places.VOCABULARY = replace(text_places.VOCABULARY, sha256="")  # a few words stand for the published one
     registry = catalogue()
     registry.register(LEAST)
     told: dict[str, dict[str, list[str]]] = {}

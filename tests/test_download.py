@@ -17,6 +17,7 @@ from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import CheckpointMismatch, Unavailable
 from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.progress import Bar, show_on
 from tests.hub import cached, go_offline, use_hub_cache, use_hub_server
 
 CONTENT = bytes(range(256)) * 20_000  # more than one chunk
@@ -206,6 +207,19 @@ def test_without_a_folder_it_goes_into_the_hubs_own_cache(
     assert found.read_bytes() == CONTENT
     assert weights_file(spec, replace(places, download=False)) == found
     assert [path for path, _, _ in server.asked] == [f"/org/vit/resolve/{revision or 'main'}/vit.pth"]
+
+
+def test_a_bar_of_the_hubs_library_is_one_of_ours(tmp_path: Path) -> None:
+    """Older versions of it name and silence the bars that they are given."""
+    with (tmp_path / "log").open("w+") as log:
+        show_on(log)
+        try:
+            with Bar(total=2, unit="B", unit_scale=True, name="http_get", disable=None) as bar:
+                bar.update(2)
+        finally:
+            show_on(None)
+        log.seek(0)
+        assert log.read() == ""  # it is no terminal
 
 
 def test_offline_nothing_is_asked_for_and_that_is_told(

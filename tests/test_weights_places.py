@@ -1,11 +1,15 @@
 """A file of published weights serves the rows of its publisher alone, and it is found where a skip says to put it."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import BackboneSpec, PublishedWeights
@@ -13,7 +17,7 @@ from pytest_fmtransfer.catalog.user_backbone import UserBackbone
 from pytest_fmtransfer.cli import main
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.text_places import VOCABULARY
-from pytest_fmtransfer.weights_places import find_weights, short_way_to, ways_to
+from pytest_fmtransfer.weights_places import find_weights, short_way_to, torch_cache, ways_to
 from tests.hub import cached, use_hub_cache
 
 LINES = (
@@ -146,3 +150,24 @@ def test_doctor_names_places_that_are_searched(here: Places, capsys: pytest.Capt
         place = put(Path(folder) / file)
         assert find_weights(spec, spec.weights, here) == place
         place.unlink()
+
+
+def test_the_hubs_own_variables_are_heard(tmp_path: Path) -> None:
+    script = (
+        "from pytest_fmtransfer.weights_places import hub_cache, hub_endpoint, hub_is_offline\n"
+        "print(hub_cache(), hub_endpoint(), hub_is_offline())"
+    )
+    said = {"HF_HUB_CACHE": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9/", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | said, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(tmp_path), "http://127.0.0.1:9", "True"]
+
+
+@pytest.mark.parametrize("said", [{}, {"XDG_CACHE_HOME": "/somewhere"}, {"TORCH_HOME": "~/torch"}], ids=str)
+def test_torch_hubs_cache_is_where_torch_hub_says(said: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in said.items():
+        monkeypatch.setenv(variable, value)
+    assert torch_cache() == Path(torch.hub.get_dir()) / "checkpoints"
