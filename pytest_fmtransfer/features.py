@@ -109,20 +109,25 @@ def weights_of(spec: BackboneSpec, places: Places) -> str:
         return f"stand-in, seed {spec.weights.seed}, sees {sees}, opens {opens}, misses {spec.weights.misses}"
     if isinstance(spec.weights, RandomWeights):
         config = _config_of(spec, None)
-        return spec.weights.words + (f", configured as {remembered_digest(config)}" if config else "")
+        return spec.weights.words + (f", configured as {config}" if config else "")
     path = weights_file(spec, places)
     if path is None:
         return "none"
     weights = weights_fingerprint(path, Store(root=places.store), since=places.verify_since)
     config = _config_of(spec, path)
-    return fingerprint(weights, remembered_digest(config)) if config else weights
+    return fingerprint(weights, config) if config else weights
 
 
-def _config_of(spec: BackboneSpec, weights: Path | None) -> Path | None:
-    """The configuration that says what tensors are put into, of a model that transformers has saved."""
+def _config_of(spec: BackboneSpec, weights: Path | None) -> str:
+    """A digest of what says what tensors are put into, of a model that transformers has saved; empty for any other.
+
+    `config.json` may name other files of the folder, for versions of the library.
+    """
     folder = saved_folder(spec.architecture, weights) if spec.library == "transformers" else None
-    config = folder / "config.json" if folder else None
-    return config if config is not None and config.is_file() else None
+    if folder is None or not (folder / "config.json").is_file():
+        return ""
+    files = sorted(path for path in folder.glob("*.json") if not path.name.endswith(".index.json"))
+    return fingerprint({path.name: remembered_digest(path) for path in files})
 
 
 @dataclass(frozen=True, kw_only=True)
