@@ -23,6 +23,7 @@ from pytest_fmtransfer.adapt.job import Job, Ran
 from pytest_fmtransfer.adapt.pooled import on_pooled
 from pytest_fmtransfer.adapt.sides import Adapted, Sides, shuffle_labels
 from pytest_fmtransfer.availability import DEIT_B, adapted_from, ready
+from pytest_fmtransfer.backbones.inputs import as_published
 from pytest_fmtransfer.backbones.precision import Dtype, dtype_of
 from pytest_fmtransfer.catalog.possible import check_blocks
 from pytest_fmtransfer.catalog.regime_settings import (
@@ -215,7 +216,7 @@ def ask(
     settings = settings_on(regime, dataset.spec, spent)
     if isinstance(settings, FewShotSettings):
         check_shots(dataset.table, dataset.spec.classes, settings.shots)
-    row = backbone_under(adapted_from(registry.backbone(cell.backbone), settings), spent)
+    row = backbone_under(as_published(adapted_from(registry.backbone(cell.backbone), settings), places), spent)
     reads = isinstance(settings, ZeroShotSettings)
     # Words are compared with images as the publisher trained on them: nothing learns what another input does.
     spec = row if reads else met_by(row, dataset.spec)

@@ -11,11 +11,12 @@ from typing import Literal
 
 from pytest_fmtransfer._transfer import Asked
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
-from pytest_fmtransfer.catalog.specs import NoWeights
+from pytest_fmtransfer.catalog.specs import Framing, NoWeights
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.data.audit import audit_key
 from pytest_fmtransfer.data.augmentations import recipe_named
 from pytest_fmtransfer.data.dataset import Dataset
+from pytest_fmtransfer.data.framing import framing_under
 from pytest_fmtransfer.data.images import image_key, seconds_per_image
 from pytest_fmtransfer.data.table import TEST
 from pytest_fmtransfer.errors import UnreadableImage
@@ -160,7 +161,7 @@ class Walk:
         if isinstance(spec.weights, NoWeights):
             seconds = self._past.probe(asked, tested)
         else:
-            self._decode(dataset, spec.image_size, steps)
+            self._decode(dataset, spec.image_size, spec.framing, steps)
             fresh = self._fresh_pictures(asked.features.backbone, dataset)
             seconds = self._past.forward(asked, fresh)
         steps.append(Step(kind="features", seconds=seconds, bytes=size))
@@ -173,7 +174,8 @@ class Walk:
         fresh = sum(rows_of_view(counts, view) for view in stored if self._is_new_view(asked, settings, view))
         passed = passes_beside(settings, counts, seeds=len(asked.seeds))
         if fresh or passed or not stored:
-            self._decode(dataset, recipe_named(settings.recipe).at(asked.spec.image_size).resize, steps)
+            recipe = recipe_named(settings.recipe).at(asked.spec.image_size)
+            self._decode(dataset, recipe.resize, framing_under(asked.spec, recipe), steps)
         if fresh:
             whole = self._past.view_bytes(asked, tested)
             share = fresh / sum(rows_of_view(counts, view) for view in stored)
@@ -200,9 +202,9 @@ class Walk:
             return False
         return self._is_new("features", key(kept))
 
-    def _decode(self, dataset: Dataset, size: int, steps: list[Step]) -> None:
-        if self._is_new("images", image_key(dataset, size)):
-            steps.append(_decoding(dataset, size))
+    def _decode(self, dataset: Dataset, size: int, framing: Framing, steps: list[Step]) -> None:
+        if self._is_new("images", image_key(dataset, size, framing)):
+            steps.append(_decoding(dataset, size, framing))
 
     def _is_new(self, kind: str, key: str) -> bool:
         """Whether neither the store nor an earlier cell has an entry; from now on one has."""
@@ -220,10 +222,10 @@ class Walk:
         return len(seen) - before
 
 
-def _decoding(dataset: Dataset, size: int) -> Step:
+def _decoding(dataset: Dataset, size: int, framing: Framing) -> Step:
     images = len(dataset.table.ids_N)
     try:
-        amount = images * seconds_per_image(dataset, size, sample=DECODED)
+        amount = images * seconds_per_image(dataset, size, sample=DECODED, framing=framing)
         seconds = Figure(amount=amount, source=f"{counted(min(DECODED, images), 'image')} just decoded")
     except UnreadableImage as error:
         seconds = Figure(amount=None, source=str(error))

@@ -10,7 +10,7 @@ Legend: N images, U distinct images still to be seen, B images of a batch, S pix
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +24,7 @@ from pytest_fmtransfer.backbones.precision import Dtype, model_of, processor
 from pytest_fmtransfer.backbones.shards import saved_folder
 from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.catalog.specs import (
+    STRETCHED,
     BackboneSpec,
     DatasetSpec,
     NoWeights,
@@ -71,11 +72,18 @@ def subject_of(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, An
     process, for its tensors. Raises Unavailable, with the remedy, when its weights are not here.
     """
     uses_torch = not isinstance(spec.weights, NoWeights)
+    # Told where it is not as usual, so that whatever is usual keeps its key.
+    framing = {} if spec.framing == STRETCHED else {"framing": asdict(spec.framing)}
+    order = {} if spec.channel_order == "RGB" else {"channel_order": spec.channel_order}
+    activation = {"activation": spec.activation} if spec.activation else {}
     own_code = {"code": _code_of(spec, places)} if spec.library == "python" else {}
     one_channel = {"channels": 1} if spec.channels == 1 else {}
     return (
         own_code
         | one_channel
+        | framing
+        | order
+        | activation
         | {
             "weights": weights_of(spec, places),
             "architecture": f"{spec.architecture}, tiny" if spec.tiny else spec.architecture,
@@ -166,6 +174,7 @@ def feature_key(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Plac
         "backbones/vgg.py",
         f"backbones/{spec.library}.py",
         *DECODING,
+        "data/framing.py",
         "data/images.py",
         f"data/readers/{dataset.spec.reader}.py",
     )
@@ -193,7 +202,7 @@ def load_features(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Pl
             )
             seconds = time.perf_counter() - started
         else:
-            pixels = load_images(dataset, spec.image_size, places)
+            pixels = load_images(dataset, spec.image_size, places, spec.framing)
             known = _rows_of_other_entries(store, key.backbone)
             pooled_ND, passes, seconds = _extract(pixels, dataset.contents.pictures_N, spec, dtype, places, known)
         np.save(entry / "pooled.npy", pooled_ND)

@@ -17,6 +17,7 @@ import numpy as np
 
 from pytest_fmtransfer._transfer import Asked, ask, open_under
 from pytest_fmtransfer.availability import adapted_from, lacks, ready
+from pytest_fmtransfer.backbones.inputs import as_published
 from pytest_fmtransfer.catalog.expected import Expected, expected_of
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.resolving import backbone_under, seeds_on, settings_on
@@ -133,7 +134,9 @@ class Planner:
             return None
         profile = self._registry.profile(self._profile)
         settings = settings_on(regime, dataset, profile)
-        spec = backbone_under(adapted_from(self._registry.backbone(cell.backbone), settings), profile)
+        here = replace(self._places, download=False)  # a plan asks for nothing of the network
+        row = as_published(adapted_from(self._registry.backbone(cell.backbone), settings), here)
+        spec = backbone_under(row, profile)
         return walk.on(cell, spec, settings, len(seeds_on(regime, dataset, profile)), dataset, expected)
 
     def _counted(self, spec: DatasetSpec) -> Expected | None:

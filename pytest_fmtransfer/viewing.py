@@ -25,6 +25,7 @@ from pytest_fmtransfer.backbones.precision import Dtype
 from pytest_fmtransfer.catalog.specs import BackboneSpec
 from pytest_fmtransfer.data.augmentations import Recipe
 from pytest_fmtransfer.data.dataset import Dataset
+from pytest_fmtransfer.data.framing import framing_under
 from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.data.transforms import Shown, shown
 from pytest_fmtransfer.features import subject_of
@@ -103,7 +104,7 @@ def viewer_of(
     backbone does not have, UnreadableImage and DatasetError as images do.
     """
     recipe = recipe.at(spec.image_size)
-    pixels = load_images(dataset, recipe.resize, places)
+    pixels = load_images(dataset, recipe.resize, places, framing_under(spec, recipe))
     device = torch_device(places.device, places.card)
     backbone = build_backbone(spec, places, cut_after=cut_after).to(device)
     with computing(dtype, places.device, places.deterministic, places.card):

@@ -204,10 +204,6 @@ def test_a_file_and_a_folder_are_named_by_what_is_in_them(tmp_path: Path) -> Non
             (192, IMAGENET_MEAN, IMAGENET_STD),
         ),
         ({"size": 384, "do_normalize": False}, (384, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))),
-        (
-            {"size": {"height": 10, "width": 20}, "image_mean": "x", "image_std": [1]},
-            (224, IMAGENET_MEAN, IMAGENET_STD),
-        ),
     ],
 )
 def test_a_folder_of_transformers_says_how_its_images_are_prepared(

@@ -29,6 +29,7 @@ from pytest_fmtransfer.backbones.computing import torch_device, training_context
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
 from pytest_fmtransfer.catalog.specs import without_learning
 from pytest_fmtransfer.data.augmentations import Recipe, recipe_named
+from pytest_fmtransfer.data.framing import framing_under
 from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.data.table import TRAIN, VALIDATION
 from pytest_fmtransfer.metrics import metric_of
@@ -112,7 +113,7 @@ def _train(
 def _parts(job: Job, settings: TrainingSettings, seed: int, recipe: Recipe, device: torch.device) -> Parts:
     """Raises as `run` does."""
     backbone = _backbone(job, settings, seed).to(device)
-    pixels = load_images(job.dataset, recipe.resize, job.places)
+    pixels = load_images(job.dataset, recipe.resize, job.places, framing_under(job.spec, recipe))
     inputs: Inputs = ImageInputs(pixels, tuple(job.dataset.table.ids_N.tolist()), recipe, backbone)
     head = _head(job, settings, seed, backbone, recipe).to(device)
     if settings.recipe == "none" and settings.first_block:

@@ -101,7 +101,12 @@ def build_model(spec: BackboneSpec, weights: Path | None) -> Any:
             f"open_clip has no model {spec.architecture!r} for {spec.name}; {nearest(spec.architecture, models)}"
         )
     with seeded(spec), hushed():
-        model = _tiny(spec.architecture) if spec.tiny else open_clip.create_model(spec.architecture, pretrained=None)
+        quick = spec.activation == "quick_gelu"
+        model = (
+            _tiny(spec.architecture, quick)
+            if spec.tiny
+            else open_clip.create_model(spec.architecture, pretrained=None, force_quick_gelu=quick)
+        )
     if not isinstance(spec.weights, RandomWeights):
         if weights is None:
             raise InvalidInput(
@@ -127,7 +132,7 @@ def hushed() -> Generator[None]:
         root.removeHandler(silent)
 
 
-def _tiny(architecture: str) -> Any:
+def _tiny(architecture: str, quick: bool) -> Any:
     config = open_clip.get_model_config(architecture)
     assert config is not None, "create_model has it"
     vision = CLIPVisionCfg(**config["vision_cfg"] | _TINY_VISION)
@@ -135,7 +140,9 @@ def _tiny(architecture: str) -> Any:
     if "multimodal_cfg" in config:
         decoder = MultimodalCfg(**config["multimodal_cfg"] | _TINY_TEXT)
         return open_clip.CoCa(embed_dim=48, multimodal_cfg=decoder, text_cfg=text, vision_cfg=vision)
-    return open_clip.CLIP(embed_dim=48, vision_cfg=vision, text_cfg=text, quick_gelu=config.get("quick_gelu", False))
+    return open_clip.CLIP(
+        embed_dim=48, vision_cfg=vision, text_cfg=text, quick_gelu=quick or config.get("quick_gelu", False)
+    )
 
 
 def _is_plain(tower: nn.Module) -> bool:

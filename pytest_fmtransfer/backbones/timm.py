@@ -176,8 +176,10 @@ def _check(spec: BackboneSpec) -> None:
 def _classes_of(spec: BackboneSpec, weights: Path) -> int:
     """Of the classifier that a file in timm's names holds; 0 where it holds none."""
     known = timm.get_pretrained_cfg(spec.architecture)
+    names = known.classifier if known else None  # distilled networks have two
+    name = names[0] if isinstance(names, tuple | list) else names
     inside = spec.weights.inside if isinstance(spec.weights, PublishedWeights) else ""
-    tensor = read_tensors(weights, inside).get(f"{known.classifier}.weight") if known else None
+    tensor = read_tensors(weights, inside).get(f"{name}.weight")
     return 0 if tensor is None else len(tensor)
 
 

@@ -76,6 +76,8 @@ class TransformersBackbone(Backbone):
         if patch:
             rows, columns = grid_of(images_NCHW, patch, self.spec.name)
             self._grid = rows * columns
+        if self.spec.channel_order == "BGR":
+            images_NCHW = images_NCHW.flip(1)
         return self.network(images_NCHW, **({"interpolate_pos_encoding": True} if self._interpolates else {}))
 
 
@@ -145,7 +147,7 @@ def _of_folder(spec: BackboneSpec, weights: Path | None) -> tuple[nn.Module, boo
             f"{spec.name}: {adapter} is of an adapter, which is no part of the model's file; save the model with it: "
             "merge_and_unload() of peft, then save_pretrained(FOLDER)"
         )
-    with _quiet(), seeded(spec):
+    with quiet(), seeded(spec):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         if weights is None:
             whole, missing = AutoModel.from_config(config, trust_remote_code=False), set[str]()
@@ -182,7 +184,7 @@ def _patch(network: nn.Module) -> int:
 
 
 @contextmanager
-def _quiet() -> Generator[None]:
+def quiet() -> Generator[None]:
     """The library tells what a file lacks by warnings; we tell it by errors."""
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()

@@ -1,60 +1,60 @@
-"""How a folder of transformers says that its images are prepared: `preprocessor_config.json`, without that library."""
+"""What a model's own files say of the images that it takes, and a row of the catalogue that follows them."""
 
-import json
-import math
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.catalog.normalisation import IMAGENET_MEAN, IMAGENET_STD
+from pytest_fmtransfer.catalog.specs import BackboneSpec, Fit, Framing, Interpolation, OwnInput
 
-FILE = "preprocessor_config.json"
 Triple = tuple[float, float, float]
+SIZE = 224
+INTERPOLATIONS: dict[str, Interpolation] = {
+    "nearest": "nearest",
+    "bilinear": "bilinear",
+    "bicubic": "bicubic",
+    "lanczos": "lanczos",
+    "box": "box",
+    "hamming": "hamming",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessor:
-    """Side of the square input in pixels, mean and deviation per channel for inputs in [0, 1]; None: not said."""
+    """Side of the square input in pixels, mean and deviation of red, green and blue for inputs in [0, 1], and how an
+    image becomes the square; None: not said.
+    """
 
     size: int | None = None
     mean: Triple | None = None
     std: Triple | None = None
+    fit: Fit | None = None
+    crop: float | None = None
+    interpolation: Interpolation | None = None
+    fill: tuple[int, int, int] = (0, 0, 0)
+    channel_order: Literal["RGB", "BGR"] = "RGB"
+    activation: str = ""
 
 
-def preprocessor_in(folder: Path) -> Preprocessor:
-    """What the folder says, nothing where it has no such file.
+def following(spec: BackboneSpec, said: Preprocessor, own: OwnInput) -> BackboneSpec:
+    """The row with the input that its model's files ask for, where the user does not ask for another.
 
-    Raises InvalidInput for a file that is none of transformers'.
+    A size of the user's is a square to which images are stretched: files that say how to reach a size, and what to cut
+    out there, mean their own. What nobody says is 224 pixels, ImageNet's mean and deviation, and bicubic.
     """
-    path = folder / FILE
-    try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Preprocessor()
-    except (OSError, ValueError) as error:
-        raise InvalidInput(f"cannot read {path} ({error}); save it again, or give size=, mean= and std=") from error
-    if not isinstance(said, dict):
-        raise InvalidInput(f"{path} holds no settings; save it again, or give size=, mean= and std=")
-    told = cast(dict[str, Any], said)
-    normalised = told.get("do_normalize", True)
-    return Preprocessor(
-        # A crop comes last where there is one, and its side is what the network is given.
-        size=_side(told.get("crop_size")) if told.get("do_center_crop") else _side(told.get("size")),
-        mean=_triple(told.get("image_mean")) if normalised else (0.0, 0.0, 0.0),
-        std=_triple(told.get("image_std")) if normalised else (1.0, 1.0, 1.0),
+    usual = Framing()
+    framing = Framing(
+        fit=said.fit if said.fit is not None and own.size is None else usual.fit,
+        crop=said.crop if said.crop is not None and own.size is None else usual.crop,
+        interpolation=said.interpolation or usual.interpolation,
+        fill=said.fill if own.size is None else usual.fill,
     )
-
-
-def _side(value: object) -> int | None:
-    """A number, or `{"height": …, "width": …}` of a square, or `{"shortest_edge": …}`."""
-    if isinstance(value, dict):
-        sides = set(cast(dict[str, object], value).values())
-        value = sides.pop() if len(sides) == 1 else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
-
-
-def _triple(value: object) -> Triple | None:
-    if not isinstance(value, list) or len(cast(list[object], value)) != 3:
-        return None
-    numbers = [float(each) for each in cast(list[Any], value) if isinstance(each, int | float) and math.isfinite(each)]
-    return cast(Triple, tuple(numbers)) if len(numbers) == 3 else None
+    return replace(
+        spec,
+        image_size=own.size or said.size or SIZE,
+        mean=own.mean or said.mean or IMAGENET_MEAN,
+        std=own.std or said.std or IMAGENET_STD,
+        framing=framing,
+        channel_order=said.channel_order,
+        activation=said.activation,
+        own_input=own,
+    )

@@ -66,7 +66,8 @@ def seeds_on(regime: RegimeSpec, dataset: DatasetSpec, profile: Profile) -> tupl
 
 def backbone_under(spec: BackboneSpec, profile: Profile) -> BackboneSpec:
     """A backbone at the size of the profile; those that a user brings, or timm names, keep their own."""
-    own = isinstance(spec.weights, FileWeights | OwnWeights) or spec.name.startswith(PREFIX)
+    users = isinstance(spec.weights, FileWeights | OwnWeights) or spec.own_input is not None
+    own = users or spec.name.startswith(PREFIX)
     if profile.size is None or own or not spec.is_network or spec.image_size <= profile.size:
         return spec
     return replace(spec, image_size=profile.size)

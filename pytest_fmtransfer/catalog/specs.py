@@ -127,6 +127,49 @@ Library = Literal[
 LIBRARIES: tuple[str, ...] = get_args(Library)
 
 
+Fit = Literal["stretch", "shortest", "longest"]
+"""How an image meets a square before its centre is cut out: stretched to it, or with its shape kept, its shortest or
+its longest edge as long as the square's side."""
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Framing:
+    """How an image of any shape becomes the square that a backbone takes.
+
+    `crop` is the side of that square over the side that the image is resized to first: at .875 the image is resized to
+    256 pixels for a square of 224, which is cut out of its centre. What the image does not cover has the colour
+    `fill`, red, green and blue in 0 to 255.
+    """
+
+    fit: Fit = "stretch"
+    crop: float = 1.0
+    interpolation: Interpolation = "bicubic"
+    fill: tuple[int, int, int] = (0, 0, 0)
+
+
+STRETCHED = Framing()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnInput:
+    """Of a row whose input is as the model's own files say (`pytest_fmtransfer.backbones.inputs`): what the user says
+    instead, where not None. `tag` is that of an open_clip model, which names its weights. `weights` are the model's;
+    those files lie beside them, for its random twin too.
+    """
+
+    size: int | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    tag: str = ""
+    weights: PublishedWeights | FileWeights | None = None
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """What the user says."""
+        return tuple(name for name in ("size", "mean", "std") if getattr(self, name) is not None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class BackboneSpec:
     """A pretrained vision encoder and how its publisher wants its input.
@@ -136,7 +179,10 @@ class BackboneSpec:
     is a function of the user's, `module:function`. `tiny`: width and depth are cut, code path and key names stay.
     `channels` is what its stem takes: of one channel, the kernel of the pretrained stem's first. `blocks` is how many
     there are to train from or to cut after, so that a regime that names another is refused before anything is built;
-    None where the row does not know.
+    None where the row does not know. `framing` is how an image becomes the square; `channel_order` the order in which
+    the network takes colours, while `mean` and `std` are of red, green and blue. `activation` is the one that
+    the network is built with, where its weights and not its architecture say which. `own_input` is None where the row
+    itself says all of this.
     """
 
     name: str
@@ -151,6 +197,10 @@ class BackboneSpec:
     tiny: bool = False
     channels: Literal[1, 3] = 3
     blocks: int | None = None
+    framing: Framing = STRETCHED
+    channel_order: Literal["RGB", "BGR"] = "RGB"
+    activation: str = ""
+    own_input: OwnInput | None = None
 
     @property
     def is_network(self) -> bool:

@@ -3,20 +3,22 @@
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self, cast, get_args
 
-from pytest_fmtransfer.catalog.backbones import IMAGENET_MEAN, IMAGENET_STD
-from pytest_fmtransfer.catalog.preprocessor import Preprocessor, Triple, preprocessor_in
+from pytest_fmtransfer.catalog.normalisation import IMAGENET_MEAN, IMAGENET_STD
+from pytest_fmtransfer.catalog.preprocessor import SIZE, Preprocessor, Triple, following
 from pytest_fmtransfer.catalog.specs import (
     BackboneSpec,
     FileWeights,
     Library,
+    OwnInput,
     OwnWeights,
     PublishedWeights,
     Weights,
 )
+from pytest_fmtransfer.catalog.transformers_input import preprocessor_in
 from pytest_fmtransfer.cell import check_name
 from pytest_fmtransfer.errors import InvalidInput, nearest
 
@@ -36,8 +38,6 @@ _REFERENCES: dict[Source, tuple[str, str]] = {
     "py": (r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", "py:module:function"),
 }
 FORM = "write NAME=SOURCE:REF[,weights=FILE][,size=PIXELS][,mean=M][,std=S], as in mine=timm:resnet18,weights=mine.pt"
-
-SIZE = 224
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,20 +97,32 @@ class UserBackbone:
     def row(self) -> BackboneSpec:
         """The row; a file that is named relative to where the user stands is named in full.
 
-        Raises InvalidInput for a transformers folder whose `preprocessor_config.json` is none.
+        Its input is what the user says, and of a folder what its files say. What else the model's own files or its
+        library say is found when it is used (`pytest_fmtransfer.backbones.inputs`). Raises InvalidInput for a
+        transformers folder whose files say what cannot be done, or nothing.
         """
-        said = preprocessor_in(self._folder) if self._folder else Preprocessor()
-        return BackboneSpec(
+        weights = self._weights
+        own = OwnInput(
+            size=self.size,
+            mean=self.mean,
+            std=self.std,
+            tag=self.ref.partition("/")[2] if self.source == "open_clip" else "",
+            weights=weights if isinstance(weights, PublishedWeights | FileWeights) else None,
+        )
+        said = preprocessor_in(self._folder, own.given) if self._folder else Preprocessor()
+        row = BackboneSpec(
             name=self.name,
             library=_LIBRARIES[self.source],
             architecture=self._architecture,
-            weights=self._weights,
-            image_size=self.size or said.size or SIZE,
-            mean=self.mean or said.mean or IMAGENET_MEAN,
-            std=self.std or said.std or IMAGENET_STD,
+            weights=weights,
+            image_size=SIZE,
+            mean=IMAGENET_MEAN,
+            std=IMAGENET_STD,
             licence="the user's own",
             source=f"given by the user as {self.source}:{self.ref}",
         )
+        row = following(row, said, own)
+        return row if self.source != "py" else replace(row, own_input=None)
 
     @property
     def _architecture(self) -> str:

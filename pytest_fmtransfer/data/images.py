@@ -9,15 +9,18 @@ Legend: N images, S the square side in pixels.
 import shutil
 import time
 import warnings
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from pytest_fmtransfer.catalog.specs import STRETCHED, Framing
 from pytest_fmtransfer.data.bad_images import DECODING, decoders, each_image
 from pytest_fmtransfer.data.chunks import PIXELS, GrowingArray, is_sound, take_apart, taken
 from pytest_fmtransfer.data.dataset import Dataset
-from pytest_fmtransfer.data.decoding import in_parallel, resize
+from pytest_fmtransfer.data.decoding import in_parallel
+from pytest_fmtransfer.data.framing import framed
 from pytest_fmtransfer.errors import DatasetError, UnreadableImage
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.progress import progress, tell
@@ -27,22 +30,22 @@ KIND = "images"
 LARGE = 10**9  # bytes from which on it is said beforehand what the images take
 
 
-def load_images(dataset: Dataset, size: int, places: Places) -> np.ndarray:
-    """The dataset's images stretched to size × size, uint8, mapped from disk: N × S × S where they have one channel,
+def load_images(dataset: Dataset, size: int, places: Places, framing: Framing = STRETCHED) -> np.ndarray:
+    """The dataset's images as squares of size × size, uint8, mapped from disk: N × S × S where they have one channel,
     N × S × S × 3 where they have three.
 
     Checked against their checksums once in a process; damaged ones are decoded again, with a warning. Raises
     UnreadableImage for broken files, with their number and the first of them, and DatasetError, with the figure, when
     the disk cannot hold the images.
     """
-    store, key = Store(root=places.store), image_key(dataset, size)
+    store, key = Store(root=places.store), image_key(dataset, size, framing)
     growing = _growing(store, key)
 
     def fetch() -> tuple[Path, bool]:
         return store.fetch(
             KIND,
             key,
-            partial(_build, dataset, size, places.store, growing),
+            partial(_build, dataset, size, framing, places.store, growing),
             about={"dataset": dataset.spec.name, "size": size},
             unlisted=(PIXELS,),
         )
@@ -59,18 +62,20 @@ def load_images(dataset: Dataset, size: int, places: Places) -> np.ndarray:
     return np.load(entry / PIXELS, mmap_mode="r", allow_pickle=False)
 
 
-def image_key(dataset: Dataset, size: int) -> str:
+def image_key(dataset: Dataset, size: int, framing: Framing = STRETCHED) -> str:
     """What an entry of the image store is found under."""
     return fingerprint(
         dataset.fingerprint,
-        size,
+        size if framing == STRETCHED else (size, asdict(framing)),
         dataset.spec.stored_channels,
         decoders(),
-        code_digest(f"data/readers/{dataset.spec.reader}.py", *DECODING, "data/chunks.py", "data/images.py"),
+        code_digest(
+            f"data/readers/{dataset.spec.reader}.py", *DECODING, "data/chunks.py", "data/framing.py", "data/images.py"
+        ),
     )
 
 
-def seconds_per_image(dataset: Dataset, size: int, *, sample: int) -> float:
+def seconds_per_image(dataset: Dataset, size: int, *, sample: int, framing: Framing = STRETCHED) -> float:
     """What decoding an image takes here, told by decoding up to `sample` of them, spread over the dataset.
 
     Raises UnreadableImage for a broken file among them.
@@ -78,7 +83,7 @@ def seconds_per_image(dataset: Dataset, size: int, *, sample: int) -> float:
     images = len(dataset.table.ids_N)
     rows = range(0, images, max(1, images // sample))[:sample]
     started = time.perf_counter()
-    for _ in in_parallel(partial(_square, dataset, size), rows):
+    for _ in in_parallel(partial(_square, dataset, size, framing), rows):
         pass
     return (time.perf_counter() - started) / len(rows)
 
@@ -89,7 +94,7 @@ def _growing(store: Store, key: str) -> Path:
     return place.with_name(f"{key}.partial")
 
 
-def _build(dataset: Dataset, size: int, store: Path, growing: Path, entry: Path) -> None:
+def _build(dataset: Dataset, size: int, framing: Framing, store: Path, growing: Path, entry: Path) -> None:
     name, ids = dataset.spec.name, dataset.table.ids_N.tolist()
     shape = (len(ids), size, size) if dataset.spec.stored_channels == 1 else (len(ids), size, size, 3)
     check_room(f"the images of {name} at {size} px", int(np.prod(shape)), store, growing)
@@ -100,7 +105,7 @@ def _build(dataset: Dataset, size: int, store: Path, growing: Path, entry: Path)
         raise DatasetError(f"cannot write the images of {name} to {growing.parent}: {error.strerror}") from error
 
     def write(row: int) -> None:
-        array.rows_N[row] = _square(dataset, size, row)
+        array.rows_N[row] = _square(dataset, size, framing, row)
 
     with progress(f"decode {name} at {size} px", total=len(array.todo), unit="image") as bar:
         try:
@@ -134,5 +139,5 @@ def _amount(size: int) -> str:
     return f"{size / 1e9:.1f} GB ({size:,} bytes)"
 
 
-def _square(dataset: Dataset, size: int, row: int) -> np.ndarray:
-    return resize(dataset.pictures.pixels(row), size)
+def _square(dataset: Dataset, size: int, framing: Framing, row: int) -> np.ndarray:
+    return framed(dataset.pictures.pixels(row), size, framing)
