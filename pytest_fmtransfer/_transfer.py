@@ -19,10 +19,12 @@ from typing import Any, cast
 
 import numpy as np
 
+from pytest_fmtransfer.adapt.embeddings import check_width
 from pytest_fmtransfer.adapt.job import Job, Ran
 from pytest_fmtransfer.adapt.pooled import on_pooled
 from pytest_fmtransfer.adapt.sides import Adapted, Sides, shuffle_labels
 from pytest_fmtransfer.availability import DEIT_B, adapted_from, ready
+from pytest_fmtransfer.backbones.checking import looked_at
 from pytest_fmtransfer.backbones.inputs import as_published
 from pytest_fmtransfer.backbones.precision import Dtype, dtype_of
 from pytest_fmtransfer.catalog.possible import check_blocks
@@ -36,7 +38,7 @@ from pytest_fmtransfer.catalog.regime_settings import (
 from pytest_fmtransfer.catalog.regime_specs import Profile
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.resolving import backbone_under, seeds_on, settings_on
-from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec
+from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, NoWeights
 from pytest_fmtransfer.cell import FORM, Cell
 from pytest_fmtransfer.cell_result import CellResult, tolerance_of
 from pytest_fmtransfer.data.capped import capped
@@ -108,6 +110,7 @@ def transfer(
             workspace=workspace,
             head_spec=head_of(asked.settings, registry),
         )
+        found = _looked_at(job, asked)
         started = time.perf_counter()
         module: ModuleType = import_module(f"pytest_fmtransfer.adapt.{regime.method}")
         run = module.run if hasattr(module, "run") else partial(at_each_seed, module.adapt)
@@ -122,7 +125,7 @@ def transfer(
         result = Result(
             cell=cell,
             question=asked.question,
-            subject=asked.subject,
+            subject=asked.subject | ({"activation": found} if found else {}),
             ids_N=dataset.table.ids_N[test],
             patients_N=dataset.table.patients_N[test],
             labels_N=dataset.table.labels_N[test],
@@ -242,6 +245,7 @@ def ask(
         libraries += of_tower(tower)
     subject = (
         _subject(spec, dtype, places, libraries)
+        | ({"given": list(spec.own_input.given)} if spec.own_input and spec.own_input.given else {})
         | skipped
         | used
         | ({"training_dtype": training_dtype} | computed_on(places) if trained else {})
@@ -266,6 +270,20 @@ def ask(
         features=features,
         key=key,
     )
+
+
+def _looked_at(job: Job, asked: Asked) -> str:
+    """The activations of the backbone's network, which is fit to be read; empty for what has none.
+
+    Raises InvalidInput for a backbone whose embeddings nothing can be learnt from.
+    """
+    if isinstance(job.spec.weights, NoWeights):
+        return ""
+    tokens = isinstance(asked.settings, TrainingSettings) and asked.settings.head_takes == "tokens"
+    subject = subject_of(job.spec, job.dtype, job.places)
+    found = looked_at(job.spec, job.dtype, job.places, subject, tokens=tokens)
+    check_width(job, found.width)
+    return found.activation
 
 
 def head_of(settings: RegimeSettings, registry: Registry) -> BackboneSpec | None:

@@ -73,7 +73,7 @@ def subject_of(spec: BackboneSpec, dtype: Dtype, places: Places) -> dict[str, An
     """
     uses_torch = not isinstance(spec.weights, NoWeights)
     # Told where it is not as usual, so that whatever is usual keeps its key.
-    framing = {} if spec.framing == STRETCHED else {"framing": asdict(spec.framing)}
+    framing = {} if spec.framing == STRETCHED else {"framing": asdict(spec.framing) | {"fill": list(spec.framing.fill)}}
     order = {} if spec.channel_order == "RGB" else {"channel_order": spec.channel_order}
     activation = {"activation": spec.activation} if spec.activation else {}
     own_code = {"code": _code_of(spec, places)} if spec.library == "python" else {}

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from pytest_fmtransfer.adapt.checkpoints import Checkpoints
+from pytest_fmtransfer.adapt.embeddings import check_embeddings
 from pytest_fmtransfer.adapt.feature_rows import Array, Batches
 from pytest_fmtransfer.adapt.finished import finish, finished
 from pytest_fmtransfer.adapt.heads import Head, build_head
@@ -30,7 +31,7 @@ from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.computing import torch_device, training_context
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
 from pytest_fmtransfer.data.augmentations import recipe_named
-from pytest_fmtransfer.data.table import TRAIN, VALIDATION
+from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import first_few
 from pytest_fmtransfer.metrics import metric_of
 from pytest_fmtransfer.views import View, Views
@@ -160,6 +161,7 @@ def _inputs(job: Job, settings: TrainingSettings) -> Inputs:
     )
     tested, validation = views.evaluation()
     tested_N = _features(tested)
+    check_embeddings(job, tested_N, np.concatenate([job.rows[VALIDATION], job.rows[TEST]]).tolist())
     if settings.sees_anew:
         viewer = views.viewer
 
@@ -169,6 +171,8 @@ def _inputs(job: Job, settings: TrainingSettings) -> Inputs:
         training, stored = passed, ()
     else:
         stored = views.training(settings.stored_views)
+        for each in stored:
+            check_embeddings(job, _features(each), job.rows[TRAIN].tolist())
 
         def cycled(seeds: Sequence[int], epoch: int) -> np.ndarray:
             return _features(stored[epoch % len(stored)])

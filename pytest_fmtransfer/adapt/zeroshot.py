@@ -44,7 +44,7 @@ def run(job: Job, settings: ZeroShotSettings, seeds: Sequence[int]) -> Ran:
             for seed in seeds
         ]
 
-    return on_pooled(job, adapted)
+    return on_pooled(job, adapted, sides=(TEST,))
 
 
 def scores(tower: TextTower, settings: ZeroShotSettings, pooled_TE: np.ndarray, *, of: str) -> np.ndarray:

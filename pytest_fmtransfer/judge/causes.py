@@ -11,6 +11,7 @@ import numpy as np
 
 from pytest_fmtransfer.results import Result
 
+_TOLD_SINCE = ("activation", "given")  # baselines that are older do not hold it, and say nothing by that
 _MOST_CLASSES = 6  # beyond, permutations are too many to try
 
 
@@ -26,6 +27,7 @@ def question_changes(candidate: Result, baseline: Result) -> list[str]:
 def subject_changes(subject: Mapping[str, Any], stored: Mapping[str, Any]) -> str:
     """'changed since the baseline: …', flattened one level; what one of the two does not record is said to be that."""
     mine, theirs = _flat(subject), _flat(stored)
+    mine = {name: value for name, value in mine.items() if name in theirs or name not in _TOLD_SINCE}
     moved = [
         f"{name} {theirs.get(name, 'not recorded')} → {mine.get(name, 'not recorded')}"
         for name in sorted(mine.keys() | theirs.keys())

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pytest_fmtransfer.catalog.regime_specs import Profile
-from pytest_fmtransfer.catalog.specs import RANDOM, TINY, DatasetSpec
+from pytest_fmtransfer.catalog.specs import RANDOM, STRETCHED, TINY, DatasetSpec
 from pytest_fmtransfer.judge.controls import KIND as TELLING
 from pytest_fmtransfer.judge.court import Verdict
 from pytest_fmtransfer.judge.families import holm
@@ -69,6 +69,7 @@ def cell_row(result: Result) -> Row:
         "data_notes": list(result.data_notes),
         "patients": result.patients,
         "profile": result.question.profile,
+        "input": _input(result.subject),
         "device": result.subject.get("device", ""),
         "processor": result.subject.get("processor", ""),
         "weights": result.subject.get("weights", ""),
@@ -79,6 +80,24 @@ def cell_row(result: Result) -> Row:
         "images_per_second": rate,
         "training": course_rows(result),
         "origin": result.origin,
+    }
+
+
+def _input(subject: Mapping[str, Any]) -> Row | None:
+    """How the backbone met images, and with which activation; None where nothing says so. What stands in no subject is
+    usual (`catalog.specs.Framing`); `given` is what the user said in place of the model's own files.
+    """
+    if "image_size" not in subject:
+        return None
+    framing = asdict(STRETCHED) | dict(subject.get("framing", {}))
+    return {
+        "size": subject["image_size"],
+        "mean": list(subject["mean"]),
+        "std": list(subject["std"]),
+        **{name: framing[name] for name in ("fit", "crop", "interpolation")},
+        "channel_order": subject.get("channel_order", "RGB"),
+        "activation": subject.get("activation", ""),
+        "given": list(subject.get("given", ())),
     }
 
 
