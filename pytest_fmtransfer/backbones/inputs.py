@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_fmtransfer.availability import weights_file
+from pytest_fmtransfer.backbones.shards import FOLDER
 from pytest_fmtransfer.backbones.threads import import_torch
 from pytest_fmtransfer.catalog.preprocessor import Preprocessor, following
 from pytest_fmtransfer.catalog.specs import BackboneSpec, OwnInput, PublishedWeights, RandomWeights
@@ -19,8 +20,6 @@ from pytest_fmtransfer.catalog.transformers_input import FILES, preprocessor_in
 from pytest_fmtransfer.errors import Unavailable
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.store import Store, code_digest, file_digest, fingerprint
-
-FOLDER = "hf:"  # how the architecture of a transformers model begins
 
 
 def as_published(spec: BackboneSpec, places: Places) -> BackboneSpec:
