@@ -125,7 +125,7 @@ def transfer(
         result = Result(
             cell=cell,
             question=asked.question,
-            subject=asked.subject | ({"activation": found} if found else {}),
+            subject={**asked.subject, **({"activation": found} if found else {})},
             ids_N=dataset.table.ids_N[test],
             patients_N=dataset.table.patients_N[test],
             labels_N=dataset.table.labels_N[test],

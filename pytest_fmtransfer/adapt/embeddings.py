@@ -23,8 +23,8 @@ def check_embeddings(job: Job, features: np.ndarray, rows_N: Sequence[int]) -> N
     ids, spec, dataset = job.dataset.table.ids_N, job.spec, job.dataset.spec.name
     starts = range(0, len(features), ROWS)
     finite_N = [np.isfinite(features[at : at + ROWS]).reshape(-1, features[0].size).all(axis=1) for at in starts]
-    bad = np.flatnonzero(~np.concatenate(finite_N)) if finite_N else []
-    if len(bad):
+    bad: list[int] = np.flatnonzero(~np.concatenate(finite_N)).tolist() if finite_N else []
+    if bad:
         named = first_few([str(ids[rows_N[at]]) for at in bad])
         raise InvalidInput(
             f"{spec.name} on {dataset}: embeddings of {len(bad)} of {len(features)} images are not finite: {named}; "

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.shards import FOLDER
@@ -128,4 +128,7 @@ def _kept(
 
 def _restored(said: Mapping[str, Any]) -> Preprocessor:
     """From JSON, which knows no tuples."""
-    return Preprocessor(**{name: tuple(value) if isinstance(value, list) else value for name, value in said.items()})
+    values: dict[str, Any] = {
+        name: tuple(cast(list[Any], value)) if isinstance(value, list) else value for name, value in said.items()
+    }
+    return Preprocessor(**values)

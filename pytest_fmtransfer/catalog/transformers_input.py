@@ -114,8 +114,8 @@ def _read(told: dict[str, Any], path: Path, given: frozenset[str]) -> Preprocess
     return Preprocessor(
         size=size,
         # The file's are of the channels as the network takes them.
-        mean=mean[::-1] if mean and flipped else mean,
-        std=std[::-1] if std and flipped else std,
+        mean=(mean[2], mean[1], mean[0]) if mean and flipped else mean,
+        std=(std[2], std[1], std[0]) if std and flipped else std,
         fit=fit,
         crop=crop,
         interpolation=_interpolation(told, path) if told.get("do_resize", True) else None,
@@ -135,7 +135,7 @@ def _geometry(told: Mapping[str, Any], path: Path) -> tuple[int | None, Fit | No
     crop = _square(told, "crop_size", path) if cut and "crop_size" in told else None
     if not told.get("do_resize", True):
         raise _cannot(path, "do_resize", False, "size=")
-    size = told.get("size")
+    size = cast(Any, told.get("size"))
     if size is None:
         return crop, None, None
     sides = cast(dict[str, Any], size) if isinstance(size, dict) else {}
@@ -146,11 +146,11 @@ def _geometry(told: Mapping[str, Any], path: Path) -> tuple[int | None, Fit | No
         side = _square(told, "size", path)
         return crop or side, "stretch", (crop or side) / side
     if not _whole(short):
-        raise _cannot(path, "size", size, "size=")
+        raise _cannot(path, "size", told["size"], "size=")
     if "crop_pct" in told and not cut:
         return _of_share(told, short, path)
     if crop is None:  # the other edge is as long as the image has it
-        raise _cannot(path, "size", size, "size=")
+        raise _cannot(path, "size", told["size"], "size=")
     return crop, "shortest", crop / short
 
 
@@ -233,11 +233,11 @@ def _is_number(value: object) -> bool:
 
 def _triple(told: Mapping[str, Any], key: str, path: Path) -> Triple:
     """Three numbers, or one for all."""
-    value = told[key]
+    value: object = told[key]
     numbers = cast(list[Any], value) if isinstance(value, list) else [value]
     numbers = numbers * 3 if len(numbers) == 1 else numbers
     if len(numbers) != 3 or not all(map(_is_number, numbers)):
-        raise _cannot(path, key, value, f"{key.removeprefix('image_')}=")
+        raise _cannot(path, key, told[key], f"{key.removeprefix('image_')}=")
     return cast(Triple, tuple(float(each) for each in numbers))
 
 
