@@ -1,7 +1,6 @@
 """A row of the catalogue becomes a backbone: the one place that finds the module of its library."""
 
 from importlib import import_module
-from pathlib import Path
 
 from pytest_fmtransfer.availability import weights_file
 from pytest_fmtransfer.backbones.base import Backbone
@@ -22,8 +21,10 @@ def build_backbone(
     module = import_module(f"pytest_fmtransfer.backbones.{spec.library}")
     backbone: Backbone = module.build(spec, weights_file(spec, places), channels=spec.channels, trainable=trainable)
     if spec.library == "python":
-        opened: frozenset[Path] = backbone.opened
-        remember(spec.architecture, spec.channels, opened, Store(root=places.store))
+        from pytest_fmtransfer.backbones.python import FunctionBackbone
+
+        assert isinstance(backbone, FunctionBackbone)
+        remember(spec.architecture, spec.channels, backbone.opened, Store(root=places.store))
     stands_in = isinstance(spec.weights, StandInWeights)
     if stands_in:
         from pytest_fmtransfer.backbones.sight import deepen
