@@ -234,7 +234,7 @@ def _is_number(value: object) -> bool:
 def _triple(told: Mapping[str, Any], key: str, path: Path) -> Triple:
     """Three numbers, or one for all."""
     value: object = told[key]
-    numbers = cast(list[Any], value) if isinstance(value, list) else [value]
+    numbers: list[Any] = cast(list[Any], value) if isinstance(value, list) else [value]
     numbers = numbers * 3 if len(numbers) == 1 else numbers
     if len(numbers) != 3 or not all(map(_is_number, numbers)):
         raise _cannot(path, key, told[key], f"{key.removeprefix('image_')}=")
