@@ -146,15 +146,18 @@ def transfer(
     about = {"cell": cell.id, "profile": profile}
     entry, computed = store.fetch("results", asked.key, compute, about=about)
     shutil.rmtree(workspace, ignore_errors=True)  # only now: until the result is whole, it is what a run goes on with
-    record: dict[str, Any] = json.loads((entry / "result.json").read_text(encoding="utf-8"))
-    scores = (entry / "scores.npz").read_bytes()
     origin = "computed" if computed else "store"
 
     def rerun(others: tuple[int, ...]) -> CellResult:
         return transfer(cell, profile=profile, seeds=others, registry=registry, places=places)
 
-    found = CellResult.restore(
-        record, scores, origin=origin, tolerance=tolerance_of(regime), rerun=rerun, key=asked.key
+    found = CellResult.read(
+        entry / "result.json",
+        entry / "scores.npz",
+        origin=origin,
+        tolerance=tolerance_of(regime),
+        rerun=rerun,
+        key=asked.key,
     )
     # A file that is passed over moves no score and no key: what is told of the data is what is there now.
     return found if found.data_notes == notes else replace(found, data_notes=notes)

@@ -230,11 +230,7 @@ class Baselines:
 
 
 def _restore(cell: Cell, pair: Pair, origin: str) -> Result:
-    try:
-        record = json.loads(pair.record.read_text(encoding="utf-8"))
-        result = Result.restore(record, pair.scores.read_bytes(), origin=origin)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BaselineError(str(error)) from error
+    result = Result.read(pair.record, pair.scores, origin=origin)
     if result.cell != cell:
         raise BaselineError(f"{pair.record.name} holds the result of {result.cell}")
     return result

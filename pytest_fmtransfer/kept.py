@@ -14,7 +14,7 @@ from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.resolving import seeds_on
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.cell_result import CellResult
-from pytest_fmtransfer.errors import FmTransferError, Unavailable
+from pytest_fmtransfer.errors import BaselineError, Unavailable
 from pytest_fmtransfer.exports import as_declared, differences
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.store import MANIFEST, Store
@@ -78,7 +78,6 @@ class KeptResults:
         if self._store.load("results", entry.name) is None:
             return None
         try:
-            record = json.loads((entry / "result.json").read_text(encoding="utf-8"))
-            return Result.restore(record, (entry / "scores.npz").read_bytes(), origin="store")
-        except (FmTransferError, OSError, ValueError, KeyError, TypeError):  # of another version's schema
+            return Result.read(entry / "result.json", entry / "scores.npz", origin="store")
+        except BaselineError:  # of another version's schema
             return None

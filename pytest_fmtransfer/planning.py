@@ -6,7 +6,6 @@ begins with them.
 Legend: T images of the test side.
 """
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -176,8 +175,7 @@ class Planner:
         """From the store, else as it was recorded."""
         found = self._found(cell) if isinstance(self._openable(cell), Dataset) else ""
         if not isinstance(found, str) and (entry := found[1]) is not None:
-            record = json.loads((entry / "result.json").read_text(encoding="utf-8"))
-            return Result.restore(record, (entry / "scores.npz").read_bytes(), origin="store")
+            return Result.read(entry / "result.json", entry / "scores.npz", origin="store")
         return self._baseline(cell)
 
 

@@ -9,19 +9,19 @@ Legend: S seeds, N test images sorted by id, C classes or labels.
 import hashlib
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.errors import BaselineError, InvalidInput
+from pytest_fmtransfer.errors import BaselineError, InvalidInput, shown
 from pytest_fmtransfer.metrics import Estimate, evaluate, metric_of
+from pytest_fmtransfer.result_files import check_plain, check_schema, read_arrays, read_record
 
 SCHEMA = 2
 
@@ -123,6 +123,8 @@ class Result:
 
     def __post_init__(self) -> None:
         seeds, images, columns = self.scores_SNC.shape
+        if (self.cell.dataset, self.cell.regime) != (self.question.dataset, self.question.regime):
+            raise InvalidInput(f"{self.cell} with a question about {self.question.regime} on {self.question.dataset}")
         if (seeds, seeds) != (len(self.seeds), len(self.chosen)) or columns != len(self.classes):
             raise InvalidInput(
                 f"{self.cell}: scores of {seeds} seeds and {columns} classes for {len(self.seeds)} seeds, "
@@ -216,18 +218,17 @@ class Result:
     def restore(cls, record: Mapping[str, Any], scores_file: bytes, *, origin: str, **more: Any) -> Self:
         """A result from its two files; `more` are the fields that a subclass adds.
 
-        Raises BaselineError when the record is not as it was written, when the scores are not those it was
-        written with, or when this version computes another metric from them.
+        Raises BaselineError when the record is not as it was written or not as its schema says, when the scores are not
+        those it was written with, or when this version computes another metric from them; nothing else, whatever the
+        files hold.
         """
+        check_plain(record)
         if record.get("schema") != SCHEMA:
-            raise BaselineError(f"schema {record.get('schema')!r}; this version reads schema {SCHEMA}")
+            raise BaselineError(f"schema {shown(record.get('schema'))}; this version reads schema {SCHEMA}")
         if record_checksum(record) != record.get("checksum"):
             raise BaselineError("the record was edited after it was written")
-        try:
-            with np.load(io.BytesIO(scores_file), allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in ("ids_N", "patients_N", "labels_N", "scores_SNC")}
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError) as error:
-            raise BaselineError(f"the file of scores is damaged ({error})") from error
+        check_schema(record)
+        arrays = read_arrays(scores_file, record)
         if scores_checksum(**arrays) != record["scores"]:
             raise BaselineError("the scores are not the ones that the record was written with")
         try:
@@ -249,13 +250,26 @@ class Result:
                 **arrays,
                 **more,
             )
-            found = result.by_seed
+            written = result.record()
         except InvalidInput as error:
             raise BaselineError(f"the record does not fit its scores: {error}") from error
         # To 1e-9: another processor may sum in another order.
-        if not np.allclose(record["metric"]["by_seed"], found, rtol=0, atol=1e-9):
+        values, again = ([each["mean"], *each["by_seed"]] for each in (record["metric"], written["metric"]))
+        if len(values) != len(again) or not np.allclose(values, again, rtol=0, atol=1e-9):
             raise BaselineError("the metric in the record is not the one that this version computes from its scores")
+        for name in written.keys() - {"metric", "checksum"}:
+            if written[name] != record[name]:
+                was, found = shown(record[name]), shown(written[name])
+                raise BaselineError(f"the record does not fit its scores: {name} is {was} and not {found}")
         return result
+
+    @classmethod
+    def read(cls, record: Path, scores: Path, *, origin: str, **more: Any) -> Self:
+        """`restore` from two files on disk. Raises BaselineError also where one of them cannot be read."""
+        try:
+            return cls.restore(read_record(record), scores.read_bytes(), origin=origin, **more)
+        except OSError as error:
+            raise BaselineError(str(error)) from error
 
 
 def record_checksum(record: Mapping[str, Any]) -> str:

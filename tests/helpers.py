@@ -21,6 +21,16 @@ from pytest_fmtransfer.results import Cost, Question, Result
 # The same examples on every run, and none kept on disk.
 LAWS = settings(deadline=None, derandomize=True, max_examples=60)
 
+# What the subject of every result has.
+SUBJECT: dict[str, Any] = {
+    "weights": "0123",
+    "architecture": "some_net",
+    "forward_dtype": "float32",
+    "device": "cpu",
+    "processor": "some",
+    "versions": {"timm": "1.0.20"},
+}
+
 Sides = tuple[list[Result], list[Result]]
 
 CANDIDATE, REFERENCE = "new.model-data-knn", "old.model-data-knn"
@@ -43,7 +53,8 @@ def make_result(
 ) -> Result:
     """A result of `scores_NC` (one seed) or `scores_SNC`; without `patients_N` each image is a patient.
 
-    `question` replaces fields of the Question, such as `dataset_fingerprint`.
+    `subject` replaces and adds fields of the subject, `question` fields of the Question, such as
+    `dataset_fingerprint`.
     """
     cell = Cell.parse(cell_id)
     scores_SNC = np.asarray(scores, dtype=np.float32)
@@ -62,7 +73,7 @@ def make_result(
     return Result(
         cell=cell,
         question=Question(**fields | question),
-        subject=subject if subject is not None else {"forward_dtype": "float32", "versions": {"timm": "1.0.20"}},
+        subject=SUBJECT | (subject or {}),
         ids_N=np.array(ids_N if ids_N is not None else [f"image{i:05}" for i in range(images)], dtype=np.str_),
         patients_N=np.array(
             patients_N if patients_N is not None else [f"patient{i:05}" for i in range(images)], dtype=np.str_

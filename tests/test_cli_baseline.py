@@ -99,7 +99,7 @@ def test_what_was_obtained_is_compared(stored: Baselines, capsys: pytest.Capture
     old = stored.load(Cell.parse(CELL))
     scores_SNC = old.scores_SNC.copy()
     scores_SNC[0, 7] = scores_SNC[0, 7, ::-1] + np.float32([0, 3])
-    new = replace(old, scores_SNC=scores_SNC, subject={"forward_dtype": "float32", "versions": {"timm": "1.0.21"}})
+    new = replace(old, scores_SNC=scores_SNC, subject={**old.subject, "versions": {"timm": "1.0.21"}})
     stored.keep_obtained(new)
     changed = int((scores_SNC.argmax(axis=2) != old.scores_SNC.argmax(axis=2)).sum())
     assert changed == 1

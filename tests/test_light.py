@@ -23,7 +23,7 @@ FLOORS = (
     {"weights_places", "functions", "store"},
     {"checksums"},
     {"download", "text_places"},
-    {"never"},
+    {"never", "result_files"},
     {"results", "availability"},
     {"libraries"},
     {"data", "backbones", "stand_ins"},

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_fmtransfer import Cell, Places, transfer
 from pytest_fmtransfer.baselines import Baselines
-from pytest_fmtransfer.results import SCHEMA, record_checksum
+from pytest_fmtransfer.results import SCHEMA, Question, record_checksum
 
 CELL = "shortcut.metadata-br35h-knn"
 
@@ -67,12 +67,14 @@ def test_a_regime_that_depends_on_its_seed_is_recorded_at_ten_or_as_many_as_befo
 
 
 def edit(record: Path, *path: str, value: object, sealed: bool = False) -> None:
-    """Write a value into a record; `sealed` gives it a checksum to match, as if it had been written so."""
+    """Write a value into a record; `sealed` gives it digests to match, as if it had been written so."""
     whole = json.loads(record.read_text())
     inner = whole
     for name in path[:-1]:
         inner = inner[name]
     inner[path[-1]] = value
+    if sealed:
+        whole["question_fingerprint"] = Question(**whole["question"]).fingerprint
     record.write_text(json.dumps(whole | {"checksum": record_checksum(whole)} if sealed else whole))
 
 

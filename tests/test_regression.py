@@ -23,7 +23,7 @@ NEW: Mapping[str, Any] = {"forward_dtype": "float32", "versions": {"timm": "1.0.
 
 
 def baseline(**more: Any) -> Result:
-    return make_result(CELL, LABELS_N, noisy_scores(LABELS_N, 1.0, seed=0), subject=OLD, **more)
+    return replace(make_result(CELL, LABELS_N, noisy_scores(LABELS_N, 1.0, seed=0), **more), subject=OLD)
 
 
 def moved(by: float, *, image: int = 3, subject: Mapping[str, Any] = OLD) -> Result:

@@ -44,9 +44,9 @@ def earlier(cell: str, cost: tuple[int, float, float], *, subject: Mapping[str, 
     """A result on 100 test images, and its cost: forward passes, their seconds, the regime's seconds."""
     passes, forward, adapt = cost
     fingerprint = images or Cell.parse(cell).dataset
-    found = result(cell, 1.0, counts=(50, 50), subject=subject, dataset_fingerprint=fingerprint)
+    found = result(cell, 1.0, counts=(50, 50), dataset_fingerprint=fingerprint)
     spent = Cost(forward_passes=passes, forward_seconds=forward, adapt_seconds=adapt, feature_bytes=4000)
-    return replace(found, cost=spent)
+    return replace(found, cost=spent, subject=subject)
 
 
 def stored(store: Store, *results: Result) -> Store:

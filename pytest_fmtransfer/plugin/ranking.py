@@ -4,7 +4,6 @@ A row names a result and says where it lies. Ranks need the scores of all of the
 read from the store, or from the folders of --fm-collect, one dataset after the other. Nothing is computed.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -51,5 +50,4 @@ def _result(cell: Cell, key: str, settings: Settings) -> Result:
             f"{cell} is not in the store of the machine that reports, {settings.places.store}; run the tests there, or "
             "bring what they measured with --fm-export=DIR, and judge it with --fm-collect=DIR"
         )
-    record = json.loads((entry / "result.json").read_text(encoding="utf-8"))
-    return Result.restore(record, (entry / "scores.npz").read_bytes(), origin="store")
+    return Result.read(entry / "result.json", entry / "scores.npz", origin="store")
