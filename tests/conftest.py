@@ -1,10 +1,10 @@
 """Warnings are errors here, and one store serves the whole run: real features are computed once."""
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
+from pytest_retry.configs import Defaults
 
 # pytester forgets the modules that an inner run imports, and numpy cannot be imported twice: all that inner
 # runs use is imported here, once.
@@ -28,6 +28,15 @@ import_torch()  # before any test module does: workers share the cores, and spin
 pytest_plugins = ["pytester"]
 
 HERE = Path(__file__).parent
+
+
+def _configured_anew(config: pytest.Config) -> None:
+    """pytest-retry keeps what a first run was configured with, and tests run pytest many times in one process."""
+    object.__setattr__(Defaults, "_opts", dict(Defaults._DEFAULT_CONFIG))
+    type(Defaults).configure(Defaults, config)
+
+
+object.__setattr__(Defaults, "configure", _configured_anew)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -75,8 +84,5 @@ def _own_environment(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(variable, str(places.store / "no-cache"))
     for variable in ("HF_HUB_CACHE", "HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(variable, raising=False)
-    # pytest-retry can be configured once only, so that the runs inside a test import it anew.
-    for name in [name for name in sys.modules if name.partition(".")[0] == "pytest_retry"]:
-        monkeypatch.delitem(sys.modules, name)
     use_hub_cache(monkeypatch, places.store / "no-cache" / "hub")
     assert os.environ["FMTRANSFER_STORE"] == str(places.store)
