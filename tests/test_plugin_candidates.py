@@ -426,7 +426,8 @@ def test_the_users_reference_is_no_claim_that_is_added(pytester: pytest.Pytester
     """It is held against nothing: one candidate beside it is one claim more, and two are two."""
     pytester.makepyfile(test_suite=CANDIDATES.format(size=3, family=family))
     signals = {"cand-br35h-knn": 2.0, "other-br35h-knn": 2.0, "prod-br35h-knn": 0.3, "efficientnet_lite0-br35h-knn": 2}
-    options = [exported(pytester, signals), "--fm-report=json:r.json", "--fm-reference=prod"]
+    options = [exported(pytester, signals), "--fm-collect-unknown=skip", "--fm-report=json:r.json"]
+    options += ["--fm-reference=prod"]
     options += [f"--fm-backbone={name}=timm:resnet18" for name in ("prod", "cand")]
     for more, count in ((), added), (("--fm-backbone=other=timm:resnet34",), 2 * added):
         pytester.runpytest(*options, *more).assert_outcomes(passed=2 + len(more), skipped=1)
