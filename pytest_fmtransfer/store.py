@@ -5,7 +5,6 @@ file's checksum. It is written beside its place and renamed into it, under a loc
 system releases when a process dies; a killed writer leaves only a temporary folder.
 """
 
-import errno
 import hashlib
 import json
 import os
@@ -21,13 +20,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pytest_fmtransfer.errors import FmTransferError, StorageError
+from pytest_fmtransfer.disk import MOVE_STORE, writing
+from pytest_fmtransfer.errors import FmTransferError
 from pytest_fmtransfer.work import check_not_idle, working
 
 MANIFEST = "entry.json"
-MOVE_STORE = "name another folder: --fm-store=DIR or FMTRANSFER_STORE"
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOENT)
 _DIGEST_SIZE = 16  # bytes of a digest
 _TICK = 20_000_000  # ns, longer than a tick of any clock that file systems stamp by: 10 ms on Linux, 16 on Windows
 
@@ -189,41 +186,6 @@ class Store:
             for leftover in self.place(kind, key).parent.glob(f".{key}-*"):
                 shutil.rmtree(leftover, ignore_errors=True)
             yield
-
-
-@contextmanager
-def writing(place: Path, remedy: str) -> Generator[None]:
-    """What the system says of a place that cannot be written becomes a StorageError that names it and the remedy.
-
-    An error about any other path stays what it is.
-    """
-    try:
-        yield
-    except OSError as error:
-        of = error.filename if isinstance(error.filename, str) else ""
-        if error.errno in _NO_SPACE:
-            free = f"{shutil.disk_usage(_existing(place)).free / 1e6:,.0f} MB are free there"
-            raise StorageError(
-                f"the disk of {place} is full ({error.strerror}; {free}); make room, or {remedy}"
-            ) from error
-        if error.errno in _UNWRITABLE and (Path(of).is_relative_to(place) or place.is_relative_to(of)):
-            raise StorageError(f"cannot write to {place}: {of}: {error.strerror}; {remedy}") from error
-        raise
-
-
-def unwritable(folder: Path) -> str | None:
-    """Why nothing can be written into a folder, which is made where it is not; None where something can."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as stream:
-            stream.write(b"\0")
-    except OSError as error:
-        return error.strerror or str(error)
-    return None
-
-
-def _existing(place: Path) -> Path:
-    return next(folder for folder in (place, *place.parents) if folder.exists())
 
 
 def write_checked(path: Path, data: bytes | memoryview) -> None:

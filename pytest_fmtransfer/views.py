@@ -30,7 +30,6 @@ from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.images import check_room
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.data.transforms import Shown
-from pytest_fmtransfer.errors import DatasetError
 from pytest_fmtransfer.features import FeatureKey, feature_key
 from pytest_fmtransfer.limits import cores
 from pytest_fmtransfer.places import Places
@@ -80,7 +79,7 @@ class Views:
     def training(self, views: int) -> tuple[View, ...]:
         """So many views of the training side, each in the order of the table.
 
-        Raises Unavailable, CheckpointMismatch, UnreadableImage and InvalidInput as their makers do, and DatasetError,
+        Raises Unavailable, CheckpointMismatch, UnreadableImage and InvalidInput as their makers do, and StorageError,
         with the figure, when the disk cannot hold them.
         """
         numbers = range(views)
@@ -195,13 +194,7 @@ class Views:
 
     def _build(self, view: int | None, growing: Path, entry: Path) -> None:
         rows_N, width = self._rows(view), self._width
-        try:
-            array = GrowingArray(growing, (len(rows_N), 4 * width))
-        except OSError as error:
-            raise DatasetError(
-                f"cannot write features of {self.spec.name} to {growing.parent}: {error.strerror}; make room there, or "
-                "name another place: --fm-store=DIR or FMTRANSFER_STORE"
-            ) from error
+        array = GrowingArray(growing, (len(rows_N), 4 * width))
         todo, written_NW = array.todo, array.rows_N.view(np.float32)
         shown = None if view is None else Shown(epoch=view, seed=SEED)
         name = "validation and test" if view is None else f"view {view + 1}" if self._by_chance else "training"

@@ -25,7 +25,7 @@ from pytest_fmtransfer.data.chunks import CHUNK, GrowingArray, is_sound, take_ap
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.decoding import resize
 from pytest_fmtransfer.data.images import image_key, load_images, seconds_per_image
-from pytest_fmtransfer.errors import DatasetError, UnreadableImage
+from pytest_fmtransfer.errors import StorageError, UnreadableImage
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.store import Store
 from tests.datasets import Row, dataset_of
@@ -247,7 +247,7 @@ def test_a_disk_without_room_is_refused_with_both_figures(
     required = len(dataset.table.ids_N) * SIZE * SIZE
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 10**9, required - 1))
     told = rf"the images of made at 16 px take 0\.0 GB \({required:,} bytes\), and .* has .*\({required - 1:,} bytes\) "
-    with pytest.raises(DatasetError, match=told):
+    with pytest.raises(StorageError, match=told):
         load_images(dataset, SIZE, own)
     assert not entry_of(dataset, own).exists()
     assert not partial_of(dataset, own).exists()
@@ -270,7 +270,7 @@ def test_a_disk_that_fills_up_meanwhile_is_an_error_of_ours(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
-    with pytest.raises(DatasetError, match=r"cannot write the images of made to .*: No space left on device"):
+    with pytest.raises(StorageError, match=r"the disk of .*pixels\.npy is full: .* MB are needed, .* MB are free"):
         load_images(dataset, SIZE, own)
     assert not partial_of(dataset, own).exists()
 

@@ -23,7 +23,7 @@ from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.images import load_images
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.data.transforms import Shown, augment, prepare
-from pytest_fmtransfer.errors import DatasetError
+from pytest_fmtransfer.errors import StorageError
 from pytest_fmtransfer.viewing import Viewer, viewer_of
 from pytest_fmtransfer.views import Kept, Views
 from pytest_fmtransfer.work import Tally, counting
@@ -187,7 +187,7 @@ def test_what_the_disk_cannot_hold_is_said_before_it_is_begun(
 
     load_images(stripes, PAPER.at(32).resize, own)
     monkeypatch.setattr(images.shutil, "disk_usage", lambda _: images.shutil._ntuple_diskusage(10**6, 10**6, 10_000))
-    with pytest.raises(DatasetError, match=r"features of tiny on stripes, 3 views take .* has .* left"):
+    with pytest.raises(StorageError, match=r"features of tiny on stripes, 3 views take .* has .* left"):
         views(stripes, own).training(3)
 
 

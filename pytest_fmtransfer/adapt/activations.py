@@ -12,6 +12,7 @@ from torch import nn
 from pytest_fmtransfer.adapt.inputs import Feed, Inputs
 from pytest_fmtransfer.adapt.job import Job
 from pytest_fmtransfer.data.images import check_room
+from pytest_fmtransfer.disk import new_array
 from pytest_fmtransfer.progress import progress
 from pytest_fmtransfer.store import discard_damaged, file_digest, remembered_digest, write_atomically
 from pytest_fmtransfer.work import count_passes
@@ -23,7 +24,7 @@ NAME, RECORD = "activations.npy", "activations.digest"
 def store_activations(part: nn.Module, inputs: Inputs, images: int, job: Job, device: torch.device) -> np.ndarray:
     """Of every image, in the table's order, mapped from a file of the workspace, which one seed leaves to the next.
 
-    A file that is damaged is written again, with a warning. Raises DatasetError, with the figure, when the disk cannot
+    A file that is damaged is written again, with a warning. Raises StorageError, with the figure, when the disk cannot
     hold them.
     """
     file, record = job.workspace / NAME, job.workspace / RECORD
@@ -53,7 +54,7 @@ def _write(
                 if stored_N is None:
                     shape = (images, *made_B.shape[1:])
                     check_room(f"activations of {job.cell}", 4 * int(np.prod(shape)), job.workspace)
-                    stored_N = np.lib.format.open_memmap(growing, mode="w+", dtype=np.float32, shape=shape)
+                    stored_N = new_array(growing, np.float32, shape)
                 stored_N[start : start + len(made_B)] = made_B
                 start += len(made_B)
                 bar.update(len(made_B))

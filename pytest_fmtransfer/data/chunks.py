@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from pytest_fmtransfer.data.decoding import in_parallel
+from pytest_fmtransfer.disk import new_array, take_room
+from pytest_fmtransfer.errors import StorageError
 from pytest_fmtransfer.store import FileState, file_state
 
 PIXELS, DONE, RECORD = "pixels.npy", "done.jsonl", "chunks.json"
@@ -25,8 +27,7 @@ CHUNK = 64  # rows whose work is lost when a process is killed, at most, on each
 class GrowingArray:
     """uint8, N × …, in a folder that is made or, after a kill, found. `todo` are the rows of chunks that are not whole.
 
-    Raises OSError when the disk cannot hold it: its room is taken at once, where the system can do that, because a
-    disk that runs full under a mapped file ends the process.
+    Raises StorageError when the disk cannot hold it: its room is taken at once. What a kill left keeps its room too.
     """
 
     def __init__(self, folder: Path, shape: tuple[int, ...]) -> None:
@@ -35,10 +36,13 @@ class GrowingArray:
         if found is None or found.shape != shape:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            found = np.lib.format.open_memmap(folder / PIXELS, mode="w+", dtype=np.uint8, shape=shape)
-            if hasattr(os, "posix_fallocate"):
-                with (folder / PIXELS).open("r+b") as file:
-                    os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+            try:
+                found = new_array(folder / PIXELS, np.uint8, shape)
+            except StorageError:
+                shutil.rmtree(folder)
+                raise
+        else:
+            take_room(folder / PIXELS)  # a process that was killed while it took it may have left a file without
         self.rows_N: np.ndarray = found
         said = _recorded(folder)
         damaged = set(_damaged(found, said))

@@ -18,6 +18,7 @@ from pytest_fmtransfer.data.bad_images import each_image
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.decoding import picture_digest, resize
 from pytest_fmtransfer.data.modes import SCALED, shown
+from pytest_fmtransfer.disk import new_array
 from pytest_fmtransfer.progress import progress
 
 # Side of a map in pixels: the two scales of its local contrast, in those pixels. Chosen on Br35H: docs/audit.md.
@@ -54,12 +55,7 @@ def describe(dataset: Dataset, scratch: Path) -> Descriptors:
         maps = _maps(np.stack([resize(view_HW, FINE) for view_HW in views]))
         return picture_digest(np.asarray(image.convert("RGB"))), SCALED in kept.info, maps
 
-    maps = {
-        side: np.lib.format.open_memmap(
-            scratch / f"maps{side}.npy", mode="w+", dtype=np.int8, shape=(2, images, side, side)
-        )
-        for side in SCALES
-    }
+    maps = {side: new_array(scratch / f"maps{side}.npy", np.int8, (2, images, side, side)) for side in SCALES}
     contents: list[str] = []
     scaled: list[int] = []
     with progress(f"audit {dataset.spec.name}: decode", total=images, unit="image") as bar:

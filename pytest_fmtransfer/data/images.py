@@ -21,7 +21,8 @@ from pytest_fmtransfer.data.chunks import PIXELS, GrowingArray, is_sound, take_a
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.decoding import in_parallel
 from pytest_fmtransfer.data.framing import framed
-from pytest_fmtransfer.errors import DatasetError, UnreadableImage
+from pytest_fmtransfer.disk import MOVE_STORE
+from pytest_fmtransfer.errors import StorageError, UnreadableImage
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.progress import progress, tell
 from pytest_fmtransfer.store import CorruptEntry, Store, code_digest, fingerprint
@@ -35,7 +36,7 @@ def load_images(dataset: Dataset, size: int, places: Places, framing: Framing = 
     N × S × S × 3 where they have three.
 
     Checked against their checksums once in a process; damaged ones are decoded again, with a warning. Raises
-    UnreadableImage for broken files, with their number and the first of them, and DatasetError, with the figure, when
+    UnreadableImage for broken files, with their number and the first of them, and StorageError, with the figure, when
     the disk cannot hold the images.
     """
     store, key = Store(root=places.store), image_key(dataset, size, framing)
@@ -98,11 +99,7 @@ def _build(dataset: Dataset, size: int, framing: Framing, store: Path, growing: 
     name, ids = dataset.spec.name, dataset.table.ids_N.tolist()
     shape = (len(ids), size, size) if dataset.spec.stored_channels == 1 else (len(ids), size, size, 3)
     check_room(f"the images of {name} at {size} px", int(np.prod(shape)), store, growing)
-    try:
-        array = GrowingArray(growing, shape)
-    except OSError as error:
-        shutil.rmtree(growing, ignore_errors=True)
-        raise DatasetError(f"cannot write the images of {name} to {growing.parent}: {error.strerror}") from error
+    array = GrowingArray(growing, shape)
 
     def write(row: int) -> None:
         array.rows_N[row] = _square(dataset, size, framing, row)
@@ -121,15 +118,14 @@ def _build(dataset: Dataset, size: int, framing: Framing, store: Path, growing: 
 
 
 def check_room(what: str, required: int, store: Path, growing: Path | None = None) -> None:
-    """Say how large something is where that is much. Raises DatasetError when the disk cannot hold it.
+    """Say how large something is where that is much. Raises StorageError when the disk cannot hold it.
 
     `growing` is a folder that holds a part of it already.
     """
     free = shutil.disk_usage(store).free + (taken(growing) if growing else 0)
     if required > free:
-        raise DatasetError(
-            f"{what} take {_amount(required)}, and {store} has {_amount(free)} left; make room there, or name another "
-            "place: --fm-store=DIR or FMTRANSFER_STORE"
+        raise StorageError(
+            f"{what} take {_amount(required)}, and {store} has {_amount(free)} left; make room, or {MOVE_STORE}"
         )
     if required >= LARGE:
         tell(f"{what}: {_amount(required)} in {store}")

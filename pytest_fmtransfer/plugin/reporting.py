@@ -13,6 +13,8 @@ import pytest
 
 from pytest_fmtransfer.catalog.regime_specs import Profile
 from pytest_fmtransfer.catalog.specs import DatasetSpec
+from pytest_fmtransfer.disk import unwritable, writing
+from pytest_fmtransfer.errors import StorageError
 from pytest_fmtransfer.plugin.collection import MISTAKES, NOTES
 from pytest_fmtransfer.plugin.failing import failure_of
 from pytest_fmtransfer.plugin.judging import PROPERTY
@@ -21,7 +23,7 @@ from pytest_fmtransfer.plugin.settings import ReportRequest, settings_of
 from pytest_fmtransfer.plugin.shown import shown
 from pytest_fmtransfer.reports.github import Failure, annotations, append_summary
 from pytest_fmtransfer.stand_ins.planted import LABEL
-from pytest_fmtransfer.store import unwritable, write_atomically
+from pytest_fmtransfer.store import write_atomically
 from pytest_fmtransfer.words import counted
 
 
@@ -93,17 +95,29 @@ class Reporter:
             self._refused = True  # it may be the report's own place that was refused
             return
         for request in self._settings.reports:
-            if request.file is not None:
-                # An earlier report is worth more than one of a run that was interrupted before it measured anything.
-                if session.exitstatus == pytest.ExitCode.INTERRUPTED and not self._rows and request.file.is_file():
-                    self._kept.add(request.file)
-                else:
-                    _write(request.file, self._draw(request.kind))
-            elif request.kind == "github" and (summary := _job_summary()) is not None:
-                append_summary(summary, self._draw("markdown"))
+            try:
+                self._write(request, session)
+            except StorageError as error:  # what was measured is in the store: the same command draws it again
+                self._settings.mistakes.append(f"--fm-report={request.kind}: {error}")
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
         passed = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
         if self._measured() < self._settings.require and passed:
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+
+    def _write(self, request: ReportRequest, session: pytest.Session) -> None:
+        """A report that goes to a file. Raises StorageError."""
+        if request.file is not None:
+            # An earlier report is worth more than one of a run that was interrupted before it measured anything.
+            if session.exitstatus == pytest.ExitCode.INTERRUPTED and not self._rows and request.file.is_file():
+                self._kept.add(request.file)
+                return
+            text = self._draw(request.kind)
+            with writing(request.file, f"name another file: --fm-report={request.kind}:FILE", need=len(text.encode())):
+                _write(request.file, text)
+        elif request.kind == "github" and (summary := _job_summary()) is not None:
+            text = self._draw("markdown")
+            with writing(summary, "leave out --fm-report=github"):
+                append_summary(summary, text)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
         for mistake in dict.fromkeys(self._settings.mistakes):

@@ -15,6 +15,7 @@ from pytest_fmtransfer.catalog.specs import FileWeights
 from pytest_fmtransfer.catalog.user_backbone import UserBackbone
 from pytest_fmtransfer.catalog.user_dataset import UserDataset
 from pytest_fmtransfer.devices import Device, best_device, device_and_card
+from pytest_fmtransfer.disk import MOVE_STORE, unwritable
 from pytest_fmtransfer.errors import InvalidInput, Unavailable, nearest
 from pytest_fmtransfer.functions import source_of
 from pytest_fmtransfer.places import Places, no_such_folder, on_ci
@@ -22,7 +23,6 @@ from pytest_fmtransfer.plugin import stand_ins
 from pytest_fmtransfer.plugin.options import DEFAULT_PROFILE
 from pytest_fmtransfer.plugin.session_registry import SessionRegistry
 from pytest_fmtransfer.stand_ins.planted import PROFILE
-from pytest_fmtransfer.store import MOVE_STORE, unwritable
 
 REPORTS = ("terminal", "markdown", "csv", "json", "github")
 UPDATES = ("new", "changed", "all")
