@@ -11,11 +11,13 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import DTypeLike
+from typing import TYPE_CHECKING
 
 from pytest_fmtransfer.errors import StorageError
+
+if TYPE_CHECKING:  # collecting a suite reads this module, and imports no numpy
+    import numpy as np
+    from numpy.typing import DTypeLike
 
 MOVE_STORE = "name another folder: --fm-store=DIR or FMTRANSFER_STORE"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -63,12 +65,14 @@ def unwritable(folder: Path) -> str | None:
     return None
 
 
-def new_array(file: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap:
+def new_array(file: Path, dtype: "DTypeLike", shape: tuple[int, ...]) -> "np.memmap":
     """An array of zeros in a new .npy file, mapped, every block of it on the disk.
 
     Raises StorageError where the disk cannot hold it, and leaves no file then.
     """
-    mapped = np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=shape)
+    from numpy.lib.format import open_memmap
+
+    mapped = open_memmap(file, mode="w+", dtype=dtype, shape=shape)
     try:
         take_room(file)
     except BaseException:
