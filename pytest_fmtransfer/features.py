@@ -171,6 +171,7 @@ def feature_key(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Plac
         "backbones/tensor_files.py",
         "backbones/timm.py",
         "backbones/timm_parts.py",
+        "backbones/transformers_folder.py",
         "backbones/vgg.py",
         f"backbones/{spec.library}.py",
         *DECODING,

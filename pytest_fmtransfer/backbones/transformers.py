@@ -4,25 +4,22 @@ files, and any folder that the library has saved.
 Legend: N images, C channels, H and W pixels, T tokens, E a token's width, D the embedding's width.
 """
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, BlipVisionConfig, BlipVisionModel
-from transformers.utils import logging
+from transformers import BlipVisionConfig, BlipVisionModel
 
 from pytest_fmtransfer.backbones import blip, siglip
 from pytest_fmtransfer.backbones.base import Backbone, seeded
-from pytest_fmtransfer.backbones.checkpoints import read_tensors
 from pytest_fmtransfer.backbones.grids import grid_of
-from pytest_fmtransfer.backbones.shards import FOLDER, saved_folder
+from pytest_fmtransfer.backbones.shards import FOLDER
 from pytest_fmtransfer.backbones.stem import take_one_channel
+from pytest_fmtransfer.backbones.transformers_folder import build_network
 from pytest_fmtransfer.catalog.specs import BackboneSpec, RandomWeights
-from pytest_fmtransfer.errors import CheckpointMismatch, Impossible, InvalidInput, nearest
+from pytest_fmtransfer.errors import Impossible, InvalidInput, nearest
 
 # Width, depth and heads: Li et al. 2022, models/blip.py. Their models/vit.py builds norms with eps 1e-6 and draws
 # weights with a deviation of .02; of the library's default, 1e-10, comes a network that tells no image apart.
@@ -92,7 +89,7 @@ def build(
     if weights is None and not isinstance(spec.weights, RandomWeights):
         raise InvalidInput(f"backbone {spec.name} names no file of weights; give it PublishedWeights or FileWeights")
     if spec.architecture.startswith(FOLDER):
-        network, pools = _of_folder(spec, weights)
+        network, pools = build_network(spec, weights)
     elif spec.architecture in siglip.ARCHITECTURES:
         network, pools = siglip.build_network(spec, weights), True
     else:
@@ -137,58 +134,6 @@ def _blip(spec: BackboneSpec, weights: Path | None) -> BlipVisionModel:
     return network
 
 
-def _of_folder(spec: BackboneSpec, weights: Path | None) -> tuple[nn.Module, bool]:
-    """The vision side of a folder's model, and whether its weights hold all that pooling takes."""
-    folder = saved_folder(spec.architecture, weights)
-    if folder is None or not (folder / "config.json").is_file():
-        raise InvalidInput(f"{spec.name}: {folder} holds no config.json; name a folder that transformers has saved")
-    if (adapter := folder / "adapter_config.json").is_file():
-        raise InvalidInput(
-            f"{spec.name}: {adapter} is of an adapter, which is no part of the model's file; save the model with it: "
-            "merge_and_unload() of peft, then save_pretrained(FOLDER)"
-        )
-    with quiet(), seeded(spec):
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        if weights is None:
-            whole, missing = AutoModel.from_config(config, trust_remote_code=False), set[str]()
-        else:
-            with torch.device("meta"):  # for its class alone
-                kind = type(AutoModel.from_config(config, trust_remote_code=False))
-            # The tensors that were fingerprinted: from a folder the library would read whatever file it finds first.
-            whole, told = kind.from_pretrained(
-                None,
-                config=config,
-                state_dict=dict(read_tensors(weights)),
-                output_loading_info=True,
-                dtype=torch.float32,
-            )
-            missing = set(map(str, told["missing_keys"]))
-            if told["mismatched_keys"]:
-                raise CheckpointMismatch(f"{weights}: tensor {min(told['mismatched_keys'])} has another shape")
-    network = getattr(whole, "vision_model", whole)
-    if not hasattr(network.config, "image_size") and not hasattr(network.config, "num_channels"):
-        raise InvalidInput(f"{spec.name}: {type(whole).__name__} in {folder} is no vision model")
-    lost = sorted(name for name in missing if "pool" not in name and _is_visual(name, whole))
-    if lost:
-        raise CheckpointMismatch(f"{weights}: tensor {lost[0]!r} of the architecture is not in the file")
-    return network.eval(), not missing
-
-
-def _is_visual(name: str, whole: nn.Module) -> bool:
-    return not hasattr(whole, "vision_model") or name.startswith("vision_model.")
-
-
 def _patch(network: nn.Module) -> int:
     size = getattr(network.config, "patch_size", 0)
     return size if isinstance(size, int) else 0
-
-
-@contextmanager
-def quiet() -> Generator[None]:
-    """The library tells what a file lacks by warnings; we tell it by errors."""
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)

@@ -5,7 +5,7 @@ from typing import Any
 
 from transformers import AutoImageProcessor
 
-from pytest_fmtransfer.backbones.transformers import quiet
+from pytest_fmtransfer.backbones.transformers_folder import quiet
 
 
 def usual(folder: Path) -> dict[str, Any]:
