@@ -157,7 +157,7 @@ def test_a_model_of_masks_is_told_which_rows_work(tmp_path: Path) -> None:
 
 
 def test_timms_own_folder_is_told_how_it_is_named(tmp_path: Path) -> None:
-    timm.models.save_for_hf(timm.create_model("resnet10t", num_classes=3), tmp_path, safe_serialization=True)
+    timm.models.save_for_hf(timm.create_model("resnet10t", num_classes=3), str(tmp_path), safe_serialization=True)
     told = f"mine=timm:resnet10t,weights={tmp_path}"
     with pytest.raises(InvalidInput, match=f"(?s)folder of timm's.*{told}"):
         build(tmp_path)
@@ -185,14 +185,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from pytest_fmtransfer.backbones import transformers as hugging
-from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.specs import FileWeights, RandomWeights
+from pytest_fmtransfer.catalog.specs import RandomWeights
+from pytest_fmtransfer.catalog.user_backbone import UserBackbone
 from pytest_fmtransfer.errors import FmTransferError
 folder = Path(sys.argv[1])
-for weights in (FileWeights(path=folder), RandomWeights()):
-    row = replace(Registry().backbone("blip_vitb16"), name="mine", architecture=f"hf:{folder}", weights=weights)
+row = UserBackbone.parse(f"mine=hf:{folder}").row
+for spec, weights in ((row, folder), (replace(row, weights=RandomWeights()), None)):
     try:
-        hugging.build(row, None if isinstance(weights, RandomWeights) else folder)
+        hugging.build(spec, weights)
         print("built")
     except FmTransferError as error:
         print(error)
@@ -208,6 +208,7 @@ def test_code_in_a_folder_is_never_run_whatever_stands_on_standard_input(
         f"open({str(victim)!r}, 'w').close()\nfrom transformers import ViTConfig as Config, ViTModel as Model\n"
     )
     set_config(folder, auto_map={"AutoConfig": "theirs.Config", "AutoModel": "theirs.Model"}, model_type=model_type)
+    (folder / "preprocessor_config.json").write_text(json.dumps({"auto_map": {"AutoImageProcessor": "theirs.Model"}}))
     told = subprocess.run(
         [sys.executable, "-c", BUILD, folder], input="y\n" * 9, capture_output=True, text=True, check=True
     )

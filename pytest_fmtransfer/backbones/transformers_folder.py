@@ -7,7 +7,7 @@ from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 import transformers
@@ -135,19 +135,23 @@ class _Loader:
         """Raises CheckpointMismatch for the first tensor of the image side that does not fit."""
         try:
             with seeded(self.spec):
-                whole, told = type(self.model).from_pretrained(
-                    None,
-                    config=copy.deepcopy(self.config),
-                    state_dict=dict(tensors),
-                    output_loading_info=True,
-                    ignore_mismatched_sizes=True,  # told in our words
-                    dtype=torch.float32,
-                    trust_remote_code=False,
+                found = cast(
+                    object,
+                    type(self.model).from_pretrained(
+                        None,
+                        config=copy.deepcopy(self.config),
+                        state_dict=dict(tensors),
+                        output_loading_info=True,
+                        ignore_mismatched_sizes=True,  # told in our words
+                        dtype=torch.float32,
+                        trust_remote_code=False,
+                    ),
                 )
         except Exception as error:  # whatever the library does with tensors that are not its own
             raise CheckpointMismatch(
                 f"{self.path} does not fit {type(self.model).__name__}: {_one_line(error)}"
             ) from error
+        whole, told = cast(tuple[PreTrainedModel, dict[str, Any]], found)
         for name, theirs, ours in sorted(told["mismatched_keys"]):
             raise CheckpointMismatch(
                 f"{self.path}: tensor {name!r} has shape {tuple(theirs)}, the architecture's has {tuple(ours)}"
