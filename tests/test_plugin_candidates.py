@@ -164,7 +164,10 @@ def test_closed_is_said_where_backbones_would_join(
 ) -> None:
     suite = CLOSED.replace(' regimes=["knn"],', "") if "cells=" in keywords else CLOSED
     pytester.makepyfile(test_suite=suite.format(keywords, fixtures))
-    assert told in complaint(pytester)
+    listed = pytester.runpytest("--co", "-q")
+    assert listed.ret == pytest.ExitCode.OK
+    assert told in listed.stdout.str()
+    pytester.runpytest().assert_outcomes(failed=1)
 
 
 def test_several_join_in_the_order_of_names(suite: pytest.Pytester) -> None:

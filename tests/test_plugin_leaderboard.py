@@ -83,22 +83,40 @@ def test_every_regime_that_is_named_is_one_of_the_catalogue_and_has_a_cell_of_ea
 
 
 @pytest.mark.parametrize(
-    ("mark", "options", "told"),
+    ("mark", "told"),
     [
-        ("registered=True", [], "takes regimes and nothing else"),
-        ("registered=True, regimes=['knn'], datasets=['br35h']", [], "takes regimes and nothing else"),
-        ("registered='all', regimes=['knn']", [], "fm_cells(registered='all'): give True or False"),
-        ("registered=True, regimes=['knm']", [], "unknown regime 'knm'; did you mean knn"),
-        ("registered=True, regimes=['knn']", ["--fm-regime=knm"], "--fm-regime=knm: unknown regime 'knm'; did you"),
+        ("registered=True", "takes regimes and nothing else"),
+        ("registered=True, regimes=['knn'], datasets=['br35h']", "takes regimes and nothing else"),
+        ("registered='all', regimes=['knn']", "fm_cells(registered='all'): give True or False"),
+        ("registered=True, regimes=['knm']", "unknown regime 'knm'; did you mean knn"),
     ],
 )
-def test_a_wrong_mark_or_regime_is_a_usage_error(
-    pytester: pytest.Pytester, mark: str, options: list[str], told: str
-) -> None:
+def test_a_wrong_mark_fails_its_test(pytester: pytest.Pytester, mark: str, told: str) -> None:
     pytester.makepyfile(test_suite=EVERYTHING.replace('registered=True, regimes=["knn"]', mark))
-    result = pytester.runpytest(*options)
+    result = pytester.runpytest()
+    result.assert_outcomes(failed=1)
+    assert told in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("regime", "told"),
+    [
+        ("knm", "--fm-regime=knm: unknown regime 'knm'; did you"),
+        ("lora8.from99", "--fm-regime=lora8.from99: no backbone of the catalogue can run it"),
+    ],
+)
+def test_a_wrong_regime_of_the_command_line_is_a_usage_error(pytester: pytest.Pytester, regime: str, told: str) -> None:
+    pytester.makepyfile(test_suite=EVERYTHING)
+    result = pytester.runpytest(f"--fm-regime={regime}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert told in result.stderr.str()
+
+
+def test_one_wrong_regime_of_a_mark_leaves_the_others(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_suite=EVERYTHING.replace('regimes=["knn"]', 'regimes=["knn", "knm"]'))
+    found = pytester.runpytest("--co", "-q")
+    assert found.ret == pytest.ExitCode.OK
+    found.stdout.fnmatch_lines(["*?knm?", "*-br35h-knn?", "*?knm?: unknown regime 'knm'; did you mean knn*"])
 
 
 def test_what_was_measured_is_ranked_at_the_end_without_being_asked(suite: pytest.Pytester) -> None:

@@ -1,4 +1,4 @@
-"""Every mistake of a user is a usage error, exit code 4, that says what to type instead."""
+"""A mistake in a mark fails the tests that bear it; one on the command line is a usage error."""
 
 import pytest
 import torch
@@ -6,7 +6,24 @@ import torch
 CELLS = 'backbones=["shortcut.metadata"], datasets=["br35h"], regimes=["knn"]'
 
 
-def run(pytester: pytest.Pytester, mark: str, body: str = "def test_it(candidate):\n    pass\n", *options: str) -> str:
+IT = "def test_it(candidate):\n    pass\n"
+
+
+def failing(pytester: pytest.Pytester, mark: str, body: str = IT, *options: str) -> str:
+    """What a run prints in which the test of the mark fails, all its items do, and one beside it passes."""
+    beside = "\n\ndef test_beside():\n    pass\n"
+    pytester.makepyfile(f"import pytest\n\n@pytest.mark.{mark}\n{body}{beside}")
+    result = pytester.runpytest(*options)
+    outcomes = result.parseoutcomes()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert outcomes["passed"] == 1
+    assert outcomes["failed"] >= 1
+    assert "errors" not in outcomes
+    assert result.stderr.str() == ""
+    return result.stdout.str()
+
+
+def refused(pytester: pytest.Pytester, mark: str, body: str = IT, *options: str) -> str:
     pytester.makepyfile(f"import pytest\n\n@pytest.mark.{mark}\n{body}")
     result = pytester.runpytest(*options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -30,7 +47,7 @@ def run(pytester: pytest.Pytester, mark: str, body: str = "def test_it(candidate
     ],
 )
 def test_wrong_cells(pytester: pytest.Pytester, wrong: str, message: str) -> None:
-    assert message in run(pytester, f"fm_cells({wrong})")
+    assert message in failing(pytester, f"fm_cells({wrong})")
 
 
 @pytest.mark.parametrize(
@@ -49,35 +66,35 @@ def test_wrong_cells(pytester: pytest.Pytester, wrong: str, message: str) -> Non
     ],
 )
 def test_wrong_claims(pytester: pytest.Pytester, wrong: str, message: str) -> None:
-    assert message in run(pytester, f"fm_cells({CELLS})\n@pytest.mark.fm_claim({wrong})")
+    assert message in failing(pytester, f"fm_cells({CELLS})\n@pytest.mark.fm_claim({wrong})")
 
 
 @pytest.mark.parametrize("typed", ["fm_claims(family_size=2)", "fm_cell(backbone='mobilenetv2')"])
 def test_a_mistyped_mark_is_no_silent_claim(pytester: pytest.Pytester, typed: str) -> None:
     body = "def test_it(candidate):\n    pass\n"
     # pytest itself only warns of a mark that nobody has declared.
-    message = run(pytester, f"fm_cells({CELLS})\n@pytest.mark.{typed}", body, "-Wdefault")
+    message = failing(pytester, f"fm_cells({CELLS})\n@pytest.mark.{typed}", body, "-Wdefault")
     assert f"no mark '{typed.partition('(')[0]}'; did you mean fm_c" in message
 
 
 def test_a_name_that_is_wrong_is_told_before_an_exception_that_is_right(pytester: pytest.Pytester) -> None:
     cells = CELLS.replace("shortcut.metadata", "shortcut.metadat")
     expected = "fm_claim(expected={'shortcut.metadata-br35h-knn': ('refuted', 'why')})"
-    message = run(pytester, f"fm_cells({cells})\n@pytest.mark.{expected}")
+    message = failing(pytester, f"fm_cells({cells})\n@pytest.mark.{expected}")
     assert "unknown backbone 'shortcut.metadat'; did you mean shortcut.metadata" in message
 
 
 def test_a_reference_that_the_mark_does_not_name(pytester: pytest.Pytester) -> None:
-    message = run(pytester, f"fm_cells({CELLS})", "def test_it(candidate, reference):\n    pass\n")
+    message = failing(pytester, f"fm_cells({CELLS})", "def test_it(candidate, reference):\n    pass\n")
     assert "name it in fm_cells(reference=...)" in message
 
 
 def test_a_mark_without_a_fixture(pytester: pytest.Pytester) -> None:
-    assert "asks for no fixture" in run(pytester, f"fm_cells({CELLS})", "def test_it():\n    pass\n")
+    assert "asks for no fixture" in failing(pytester, f"fm_cells({CELLS})", "def test_it():\n    pass\n")
 
 
 def test_all_mistakes_are_told_at_once(pytester: pytest.Pytester) -> None:
-    message = run(
+    message = failing(
         pytester,
         'fm_cells(backbones=["nope"], datasets=["br35h"], regimes=["knn"])',
         "def test_it(candidate):\n    pass\n\n"
@@ -89,18 +106,98 @@ def test_all_mistakes_are_told_at_once(pytester: pytest.Pytester) -> None:
 
 
 def test_a_second_mark_is_refused(pytester: pytest.Pytester) -> None:
-    assert "bears fm_cells twice" in run(pytester, f"fm_cells({CELLS})\n@pytest.mark.fm_cells({CELLS})")
+    assert "bears fm_cells twice" in failing(pytester, f"fm_cells({CELLS})\n@pytest.mark.fm_cells({CELLS})")
 
 
-def test_workers_tell_the_controller(pytester: pytest.Pytester) -> None:
+MIXED = """
+import pytest
+
+@pytest.mark.fm_cells(
+    backbones=["shortcut.metadata", "shortcut.metadat"], datasets=["nowhere", "br35"], regimes=["knn", "knm"]
+)
+@pytest.mark.fm_claim(family_size=2)
+def test_it(cell):
+    pytest.fail(f"ran {cell}")
+
+def test_beside():
+    pass
+"""
+NOWHERE = """
+from dataclasses import replace
+
+def pytest_fmtransfer_register(registry):
+    registry.register(replace(registry.dataset("br35h"), name="nowhere"))
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
+def test_the_cases_without_a_mistake_run(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    pytester.makeconftest(NOWHERE)
+    pytester.makepyfile(test_mixed=MIXED)
+    result = pytester.runpytest_subprocess("-rfE", "--fm-report=json:report.json", *workers)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(passed=1, failed=8)
+    result.stdout.fnmatch_lines_random(
+        [
+            "E * Failed: ran shortcut.metadata-nowhere-knn",
+            "unknown regime 'knm'; did you mean knn*",
+            "unknown dataset 'br35'; did you mean br35h*",
+            "unknown backbone 'shortcut.metadat'; did you mean shortcut.metadata*",
+            "FAILED test_mixed.py::test_it?shortcut.metadata-nowhere-knn? *",
+            "FAILED test_mixed.py::test_it?shortcut.metadata-nowhere-knm? *",
+            "FAILED test_mixed.py::test_it?shortcut.metadata-br35-knn? *",
+            "FAILED test_mixed.py::test_it?shortcut.metadat-nowhere-knn? *",
+        ]
+    )
+
+
+@pytest.mark.parametrize("option", ["--collect-only", "--fm-plan", "--fm-claims"])
+def test_what_will_fail_is_listed(pytester: pytest.Pytester, option: str) -> None:
+    pytester.makeconftest(NOWHERE)
+    pytester.makepyfile(test_mixed=MIXED.replace("test_it(cell)", "test_it(cell, candidate)"))
+    result = pytester.runpytest(option)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        ["*fmtransfer: will fail*", "test_mixed.py::test_it?shortcut.metadata-br35-knn?: unknown dataset 'br35'; did*"]
+    )
+    if option == "--fm-claims":
+        result.stdout.fnmatch_lines(["*- shortcut.metadata-nowhere-knn*"])
+    if option == "--fm-plan":
+        result.stdout.fnmatch_lines(["*shortcut.metadata-nowhere-knn*"])
+
+
+@pytest.mark.parametrize(
+    ("select", "failed"),
+    [
+        (("-k", "metadat-br35-knn"), 1),
+        (("-m", "fm_cell(dataset='br35')"), 4),
+        (("-m", "fm_cell(regime='knn')"), 4),
+        (("-k", "naiv and knm"), 2),
+    ],
+)
+def test_a_selection_finds_what_will_fail(pytester: pytest.Pytester, select: tuple[str, str], failed: int) -> None:
+    pytester.makepyfile(test_mixed=MIXED.replace("nowhere", "br35h.naiv"))
+    result = pytester.runpytest(*select)
+    assert result.parseoutcomes()["failed"] == failed
+
+
+def test_a_mark_that_cannot_be_read_is_found_by_the_names_in_it(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "import pytest\n\n@pytest.mark.fm_cells(backbones=['mobilenetv2'], datasets='br35h', regimes=['knn'])\n" + IT
+    )
+    result = pytester.runpytest("-k", "mobilenet and br35h and knn")
+    result.assert_outcomes(failed=1)
+
+
+def test_nothing_is_set_up_for_what_fails(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         "import pytest\n\n"
-        "@pytest.mark.fm_cells(backbones=['mobilenet'], datasets=['br35h'], regimes=['knn'])\n"
-        "def test_it(candidate):\n    pass\n"
+        "@pytest.fixture(autouse=True)\ndef dear(candidate):\n    pytest.fail('set up')\n\n"
+        f"@pytest.mark.usefixtures('candidate')\n@pytest.mark.fm_cells({CELLS.replace('br35h', 'br35')})\n{IT}"
     )
-    result = pytester.runpytest_subprocess("-n", "2")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stdout.fnmatch_lines(["*unknown backbone 'mobilenet'; did you mean mobilenetv2*"])
+    result = pytester.runpytest()
+    result.assert_outcomes(failed=1)
+    assert "set up" not in result.stdout.str()
 
 
 def test_a_conftest_that_registers_wrongly_is_a_usage_error_wherever_it_is(pytester: pytest.Pytester) -> None:
@@ -175,7 +272,7 @@ def test_a_backbone_whose_library_has_no_such_model(
     pytester: pytest.Pytester, line: str, said: str, more: tuple[str, ...]
 ) -> None:
     body = "def test_it(candidate):\n    pass\n"
-    assert said in run(pytester, f"fm_cells({CELLS})", body, f"--fm-backbone={line}", *more)
+    assert said in refused(pytester, f"fm_cells({CELLS})", body, f"--fm-backbone={line}", *more)
 
 
 def test_a_row_of_a_conftest_whose_library_has_no_such_model(pytester: pytest.Pytester) -> None:
@@ -185,5 +282,5 @@ def test_a_row_of_a_conftest_whose_library_has_no_such_model(pytester: pytest.Py
         "    row = registry.backbone('mobilenetv2')\n"
         "    registry.register(replace(row, name='mine', architecture='resnet81'))\n"
     )
-    said = run(pytester, f"fm_cells({CELLS})")
+    said = refused(pytester, f"fm_cells({CELLS})")
     assert "pytest_fmtransfer_register: backbone mine: timm has no model 'resnet81'; did you mean resnet18" in said

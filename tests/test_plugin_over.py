@@ -175,5 +175,5 @@ def test_one_absent_cell_skips_the_whole(suite: pytest.Pytester, exported: Path,
 def test_mistakes(pytester: pytest.Pytester, marks: str, arguments: str, message: str) -> None:
     pytester.makepyfile(f"import pytest\n\n@pytest.mark.{marks}\ndef test_it({arguments}):\n    pass\n")
     result = pytester.runpytest()
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert message in result.stderr.str()
+    assert set(result.parseoutcomes()) == {"failed"}  # of a claim that cannot be read each case does
+    assert message in result.stdout.str()

@@ -174,8 +174,8 @@ def test_a_line_that_is_no_cell_is_an_error_that_names_it(suite: pytest.Pytester
     with pytest.raises(InvalidInput, match=r"recorded\.txt, line 2: 'what is this' is no cell"):
         listed_cells(file.parent)
     result = suite.runpytest("--fm-collect=out")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "line 2: 'what is this' is no cell" in result.stderr.str()
+    result.assert_outcomes(failed=1)
+    assert "line 2: 'what is this' is no cell" in result.stdout.str()
 
 
 NAMES = st.sets(st.sampled_from([KNN, PROBE, "mobilenetv2-br35h-knn", "efficientnet_lite0-br35h-knn"]))

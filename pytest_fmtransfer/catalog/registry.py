@@ -172,19 +172,28 @@ class Registry:
 
         Imports nothing heavy: collection asks this of every cell.
         """
-        require(cell, Cell, "cell", "give a Cell, or Cell.parse('backbone-dataset-regime')")
-        base = cell.backbone.removesuffix(f".{RANDOM}")
-        base = base.removesuffix(f".{TINY}") if base == cell.backbone else base
-        if base.startswith(PREFIX) and base not in self._rows[BackboneSpec]:
-            check_timm(base)
-            backbone = None
-        else:
-            backbone = self.backbone(cell.backbone)
-        self.dataset(cell.dataset)
-        regime = self.regime(cell.regime)
+        backbone, regime = self._named(cell)
         if backbone is not None:
             check_blocks(backbone, regime)
         return cell
+
+    def check_names(self, cell: Cell) -> Cell:
+        """`check` of the names alone, whatever the backbone can run."""
+        self._named(cell)
+        return cell
+
+    def _named(self, cell: Cell) -> tuple[BackboneSpec | None, RegimeSpec]:
+        """Rows of a cell; no backbone's where timm would have to be imported for it. Raises UnknownName."""
+        require(cell, Cell, "cell", "give a Cell, or Cell.parse('backbone-dataset-regime')")
+        base = cell.backbone.removesuffix(f".{RANDOM}")
+        base = base.removesuffix(f".{TINY}") if base == cell.backbone else base
+        backbone = None
+        if base.startswith(PREFIX) and base not in self._rows[BackboneSpec]:
+            check_timm(base)
+        else:
+            backbone = self.backbone(cell.backbone)
+        self.dataset(cell.dataset)
+        return backbone, self.regime(cell.regime)
 
     def rows(self, kind: type[S]) -> tuple[S, ...]:
         """Every row of a kind, ours and those of entry points, by name; no twins and no controls derived from them."""

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput
-from pytest_fmtransfer.plugin.cases import case_of
+from pytest_fmtransfer.plugin.cases import case_of, mistake_of
 from pytest_fmtransfer.plugin.recorded import ASKING
 
 
@@ -17,11 +17,13 @@ class _Asked:
 
     def __init__(self) -> None:
         self.cells: set[Cell] = set()
+        self.mistakes: list[str] = []
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.stash[ASKING] = True
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
+        self.mistakes += [] if (mistake := mistake_of(item)) is None else [f"{item.nodeid}: {mistake.message}"]
         case = case_of(item)
         if case is not None and "baseline" in getattr(item, "fixturenames", ()):
             self.cells.update(case.cells)
@@ -42,4 +44,6 @@ def cells_asked_for(suites: Sequence[str]) -> set[Cell]:
     if code != pytest.ExitCode.OK:
         named = " ".join(suites)
         raise InvalidInput(f"pytest collects no tests from {named}, or not all; see: pytest --collect-only {named}")
+    if asked.mistakes:
+        raise InvalidInput("\n".join(asked.mistakes))
     return asked.cells

@@ -4,14 +4,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pytest_fmtransfer.catalog.registry import Registry
+from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.plugin.cases import Case, Cells
 
 
 def as_the_user_asks(cells: Cells, fixtures: Iterable[str], registry: Registry, reference: str | None) -> Cells:
-    """What a mark says, with the user's candidates, datasets and reference where its test takes them.
-
-    Raises UnknownName for names that are not in the catalogue.
-    """
+    """What a mark says, with the user's candidates, datasets and reference where its test takes them."""
     fixtures = set(fixtures)
     asked = with_datasets(with_candidates(cells, fixtures, registry), fixtures, registry)
     return asked if reference is None else with_reference(asked, registry, reference)
@@ -32,7 +30,7 @@ def with_candidates(cells: Cells, fixtures: Iterable[str], registry: Registry) -
         and not cells.together
         and bool({"candidate", "candidates"} & asked)
         and "baseline" not in asked
-        and not all(registry.backbone(name).is_control for name in cells.backbones)
+        and not all(_is_control(registry, name) for name in cells.backbones)
     )
     if not takes_them:
         return cells
@@ -53,7 +51,7 @@ def with_datasets(cells: Cells, fixtures: Iterable[str], registry: Registry) -> 
         and bool({"candidate", "candidates"} & asked)
         and "baseline" not in asked
         and ("-" not in (cells.reference or "") or "{dataset}" in (cells.reference or ""))
-        and not all(registry.backbone(name).is_control for name in cells.backbones)
+        and not all(_is_control(registry, name) for name in cells.backbones)
         and not all(_demonstrates(registry, name) for name in cells.datasets)
     )
     if not takes_them:
@@ -62,8 +60,20 @@ def with_datasets(cells: Cells, fixtures: Iterable[str], registry: Registry) -> 
     return replace(cells, datasets=(*cells.datasets, *added))
 
 
+def _is_control(registry: Registry, backbone: str) -> bool:
+    """Also of a name that is unknown, of which its case fails: it is no reason for anybody to join."""
+    try:
+        return registry.backbone(backbone).is_control
+    except InvalidInput:
+        return True
+
+
 def _demonstrates(registry: Registry, dataset: str) -> bool:
-    row = registry.dataset(dataset)
+    """Also of a name that is unknown, as `_is_control`."""
+    try:
+        row = registry.dataset(dataset)
+    except InvalidInput:
+        return True
     return row.shuffled or bool(row.acknowledged)
 
 
@@ -75,7 +85,7 @@ def with_reference(cells: Cells, registry: Registry, reference: str) -> Cells:
     """
     named, dash, where = (cells.reference or "").partition("-")
     stays = not named or "{" in named or bool(cells.together) or (dash and not where.startswith("{dataset}-"))
-    if stays or registry.backbone(named).is_control or named == reference:
+    if stays or _is_control(registry, named) or named == reference:
         return cells
     return replace(cells, reference=f"{reference}{dash}{where}", other_reference=True)
 

@@ -1,6 +1,8 @@
 """What an `fm_cells` mark says, and the cases that it makes: what each item of its test is about."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import pytest
@@ -33,6 +35,22 @@ class Case:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """In the place of a case, or of all cases of a test: what is wrong, of which its item fails. `cells` are those that
+    can be read.
+    """
+
+    id: str
+    message: str
+    cells: tuple[Cell, ...] = ()
+    of_a_case: bool = True
+
+
+# The tests whose marks cannot be read at all, by the node id of their definition.
+MISTAKEN = pytest.StashKey[dict[str, Mistake]]()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cells:
     """What an `fm_cells` mark says."""
 
@@ -54,40 +72,60 @@ class Cells:
     """The mark names regimes alone: it is about all that is in the catalogue, and these cells are `found`."""
     found: tuple[Cell, ...] = ()
 
-    def cases(self) -> list[Case]:
+    def cases(self, check: Callable[[Cell], object] | None = None) -> list[Case | Mistake]:
         """One case a cell, sorted; or one for all datasets or all backbones, these in the order of the mark.
 
-        Raises InvalidInput for a reference that cannot be filled in.
+        A case with a cell that cannot be, or of which `check` raises InvalidInput, is a Mistake; the others stand.
         """
-        if self.together:
-            return self._cases_together()
-        backbones = (*self.backbones, *self.added)
-        cells = dict.fromkeys(Cell(b, d, r) for b in backbones for d in self.datasets for r in self.regimes)
-        if self.recorded or self.registered:
-            cells = dict.fromkeys(self.found)
-        if self.over is None:
-            return [self._case(cell.id, [cell]) for cell in sorted(cells)]
-        together: dict[str, list[Cell]] = {}
-        for cell in cells:
-            kept = cell.backbone if self.over == "datasets" else cell.dataset
-            together.setdefault(f"{kept}-{cell.regime}", []).append(cell)
-        return [self._case(name, together[name]) for name in sorted(together)]
+        drafts = self._together() if self.together else self._crossed()
+        return [self._case(name, drafts[name], check) for name in sorted(drafts)]
 
-    def _cases_together(self) -> list[Case]:
+    def _crossed(self) -> "dict[str, list[Callable[[], Cell]]]":
+        """Makers of the cells of every case, by its id: a name may be none that a cell can have."""
+        backbones = (*self.backbones, *self.added)
+        parts = [(b, d, r) for b in backbones for d in self.datasets for r in self.regimes]
+        if self.recorded or self.registered:
+            parts = [(cell.backbone, cell.dataset, cell.regime) for cell in self.found]
+        drafts: dict[str, list[Callable[[], Cell]]] = {}
+        for backbone, dataset, regime in dict.fromkeys(parts):
+            kept = {"datasets": backbone, "backbones": dataset, None: f"{backbone}-{dataset}"}[self.over]
+            drafts.setdefault(f"{kept}-{regime}", []).append(partial(Cell, backbone, dataset, regime))
+        return drafts
+
+    def _together(self) -> "dict[str, list[Callable[[], Cell]]]":
         """One case a backbone, or one where no cell depends on it; each cell on every dataset before the next."""
-        cases: dict[str, Case] = {}
-        for backbone in self.backbones or ("",):
-            cells = [
-                Cell.parse(_filled("cells", text, backbone=backbone, dataset=dataset))
+        regimes = "+".join(dict.fromkeys(text.rpartition("-")[2] for text in self.together))
+        return {
+            f"{backbone}-{regimes}" if backbone else regimes: [
+                partial(_parsed, text, backbone=backbone, dataset=dataset)
                 for text in self.together
                 for dataset in self.datasets
             ]
-            regimes = "+".join(dict.fromkeys(cell.regime for cell in cells))
-            name = f"{backbone}-{regimes}" if backbone else regimes
-            cases[name] = self._case(name, cells)
-        return [cases[name] for name in sorted(cases)]
+            for backbone in self.backbones or ("",)
+        }
 
-    def _case(self, name: str, cells: list[Cell]) -> Case:
+    def _case(
+        self, name: str, makers: "list[Callable[[], Cell]]", check: Callable[[Cell], object] | None
+    ) -> Case | Mistake:
+        cells: list[Cell] = []
+        wrong: InvalidInput | None = None
+        for make in makers:
+            try:
+                cells.append(make())
+            except InvalidInput as error:
+                wrong = wrong or error
+        try:
+            if wrong is not None:
+                raise wrong
+            case = self._of_cells(name, cells)
+            if check is not None:
+                for cell in (*case.cells, *case.references):
+                    check(cell)
+        except InvalidInput as error:
+            return Mistake(id=name, message=str(error), cells=tuple(cells))
+        return case
+
+    def _of_cells(self, name: str, cells: list[Cell]) -> Case:
         references = [self._reference_of(cell) for cell in cells] if self.reference is not None else []
         return Case(
             id=name,
@@ -108,6 +146,10 @@ class Cells:
             "reference", str(self.reference), backbone=cell.backbone, dataset=cell.dataset, regime=cell.regime
         )
         return Cell.parse(name) if "-" in name else Cell(name, cell.dataset, cell.regime)
+
+
+def _parsed(text: str, *, backbone: str, dataset: str) -> Cell:
+    return Cell.parse(_filled("cells", text, backbone=backbone, dataset=dataset))
 
 
 def _filled(key: str, text: str, **parts: str) -> str:
@@ -143,7 +185,7 @@ def _asked_by(item: pytest.Item) -> set[str]:
 
 
 def _shown(value: object) -> str:
-    return value.id if isinstance(value, Case) else repr(value)
+    return value.id if isinstance(value, Case | Mistake) else repr(value)
 
 
 def case_of(item: pytest.Item) -> Case | None:
@@ -151,3 +193,17 @@ def case_of(item: pytest.Item) -> Case | None:
     params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
     case = params.get(CASE)
     return case if isinstance(case, Case) else None
+
+
+def mistake_of(item: pytest.Item) -> Mistake | None:
+    """What is wrong with an item's marks, of which it fails before anything is set up; None where nothing is."""
+    params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    if isinstance(own := params.get(CASE), Mistake):
+        return own
+    found = item.config.stash.get(MISTAKEN, None)
+    return None if found is None else found.get(definition_of(item))
+
+
+def definition_of(item: pytest.Item) -> str:
+    """The node id of an item's test, without parameters."""
+    return f"{item.parent.nodeid if item.parent else ''}::{getattr(item, 'originalname', item.name)}"

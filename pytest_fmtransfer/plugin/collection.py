@@ -1,23 +1,25 @@
-"""From marks to items: cells as parameters, the names that an item answers to, mistakes as usage errors."""
+"""From marks to items: cells as parameters, the names that an item answers to, what fails a test or the session."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import pytest
 
+from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.cell import Cell, stem
 from pytest_fmtransfer.errors import InvalidInput, nearest
 from pytest_fmtransfer.plugin.candidates import as_the_user_asks
-from pytest_fmtransfer.plugin.cases import CASE, Case, Cells, case_of
+from pytest_fmtransfer.plugin.cases import CASE, MISTAKEN, Case, Cells, Mistake, case_of, mistake_of
 from pytest_fmtransfer.plugin.cells_mark import cells_of_mark
 from pytest_fmtransfer.plugin.claim_mark import claim_of
 from pytest_fmtransfer.plugin.controlling import control_cells, wants_controls
 from pytest_fmtransfer.plugin.families import too_large
 from pytest_fmtransfer.plugin.kept_apart import proves_nothing, writes_among_baselines
-from pytest_fmtransfer.plugin.recorded import NOTHING, cells_on_record
+from pytest_fmtransfer.plugin.recorded import NOTHING, cells_on_record, check_on_record
 from pytest_fmtransfer.plugin.registered import cells_of_the_catalogue
-from pytest_fmtransfer.plugin.settings import settings_of, unwritable_places
+from pytest_fmtransfer.plugin.settings import Settings, settings_of, unwritable_places
 from pytest_fmtransfer.plugin.signatures import MARKS, signature
 from pytest_fmtransfer.plugin.unknown_results import refuse_unknown
 
@@ -35,44 +37,81 @@ def register_marks(config: pytest.Config) -> None:
 
 
 def parametrise(metafunc: pytest.Metafunc) -> None:
-    """Give a test that bears `fm_cells` one item per case; wrong names are gathered, to be told all at once."""
-    settings, where = settings_of(metafunc.config), metafunc.definition.nodeid
-    for name in sorted({mark.name for mark in metafunc.definition.iter_markers()}):
-        if name.startswith("fm_") and name not in OURS:  # a claim that is mistyped would silently be none
-            settings.mistakes.append(f"{where}: no mark {name!r}; {nearest(name, OURS)}")
-    mark = metafunc.definition.get_closest_marker("fm_cells")
-    if mark is None:
-        try:
-            _check_claim_without_cells(metafunc.definition)
-        except InvalidInput as error:
-            settings.mistakes.append(f"{where}: {error}")
-        return
+    """Give a test that bears `fm_cells` one item per case; where something is wrong, its item fails and says so."""
+    test = metafunc.definition
+    mark = test.get_closest_marker("fm_cells")
     try:
+        _check_names_of_marks(test)
+        if mark is None:
+            _check_claim_without_cells(test)
+            return
         cells = cells_of_mark(mark)
         _check_fixtures(cells, metafunc.fixturenames)
-        if cells.recorded:
-            cells = replace(cells, found=cells_on_record(metafunc.definition))
-        if cells.registered:
-            found = cells_of_the_catalogue(settings.registry, cells.regimes, settings.regime)
-            cells = replace(cells, found=found)
-        cases = cells.cases()
-        ids = {case.id for case in cases}
-        claim = claim_of(metafunc.definition)
-        if len(list(metafunc.definition.iter_markers("fm_cells"))) > 1:
+        if len(list(test.iter_markers("fm_cells"))) > 1:
             raise InvalidInput("bears fm_cells twice; write one test per mark")
-        for cell in [] if cells.registered else [cell for case in cases for cell in (*case.cells, *case.references)]:
-            settings.registry.check(cell)
-        for unknown in sorted(set(claim.expected) - ids):
-            raise InvalidInput(f"fm_claim(expected=...) names {unknown}, no case of this test; {nearest(unknown, ids)}")
-        cases = as_the_user_asks(cells, metafunc.fixturenames, settings.registry, settings.reference).cases()
-        for case in cases:
-            if claim.controls or "controls" in metafunc.fixturenames:
-                control_cells(case, settings.registry)
+        cases = _cases(metafunc, cells)
     except InvalidInput as error:
-        settings.mistakes.append(f"{where}: {error}")
-        cases = []
+        mistake = Mistake(id=test.name, message=str(error), of_a_case=False)
+        test.config.stash.setdefault(MISTAKEN, {})[test.nodeid] = mistake
+        return
     params = [pytest.param(case, id=case.id) for case in cases] or [NOTHING]
     metafunc.parametrize(CASE, params, indirect=True)
+
+
+def _cases(metafunc: pytest.Metafunc, cells: Cells) -> list[Case | Mistake]:
+    """The cases of a mark, with the user's own where they join, and what is wrong in the place of any."""
+    test, settings = metafunc.definition, settings_of(metafunc.config)
+    registry, lost = settings.registry, list[Case | Mistake]()
+    check: Callable[[Cell], object] | None = registry.check
+    if cells.recorded:
+        cells = replace(cells, found=cells_on_record(test))
+        check = partial(check_on_record, test=test)
+    if cells.registered:
+        found, lost = _registered(cells.regimes, settings)
+        cells, check = replace(cells, found=found), None
+    own = cells.cases(check)
+    broken = {case.id: case for case in own if isinstance(case, Mistake)}
+    try:
+        claim = claim_of(test)
+        for unknown in sorted(set(claim.expected) - {case.id for case in own}) if not broken else ():
+            ids = [case.id for case in own]
+            raise InvalidInput(f"fm_claim(expected=...) names {unknown}, no case of this test; {nearest(unknown, ids)}")
+    except InvalidInput as error:  # of which every case fails, so that each is found under its name
+        return [broken.get(case.id, Mistake(id=case.id, message=str(error), cells=case.cells)) for case in own]
+    asked = as_the_user_asks(cells, metafunc.fixturenames, registry, settings.reference)
+    held = claim.controls or "controls" in metafunc.fixturenames
+    cases = [broken.get(case.id, case) for case in asked.cases(None if cells.registered else registry.check_names)]
+    return [*lost, *(_with_controls(case, registry) if held else case for case in cases)]
+
+
+def _registered(regimes: Sequence[str], settings: Settings) -> tuple[tuple[Cell, ...], list[Case | Mistake]]:
+    """The cells of the catalogue, and the regimes of a mark that name none; --fm-regime is no mark's mistake."""
+    found, lost = list[Cell](), list[Case | Mistake]()
+    for regime in regimes if settings.regime is None else regimes[:1]:
+        try:
+            found += cells_of_the_catalogue(settings.registry, [regime], settings.regime)
+        except InvalidInput as error:
+            if settings.regime is not None:
+                settings.mistakes.append(str(error))
+            else:
+                lost.append(Mistake(id=regime, message=str(error)))
+    return tuple(found), lost
+
+
+def _with_controls(case: Case | Mistake, registry: Registry) -> Case | Mistake:
+    try:
+        if isinstance(case, Case):
+            control_cells(case, registry)
+    except InvalidInput as error:
+        return Mistake(id=case.id, message=str(error), cells=case.cells)
+    return case
+
+
+def _check_names_of_marks(test: pytest.Item) -> None:
+    """Raises InvalidInput for a mark like ours that is none: a claim that is mistyped would silently be none."""
+    for name in sorted({mark.name for mark in test.iter_markers()}):
+        if name.startswith("fm_") and name not in OURS:
+            raise InvalidInput(f"no mark {name!r}; {nearest(name, OURS)}")
 
 
 def _check_claim_without_cells(test: pytest.Item) -> None:
@@ -128,20 +167,47 @@ def refuse_mistakes(config: pytest.Config, items: list[pytest.Item]) -> None:
         raise pytest.UsageError("\n".join(told))
 
 
+def failing_of_their_marks(items: Iterable[pytest.Item]) -> list[tuple[str, str]]:
+    """The ids of items whose marks are wrong, and what is: for a session that only lists."""
+    found = [(item.nodeid, mistake_of(item)) for item in items]
+    return [(name, mistake.message) for name, mistake in found if mistake is not None]
+
+
 def answer_to_names(item: pytest.Item) -> None:
-    """`-k` and `-m fm_cell(...)` find an item by any part of any of its cells, or by a part's stem."""
-    case = case_of(item)
+    """`-k` and `-m fm_cell(...)` find an item by any part of any of its cells, or by a part's stem.
+
+    One whose marks are wrong sets nothing up; it answers to the names that can be read.
+    """
+    case, mistake = case_of(item), mistake_of(item)
+    if mistake is not None:
+        cast(Any, item).fixturenames = []  # a list of its own: the items of one function share theirs
+        for mark in item.iter_markers("fm_cells") if not mistake.of_a_case else ():
+            item.extra_keyword_matches.update(_texts([*mark.args, *mark.kwargs.values()]))
+        _answer_to(item, mistake.cells)
+        return
     if case is None:
         return
     if wants_controls(item, case, settings_of(item.config)) and TELLING not in (asked := fixtures_of(item)):
         asked.append(TELLING)  # before its cells are named: the controls are among them
-    for cell in cells_of(item):
+    _answer_to(item, cells_of(item))
+    if item.config.pluginmanager.hasplugin("xdist"):
+        item.add_marker(pytest.mark.xdist_group(stem(case.cells[0].backbone)))
+
+
+def _answer_to(item: pytest.Item, cells: Iterable[Cell]) -> None:
+    for cell in cells:
         item.extra_keyword_matches.add(cell.id)  # -k looks for parts of words, so every part of the id is found
         for backbone in dict.fromkeys((cell.backbone, stem(cell.backbone))):
             for dataset in dict.fromkeys((cell.dataset, stem(cell.dataset))):
                 item.add_marker(pytest.mark.fm_cell(backbone=backbone, dataset=dataset, regime=cell.regime))
-    if item.config.pluginmanager.hasplugin("xdist"):
-        item.add_marker(pytest.mark.xdist_group(stem(case.cells[0].backbone)))
+
+
+def _texts(values: Iterable[object]) -> Iterator[str]:
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list | tuple | set):
+            yield from _texts(cast(Iterable[object], value))
 
 
 def fixtures_of(item: pytest.Item) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from pytest_fmtransfer.plugin.candidates import against_itself
-from pytest_fmtransfer.plugin.cases import case_of, identity_of
+from pytest_fmtransfer.plugin.cases import case_of, identity_of, mistake_of
 from pytest_fmtransfer.plugin.claim_mark import claim_of
 from pytest_fmtransfer.plugin.verdict_rule import is_claim
 
@@ -57,8 +57,8 @@ def families(items: Iterable[pytest.Item]) -> dict[str, Family]:
     found: dict[str, Family] = {}
     for item in items:
         case = case_of(item)
-        if case is not None and against_itself(case) is not None:  # skipped: it claims nothing
-            continue
+        if mistake_of(item) is not None or (case is not None and against_itself(case) is not None):
+            continue  # it fails or is skipped: it claims nothing
         if (name := family_of(item)) is not None:
             family = found.setdefault(name, Family(name=name))
             family.declared.add(claim_of(item).family_size + claims_added(item))

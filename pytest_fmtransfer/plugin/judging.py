@@ -11,7 +11,7 @@ from pytest_fmtransfer.claims import Expectation
 from pytest_fmtransfer.missing import Missing, all_told, in_short
 from pytest_fmtransfer.plugin import stand_ins
 from pytest_fmtransfer.plugin.candidates import against_itself
-from pytest_fmtransfer.plugin.cases import Case, case_of, identity_of
+from pytest_fmtransfer.plugin.cases import Case, case_of, identity_of, mistake_of
 from pytest_fmtransfer.plugin.claim_mark import claim_of
 from pytest_fmtransfer.plugin.collection import TELLING, cells_of, fixtures_of
 from pytest_fmtransfer.plugin.families import claims_added, family_of
@@ -47,7 +47,7 @@ class AroundSetUp:
 def set_up(item: pytest.Item) -> None:
     """Skip an item that cannot run here; else hold court over its fixtures, whose verdicts count as its own."""
     case = case_of(item)
-    if (case is None and not is_claim(item)) or skip_what_is_absent(item):
+    if mistake_of(item) is not None or (case is None and not is_claim(item)) or skip_what_is_absent(item):
         return
 
     from pytest_fmtransfer.judge.court import convene
@@ -128,8 +128,10 @@ def _place(item: pytest.Item) -> dict[str, str] | None:
 
 
 def judge(item: pytest.Function) -> Generator[None, object, object]:
-    """Run the test under the level of its family, record its verdicts, and decide by them."""
+    """Run the test under the level of its family, record its verdicts, and decide by them; fail one of wrong marks."""
     case = case_of(item)
+    if (mistake := mistake_of(item)) is not None:
+        pytest.fail(mistake.message, pytrace=False)
     if case is None and not is_claim(item):
         return (yield)
 

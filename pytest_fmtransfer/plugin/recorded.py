@@ -9,9 +9,8 @@ from typing import cast
 import pytest
 
 from pytest_fmtransfer.baseline_names import LIST, listed_cells, record_of, recorded_cells, unlisted_cells
-from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.errors import UnknownName
+from pytest_fmtransfer.errors import InvalidInput, UnknownName
 from pytest_fmtransfer.plugin.cases import CASE
 from pytest_fmtransfer.plugin.settings import settings_of
 from pytest_fmtransfer.plugin.shown import shown
@@ -36,7 +35,7 @@ def all_baselines(node: pytest.Item) -> Path:
 
 
 def cells_on_record(test: pytest.Item) -> tuple[Cell, ...]:
-    """The cells that have a baseline, or that a list names, sorted; one that is not in the catalogue is a mistake.
+    """The cells that have a baseline, or that a list names, sorted; `check_on_record` knows those of no catalogue.
 
     Where there is none at all, or one that no list names, the session ends with a note that says so.
     """
@@ -55,7 +54,7 @@ def cells_on_record(test: pytest.Item) -> tuple[Cell, ...]:
             f"{test.nodeid}: nothing is recorded in {shown(folder, test.config.rootpath)}, and so there is nothing "
             "to hold; record baselines: run the tests that ask for them with --fm-update=new"
         )
-    return tuple(cell for cell in cells if _is_known(cell, folder, test, settings.registry, settings.mistakes))
+    return tuple(cells)
 
 
 def leave_out_nothing(items: object) -> object:
@@ -70,17 +69,17 @@ def _is_nothing(item: object) -> bool:
     return CASE in params and params[CASE] is None
 
 
-def _is_known(cell: Cell, folder: Path, test: pytest.Item, registry: Registry, mistakes: list[str]) -> bool:
+def check_on_record(cell: Cell, *, test: pytest.Item) -> None:
+    """Raises InvalidInput for a cell on record that is not in the catalogue, with the remedy."""
     try:
-        registry.check(cell)
+        settings_of(test.config).registry.check(cell)
     except UnknownName as error:
-        mistakes.append(
+        folder = baselines_folder(test)
+        raise InvalidInput(
             f"{shown(record_of(folder, cell), test.config.rootpath)}: {error}; register it in a conftest at or above "
             f"{test.nodeid}, give it as it was recorded, or remove the file and its .npz"
             f"{f', and its line in {LIST}' if cell in listed_cells(folder) else ''}"
-        )
-        return False
-    return True
+        ) from error
 
 
 def _nearest(node: pytest.Item) -> Path:

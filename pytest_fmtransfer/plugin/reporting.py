@@ -15,7 +15,7 @@ from pytest_fmtransfer.catalog.regime_specs import Profile
 from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.disk import unwritable, writing
 from pytest_fmtransfer.errors import StorageError
-from pytest_fmtransfer.plugin.collection import MISTAKES, NOTES
+from pytest_fmtransfer.plugin.collection import MISTAKES, NOTES, failing_of_their_marks
 from pytest_fmtransfer.plugin.failing import failure_of
 from pytest_fmtransfer.plugin.judging import PROPERTY
 from pytest_fmtransfer.plugin.planning import effort_of
@@ -47,6 +47,7 @@ class Reporter:
         self._rankings: tuple[dict[str, Any], ...] | None = None
         self._kept: set[Path] = set()
         self._refused = False
+        self._failing: list[tuple[str, str]] = []
         self._root = config.rootpath
         # pytest holds standard error back while a test runs; a copy made now is the real terminal.
         self._terminal = _copy_of_terminal()
@@ -90,6 +91,7 @@ class Reporter:
         if self._settings.mistakes:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
         if session.config.option.collectonly:
+            self._failing = failing_of_their_marks(getattr(session, "items", []))
             return
         if session.exitstatus == pytest.ExitCode.USAGE_ERROR and not self._rows:
             self._refused = True  # it may be the report's own place that was refused
@@ -124,6 +126,10 @@ class Reporter:
             terminalreporter.write_line(f"ERROR: {mistake}", red=True)
         for note in dict.fromkeys(self._settings.notes):
             terminalreporter.write_line(f"fmtransfer: {note}")
+        if self._failing:
+            terminalreporter.section("fmtransfer: will fail")
+            for name, message in self._failing:
+                terminalreporter.write_line(f"{name}: {message}", red=True)
         if config.option.collectonly:
             return
         for line in self._written():
