@@ -123,8 +123,6 @@ class Result:
 
     def __post_init__(self) -> None:
         seeds, images, columns = self.scores_SNC.shape
-        if (self.cell.dataset, self.cell.regime) != (self.question.dataset, self.question.regime):
-            raise InvalidInput(f"{self.cell} with a question about {self.question.regime} on {self.question.dataset}")
         if (seeds, seeds) != (len(self.seeds), len(self.chosen)) or columns != len(self.classes):
             raise InvalidInput(
                 f"{self.cell}: scores of {seeds} seeds and {columns} classes for {len(self.seeds)} seeds, "
@@ -261,6 +259,9 @@ class Result:
             if written[name] != record[name]:
                 was, found = shown(record[name]), shown(written[name])
                 raise BaselineError(f"the record does not fit its scores: {name} is {was} and not {found}")
+        about = (result.question.dataset, result.question.regime)
+        if (result.cell.dataset, result.cell.regime) != about:
+            raise BaselineError(f"the record of {result.cell} is about {about[1]} on {about[0]}")
         return result
 
     @classmethod

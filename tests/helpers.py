@@ -134,6 +134,8 @@ def as_declared(cell_id: str, signal: float, *, seed: int = 0, **more: Any) -> R
         "patient_unit": dataset.patient_unit,
         "margin": dataset.margin,
         "settings": plain(settings_on(regime, dataset, registry.profile("ci"))),
+        # Of a backbone that is not told: one that is would have to be the row's, whose weights may be here.
+        "subject": {"weights": "", "architecture": ""} | more.pop("subject", {}),
     }
     draws = range(seed, seed + (SHUFFLES if dataset.shuffled else 1))
     classes = len(dataset.classes)

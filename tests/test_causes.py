@@ -69,3 +69,20 @@ def test_a_change_elsewhere_than_in_the_test_side_is_told_as_that() -> None:
 def test_the_test_side_is_not_spoken_of_when_it_is_the_same(field: str) -> None:
     value: Any = {"k": 3} if field == "settings" else "smoke"
     assert "test side" not in told(stored(**{field: value}))
+
+
+def test_what_a_forged_result_could_change_is_compared_though_the_fingerprint_is_the_same() -> None:
+    """Scores are the same throughout, byte for byte."""
+    flipped = replace(stored(), labels_N=np.array([1, 0, 2])[LABELS_N])
+    assert "the labels of 70 of 100 test images" in told(flipped)
+    merged_N = stored().patients_N.copy()
+    merged_N[1] = merged_N[0]
+    assert "the patient of 1 test images" in told(replace(stored(), patients_N=merged_N))
+    names = ("no tumour", "malign", "benign")
+    assert "classes: no tumour, benign, malign → no tumour, malign, benign" in told(replace(stored(), classes=names))
+    assert "margin: 0.02 → 0.03" in told(replace(stored(), margin=0.03))
+
+
+def test_patients_under_other_names_are_the_same_patients() -> None:
+    renamed_N = np.array([f"other{number}" for number in range(100, 0, -1)])
+    assert unchanged_from(replace(stored(), patients_N=renamed_N), stored(), TOLERANCE)

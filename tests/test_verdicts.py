@@ -207,3 +207,13 @@ def test_results_of_two_profiles_are_not_compared() -> None:
     smoke = make_result("d-b-c", labels, np.eye(2)[labels], profile="smoke")
     with pytest.raises(InvalidInput, match="run both under one profile"):
         beats(ci, smoke)
+
+
+@pytest.mark.parametrize("name", ["labels_N", "patients_N"])
+def test_results_that_disagree_about_the_same_images_are_not_compared(name: str) -> None:
+    """A forged result keeps the dataset's fingerprint."""
+    mine, theirs = result(CANDIDATE, 1.0), result(REFERENCE, 0.5)
+    other_N = getattr(theirs, name).copy()
+    other_N[0] = other_N[-1]
+    with pytest.raises(InvalidInput, match="have other labels or patients for the same images"):
+        beats(mine, replace(theirs, **{name: other_N}), 0.0)

@@ -16,12 +16,20 @@ _MOST_CLASSES = 6  # beyond, permutations are too many to try
 
 
 def question_changes(candidate: Result, baseline: Result) -> list[str]:
-    """What makes a baseline stale; empty when both answer the same question."""
+    """What makes a baseline stale; empty when both answer the same question.
+
+    Labels, patients, class names and the margin are compared themselves: a fingerprint is only what a file says.
+    """
     changes = candidate.question.differences(baseline.question)
+    if candidate.classes != baseline.classes:
+        changes.append(f"classes: {', '.join(baseline.classes)} → {', '.join(candidate.classes)}")
+    if candidate.margin != baseline.margin:
+        changes.append(f"margin: {baseline.margin:g} → {candidate.margin:g}")
+    told = _test_side_changes(candidate, baseline)
     other_data = candidate.question.dataset_fingerprint != baseline.question.dataset_fingerprint
-    if other_data or not np.array_equal(candidate.ids_N, baseline.ids_N):
-        return [*_test_side_changes(candidate, baseline), *changes]
-    return changes
+    if not told and (other_data or not np.array_equal(candidate.ids_N, baseline.ids_N)):
+        told = ["not the test side, but the training or validation side, or the files' contents"]
+    return [*told, *changes]
 
 
 def subject_changes(subject: Mapping[str, Any], stored: Mapping[str, Any]) -> str:
@@ -66,11 +74,16 @@ def _test_side_changes(candidate: Result, baseline: Result) -> list[str]:
     labels, old_labels = candidate.labels_N[here], baseline.labels_N[there]
     if labels.shape != old_labels.shape or not np.array_equal(labels, old_labels):
         told.append(_label_change(labels, old_labels))
-    if (patients := int((candidate.patients_N[here] != baseline.patients_N[there]).sum())) > 0:
-        told.append(f"the {candidate.patient_unit} of {patients} test images")
-    if not told:
-        told.append("not the test side, but the training or validation side, or the files' contents")
+    if moved := other_patients(candidate.patients_N[here], baseline.patients_N[there]):
+        told.append(f"the {candidate.patient_unit} of {moved} test images")
     return told
+
+
+def other_patients(patients_N: np.ndarray, stored_N: np.ndarray) -> int:
+    """Of how many images the patient is another, whatever patients are called: who shares one with whom counts."""
+    firsts = [np.unique(each_N, return_index=True, return_inverse=True) for each_N in (patients_N, stored_N)]
+    mine_N, theirs_N = (first_P[patient_of_N] for _, first_P, patient_of_N in firsts)
+    return int((mine_N != theirs_N).sum())
 
 
 def _label_change(labels: np.ndarray, old_labels: np.ndarray) -> str:

@@ -24,6 +24,7 @@ from pytest_fmtransfer.judge.bounds import (
     seed_piece,
     strata_of,
 )
+from pytest_fmtransfer.judge.causes import other_patients
 from pytest_fmtransfer.judge.mover import Auc, Mover
 from pytest_fmtransfer.judge.resampling import bootstrap_piece
 from pytest_fmtransfer.judge.score_bound import ScoreBound, score_bound_of
@@ -69,6 +70,11 @@ class Comparison:
             raise InvalidInput(
                 f"{ours.cell} and {theirs.cell} were not scored on the same images; compare results of one dataset, "
                 "and record a stored reference again when the dataset changed (--fm-update=changed)"
+            )
+        if not np.array_equal(ours.labels_N, theirs.labels_N) or other_patients(ours.patients_N, theirs.patients_N):
+            raise InvalidInput(
+                f"{ours.cell} and {theirs.cell} have other labels or patients for the same images of one dataset: one "
+                "of the two was not measured on it; measure both again, or export both again"
             )
 
     @property

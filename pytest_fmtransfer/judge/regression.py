@@ -47,9 +47,9 @@ def accept(cell_id: str) -> str:
 def unchanged_from(candidate: Result, baseline: Result, tolerance: Tolerance, rerun: Rerun | None = None) -> Verdict:
     """Supported when nothing moved beyond rounding and noise, refuted when it drifted, inconclusive when stale.
 
-    Stale: the question itself changed (data, split, settings, metric or profile), so that the numbers
-    cannot be compared. `rerun` yields the candidate's result at seeds that are named; without it a seeded
-    regime whose scores differ is inconclusive, as it is with fewer than ten recorded seeds. Raises
+    Stale: the question itself changed (data, split, labels, patients, class names, margin, settings, metric or
+    profile), so that the numbers cannot be compared. `rerun` yields the candidate's result at seeds that are named;
+    without it a seeded regime whose scores differ is inconclusive, as it is with fewer than ten recorded seeds. Raises
     InvalidInput for the baseline of another cell.
     """
     check_result(baseline)
