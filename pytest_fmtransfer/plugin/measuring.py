@@ -11,7 +11,7 @@ import pytest
 
 from pytest_fmtransfer.availability import lacks
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.errors import FmTransferError, Impossible
+from pytest_fmtransfer.errors import DatasetError, FmTransferError, Impossible, UnreadableImage
 from pytest_fmtransfer.missing import Missing, Ready, all_told
 from pytest_fmtransfer.never import never_runs
 from pytest_fmtransfer.plugin.cases import case_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_fmtransfer.results import Result
 
 MEASURED = pytest.StashKey[list["Result"]]()
+BAD_DATA = pytest.StashKey[dict[str, str]]()  # what was said of data in this process, and the test that said it first
 
 
 def available(item: pytest.Item, cell: Cell) -> Ready | Missing:
@@ -61,7 +62,7 @@ def measure(item: pytest.Item, cell: Cell) -> "CellResult":
     cannot run a regime skips an item of whatever the catalogue has. Where rows tell it, `available` has said so before.
     """
     settings = settings_of(item.config)
-    with plain_errors(), _skipping_the_impossible(item, cell):
+    with plain_errors(), _bad_data_once(item, cell), _skipping_the_impossible(item, cell):
         result = _obtain(cell, settings)
         if settings.export is not None:
             from pytest_fmtransfer.baselines import Baselines
@@ -80,6 +81,18 @@ def _skipping_the_impossible(item: pytest.Item, cell: Cell) -> Generator[None]:
         if _claims_nothing(item):
             pytest.skip(f"{cell}: {error}")
         raise
+
+
+@contextmanager
+def _bad_data_once(item: pytest.Item, cell: Cell) -> Generator[None]:
+    """What is wrong with data may be many lines, and true of every cell on them: of the second test on, one line."""
+    try:
+        yield
+    except (DatasetError, UnreadableImage) as error:
+        first = item.config.stash.setdefault(BAD_DATA, {}).setdefault(str(error), item.nodeid)
+        if first == item.nodeid:
+            raise
+        raise DatasetError(f"{cell.dataset}: as above, in {first}") from error
 
 
 def _claims_nothing(item: pytest.Item) -> bool:
