@@ -7,6 +7,7 @@ never by the name of a test. What a run obtained where it did not agree waits as
 """
 
 import json
+import re
 import subprocess
 from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager, suppress
@@ -29,7 +30,7 @@ from pytest_fmtransfer.baseline_names import (
     unlisted_cells,
 )
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.errors import BaselineError
+from pytest_fmtransfer.errors import BaselineError, InvalidName
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.results import Recorded, Result
 from pytest_fmtransfer.store import fingerprint, write_atomically
@@ -224,8 +225,11 @@ class Baselines:
 
     @contextmanager
     def _locked(self, folder: Path | None = None) -> Generator[None]:
+        folder = folder or self.folder
         self.locks.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.locks / f"baselines-{fingerprint(str((folder or self.folder).resolve()))}.lock"):
+        with FileLock(self.locks / f"baselines-{fingerprint(str(folder.resolve()))}.lock"):
+            # Whoever holds the lock is the only writer: what is half-written is of killed processes.
+            _remove(path for path in folder.glob(".*-*") if _is_half_written(path.name))
             yield
 
 
@@ -241,6 +245,18 @@ def _write(pair: Pair, result: Result) -> None:
     text = json.dumps(result.record(), indent=1, sort_keys=True, ensure_ascii=False)
     write_atomically(pair.scores, result.scores_file())
     write_atomically(pair.record, f"{text}\n".encode())
+
+
+def _is_half_written(name: str) -> bool:
+    """Whether a file is one of `write_atomically`, of a pair or of the list, that was not yet in its place."""
+    found = re.fullmatch(r"\.(?:(?P<stem>.+)\.(?:json|npz)|" + re.escape(LIST) + r")-[a-z0-9_]{8}", name)
+    if found is None or found["stem"] is None:
+        return found is not None
+    try:
+        Cell.parse(found["stem"].removesuffix(OBTAINED))
+    except InvalidName:
+        return False
+    return True
 
 
 def _remove(paths: Iterable[Path]) -> None:

@@ -205,3 +205,31 @@ def test_a_reader_waits_for_a_writer_between_its_two_files(stored: Baselines) ->
         assert wait([reading], timeout=0.5).not_done
         stored.pair(CELL).record.write_bytes(new[0])
     np.testing.assert_array_equal(reading.result().scores_SNC, result(CELL.id, 1.0, seed=1).scores_SNC)
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from pytest_fmtransfer.baselines import Baselines
+from tests.helpers import result
+
+def killed(*_):
+    os._exit(9)
+
+os.replace = killed
+stored = Baselines(folder=Path(sys.argv[1]) / "baselines", locks=Path(sys.argv[1]) / "locks")
+getattr(stored, sys.argv[2])(result("new.model-data-knn", 1.0))
+"""
+
+
+@pytest.mark.parametrize("how", ["write", "keep_obtained", "enlist"])
+def test_what_a_killed_writer_leaves_is_gone_after_the_next_write(stored: Baselines, tmp_path: Path, how: str) -> None:
+    stored.folder.mkdir()
+    others = [".gitignore", ".notes.json-abcdefgh", f".{CELL}.json.swp"]
+    for name in others:
+        (stored.folder / name).write_text("mine")
+    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path, how], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 9, done.stderr
+    assert len(names(stored.folder)) == len(others) + 1
+    stored.record(result(OTHER.id, 1.0))
+    assert names(stored.folder) == sorted([*others, f"{OTHER}.json", f"{OTHER}.npz", "recorded.txt"])
