@@ -32,6 +32,7 @@ from pytest_fmtransfer.catalog.specs import (
     RandomWeights,
     is_intensity,
 )
+from pytest_fmtransfer.catalog.spending_checks import check_spending
 from pytest_fmtransfer.catalog.timm_names import PREFIX, check_timm
 from pytest_fmtransfer.cell import Cell, check_name
 from pytest_fmtransfer.errors import DuplicateName, InvalidInput, UnknownName, nearest, require
@@ -113,6 +114,8 @@ class Registry:
             check_prompts(spec.prompts, spec.name, spec.classes, several=spec.several_labels)
         if isinstance(spec, DatasetSpec):
             check_margin(spec.margin, spec.metric, len(spec.classes), f"dataset {spec.name}")
+        if isinstance(spec, Profile | RegimeSpec):
+            check_spending(spec)
         if isinstance(spec, RegimeSpec) and regime_of(spec.name) not in (None, spec):
             raise InvalidInput(f"{spec.name!r} already stands for a regime; choose another name")
         if spec.name in rows:
