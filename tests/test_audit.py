@@ -106,7 +106,7 @@ def test_only_its_findings_are_left_in_the_store(made: Dataset, own: Places) -> 
     audit(made, own)
     (entry,) = (own.store / "audits").glob("*/*")
     assert sorted(path.name for path in entry.iterdir()) == ["audit.json", "entry.json"]
-    assert json.loads((entry / "audit.json").read_text()) == {"images": 104, "findings": []}
+    assert json.loads((entry / "audit.json").read_text()) == {"images": 104, "findings": [], "copies": []}
 
 
 def test_a_severe_finding_is_an_error_that_says_what_to_type(made: Dataset, own: Places) -> None:

@@ -5,19 +5,22 @@ dataset cannot be audited.
 """
 
 import argparse
+import csv
 import shutil
 import textwrap
-import time
-from dataclasses import replace
+from pathlib import Path
 
 from pytest_fmtransfer.catalog.registry import ENTRY_POINT_GROUP, Registry
 from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.catalog.user_dataset import UserDataset
 from pytest_fmtransfer.cli.places import add_places, places_of
 from pytest_fmtransfer.data.audit import Audit, audit
-from pytest_fmtransfer.data.dataset import open_dataset
+from pytest_fmtransfer.data.copy_groups import labels_of
+from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.findings import Finding
-from pytest_fmtransfer.errors import InvalidInput, Unavailable, UnknownName
+from pytest_fmtransfer.disk import writing
+from pytest_fmtransfer.errors import InvalidInput, Unavailable, UnknownName, first_few
+from pytest_fmtransfer.words import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,19 +31,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--all", action="store_true", help="list every case of every finding")
     parser.add_argument(
-        "--verify", action="store_true", help="hash every image again, also where no file seems to have changed"
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="write the groups of copies to FILE: a line for each image in one",
     )
-    add_places(parser, "store", "data_root")
+    add_places(parser, "store", "data_root", "download", "on_bad_image", "verify")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    spec, places = _dataset(arguments.dataset), places_of(arguments)
-    if arguments.verify:
-        places = replace(places, verify_since=time.time())
+    spec, places, file = _dataset(arguments.dataset), places_of(arguments), arguments.csv
+    if file is not None and (file.is_dir() or not file.parent.is_dir()):
+        raise InvalidInput(f"--csv={file}: name a file in a folder that exists")
     if spec.reader is None:
         raise Unavailable(f"this version cannot read dataset {spec.name} yet: upgrade pytest-fmtransfer when one can")
-    audited = audit(open_dataset(spec, places), places)
+    dataset = open_dataset(spec, places)
+    audited = audit(dataset, places)
     print(_table(audited, spec, every_case=arguments.all), end="")
+    if out := dataset.skipped:
+        told = ", ".join(out) if arguments.all else first_few(out)
+        print(f"left out: {counted(len(out), 'image')} that cannot be read: {told}")
+    if file is not None:
+        _write_copies(file, audited, dataset)
+        groups = len({each.group for each in audited.copies})
+        print(f"{counted(len(audited.copies), 'image')} in {counted(groups, 'group')} of copies: {file}")
     print(_sentence(audited, spec))
     return 1 if audited.unacknowledged(spec) else 0
 
@@ -68,6 +82,19 @@ def _table(audited: Audit, spec: DatasetSpec, *, every_case: bool) -> str:
             lines += _wrapped(f"to do: {finding.remedy}")
         lines += [f"    {example}" for example in finding.examples if every_case]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _write_copies(file: Path, audited: Audit, dataset: Dataset) -> None:
+    """A line for each image that has a copy, group by group, the images of each in the order of the table."""
+    table, classes = dataset.table, dataset.spec.classes
+    with writing(file, "name another file: --csv=FILE"), file.open("w", newline="", encoding="utf-8") as stream:
+        lines = csv.writer(stream)
+        lines.writerow(("group", "kind", "side", "id", "label", "patient"))
+        for each in audited.copies:
+            row = each.row
+            label = labels_of(table, classes, row)
+            place = (table.split_N[row], table.ids_N[row], label, table.patients_N[row])
+            lines.writerow((each.group, each.kind, *map(str, place)))
 
 
 def _severity(finding: Finding, spec: DatasetSpec) -> str:

@@ -8,6 +8,7 @@ import argparse
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -48,18 +49,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--torch", action="store_true", help="import torch, and say which devices it sees")
     parser.add_argument(
         "--dataset",
+        "--fm-dataset",
         action="append",
         default=[],
         metavar="NAME=folder:DIR|table:FILE[,KEY=VALUE...]",
         help="images of yours, as pytest's --fm-dataset takes them; repeatable",
     )
-    add_places(parser, "store", "weights", "data_root")
+    add_places(parser, "store", "weights", "data_root", "download", "device")
 
 
 def run(arguments: argparse.Namespace) -> int:
     places, registry = places_of(arguments, tells_environment=True), Registry()
     for line in arguments.dataset:
         registry.register(UserDataset.parse(line).row)
+    here = replace(places, download=False)  # nothing is fetched by asking what is here
+    coming = _coming(registry, here) if places.download else frozenset[str]()
     print(table([("python", platform.python_version()), *((name, _version(name)) for name in (*NEEDED, *WANTED))]))
     print()
     print(table([*_folders(places), ("device", _device(places.device, ask_torch=arguments.torch))]))
@@ -68,8 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
         table(
             [
                 ("what", "state", "images", "file", "published", "place"),
-                *_backbones(registry, places),
-                *_datasets(registry, places),
+                *(_fetched(line, coming) for line in _backbones(registry, here)),
+                *(_fetched(line, coming) for line in _datasets(registry, here, coming)),
             ]
         )
     )
@@ -132,6 +136,19 @@ def _device(device: Device, *, ask_torch: bool) -> str:
     return "; ".join(parts)
 
 
+def _coming(registry: Registry, here: Places) -> frozenset[str]:
+    """The backbones and datasets that are not here, and that --fm-download fetches."""
+    there = replace(here, download=True)
+    found = [(row.name, backbone_ready(row, here), backbone_ready(row, there)) for row in registry.rows(BackboneSpec)]
+    found += [(row.name, dataset_ready(row, here), dataset_ready(row, there)) for row in registry.rows(DatasetSpec)]
+    return frozenset(name for name, now, then in found if isinstance(now, Missing) and not isinstance(then, Missing))
+
+
+def _fetched(line: Line, coming: frozenset[str]) -> Line:
+    name, told, *more = line
+    return (name, f"{told}; a run with --fm-download fetches it", *more) if name in coming else line
+
+
 def _backbones(registry: Registry, places: Places) -> list[Line]:
     return [_backbone(row, registry, places) for row in registry.rows(BackboneSpec)]
 
@@ -148,13 +165,14 @@ def _backbone(row: BackboneSpec, registry: Registry, places: Places) -> Line:
     return (row.name, state(found, row.name), "", "", "", found.remedy if isinstance(found, Missing) else "")
 
 
-def _datasets(registry: Registry, places: Places) -> list[Line]:
+def _datasets(registry: Registry, places: Places, coming: frozenset[str]) -> list[Line]:
     """A line each; many that are missing from one folder share one, so that they do not bury the others."""
     missing: dict[str, list[DatasetSpec]] = {}
     for row in registry.rows(DatasetSpec):
         if isinstance(row.location, DataRoot) and isinstance(dataset_ready(row, places), Missing):
             missing.setdefault(row.location.folder, []).append(row)
     many = {folder: rows for folder, rows in missing.items() if len(rows) >= MANY}
+    many = {folder: rows for folder, rows in many.items() if coming.isdisjoint(row.name for row in rows)}
     grouped = {row.name for rows in many.values() for row in rows}
     each = [_dataset(row, registry, places) for row in registry.rows(DatasetSpec) if row.name not in grouped]
     return sorted([*each, *(_group(folder, rows, places) for folder, rows in many.items())])

@@ -15,6 +15,7 @@ from typing import Any
 from pytest_fmtransfer.catalog.specs import DatasetSpec, UserFolder
 from pytest_fmtransfer.data.bad_images import DECODING, decoders
 from pytest_fmtransfer.data.copies import exact_copies
+from pytest_fmtransfer.data.copy_groups import Grouped, groups_of
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.descriptors import describe
 from pytest_fmtransfer.data.findings import (
@@ -34,15 +35,16 @@ from pytest_fmtransfer.errors import DatasetError
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.store import Store, code_digest, fingerprint
 
-_CODE = ("audit", "alignment", "copies", "descriptors", "findings", "likeness", "near_copies", "table")
+_CODE = ("audit", "alignment", "copies", "copy_groups", "descriptors", "findings", "likeness", "near_copies", "table")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """What was found among so many images, severe findings first."""
+    """What was found among so many images, severe findings first; `copies` are the images that have one, by group."""
 
     images: int
     findings: tuple[Finding, ...]
+    copies: tuple[Grouped, ...] = ()
 
     def unacknowledged(self, spec: DatasetSpec) -> tuple[Finding, ...]:
         """The severe findings of kinds that a row does not acknowledge."""
@@ -65,7 +67,8 @@ def audit(dataset: Dataset, places: Places) -> Audit:
     entry, _ = Store(root=places.store).fetch("audits", audit_key(dataset), compute, about=about)
     record: dict[str, Any] = json.loads((entry / "audit.json").read_text(encoding="utf-8"))
     findings = tuple(Finding(**each | {"examples": tuple(each["examples"])}) for each in record["findings"])
-    return Audit(images=record["images"], findings=(*findings, *map(_noted, dataset.table.notices)))
+    copies = tuple(Grouped(**each) for each in record["copies"])
+    return Audit(images=record["images"], findings=(*findings, *map(_noted, dataset.table.notices)), copies=copies)
 
 
 def _noted(notice: Notice) -> Finding:
@@ -116,4 +119,8 @@ def _look_over(dataset: Dataset, scratch: Path) -> Audit:
         brought_to_eight_bits(table, described.scaled, dataset.spec.intensity),
     ]
     findings = [finding for finding in found if finding is not None]
-    return Audit(images=len(table.ids_N), findings=tuple(sorted(findings, key=lambda each: each.severity == "note")))
+    return Audit(
+        images=len(table.ids_N),
+        findings=tuple(sorted(findings, key=lambda each: each.severity == "note")),
+        copies=groups_of(described.contents_N, near),
+    )
