@@ -24,13 +24,22 @@ from numbers import Real
 from pathlib import Path
 from typing import TypeVar, cast
 
+from pytest_fmtransfer.printable import printable
+
 T = TypeVar("T")
 
 SHOWN = 5  # of many things that are not as they should be
 
 
 class FmTransferError(Exception):
-    """Root of every error that pytest-fmtransfer raises on purpose."""
+    """Root of every error that pytest-fmtransfer raises on purpose.
+
+    `args` hold the message as it was given. Its text, which may name files, classes and versions of others, is safe to
+    print.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InvalidInput(FmTransferError, ValueError):

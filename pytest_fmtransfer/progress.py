@@ -5,11 +5,14 @@ The pytest plugin names the real terminal, because pytest holds standard error b
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Never, TextIO
 
 from tqdm import tqdm
+
+from pytest_fmtransfer.printable import inline, printable
 
 _stream: ContextVar[TextIO | None] = ContextVar("progress stream", default=None)
 _before: ContextVar[Callable[[], None] | None] = ContextVar("before a progress line", default=None)
@@ -21,12 +24,22 @@ def show_on(stream: TextIO | None, before: Callable[[], None] | None = None) -> 
     _before.set(before)
 
 
+@contextmanager
+def shown_on(stream: TextIO) -> Generator[None]:
+    """Inside the block progress lines go where they went, and to `stream` where nobody had named one."""
+    token = _stream.set(_stream.get() or stream)
+    try:
+        yield
+    finally:
+        _stream.reset(token)
+
+
 def tell(line: str) -> None:
     """Write a line where progress is shown, whether or not that is a terminal."""
     stream, before = _stream.get() or sys.stderr, _before.get()
     if before is not None:
         before()
-    print(line, file=stream, flush=True)
+    print(printable(line), file=stream, flush=True)
 
 
 if TYPE_CHECKING:
@@ -48,4 +61,4 @@ class Bar(_Tqdm):
 
 def progress(what: str, *, total: int, unit: str) -> Bar:
     """A bar to be used as a context manager, and told `update(n)` as `n` of `total` units are done."""
-    return Bar(total=total, desc=what, unit=unit)
+    return Bar(total=total, desc=inline(what), unit=unit)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import BaselineError, InvalidInput, shown
 from pytest_fmtransfer.metrics import Estimate, evaluate, metric_of
+from pytest_fmtransfer.printable import inline
 from pytest_fmtransfer.result_files import check_plain, check_schema, read_arrays, read_record
 
 SCHEMA = 2
@@ -171,7 +172,7 @@ class Result:
         return (*named, self.patient_unit, self.margin, plain, scores_checksum(*arrays))
 
     def __repr__(self) -> str:
-        return f"<{self.cell}: {self.metric_of} {self.mean:.4f}>"
+        return inline(f"<{self.cell}: {self.metric_of} {self.mean:.4f}>")  # pytest shows it of a failing assertion
 
     def scores_file(self) -> bytes:
         """The second file: ids, patients, labels and scores, the same bytes for the same values."""

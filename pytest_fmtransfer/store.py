@@ -22,6 +22,7 @@ from filelock import FileLock
 
 from pytest_fmtransfer.disk import MOVE_STORE, writing
 from pytest_fmtransfer.errors import FmTransferError
+from pytest_fmtransfer.printable import inline
 from pytest_fmtransfer.work import check_not_idle, working
 
 MANIFEST = "entry.json"
@@ -136,7 +137,7 @@ class Store:
                 return found, False
             if (old := self.place(kind, key)).exists():  # removed under the lock: nobody else is writing it
                 if (old / MANIFEST).exists() and self.load(kind, key) is None:  # without one it never was an entry
-                    warnings.warn(f"store entry {old} is corrupt; it is computed again", stacklevel=2)
+                    warnings.warn(inline(f"store entry {old} is corrupt; it is computed again"), stacklevel=2)
                 shutil.rmtree(old)
             with writing(self.root, MOVE_STORE):
                 return self._write(kind, key, compute, about, unlisted), True
@@ -211,7 +212,7 @@ def read_checked(path: Path) -> memoryview | None:
 
 def discard_damaged(path: Path) -> None:
     """Delete a file whose bytes are not those that were written, and say so."""
-    warnings.warn(f"{path} is damaged; what it held is computed again", stacklevel=3)
+    warnings.warn(inline(f"{path} is damaged; what it held is computed again"), stacklevel=3)
     path.unlink(missing_ok=True)
 
 

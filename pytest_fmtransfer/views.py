@@ -33,6 +33,7 @@ from pytest_fmtransfer.data.transforms import Shown
 from pytest_fmtransfer.features import FeatureKey, feature_key
 from pytest_fmtransfer.limits import cores
 from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.printable import inline
 from pytest_fmtransfer.progress import progress
 from pytest_fmtransfer.store import CorruptEntry, Store
 from pytest_fmtransfer.view_keys import Kept, kinds_of, view_key
@@ -172,7 +173,7 @@ class Views:
         growing = _growing(store, key)
         place = store.place(KIND, key)
         if place.exists() and store.load(KIND, key) is not None:  # its bytes are not those that were written
-            warnings.warn(f"store entry {place} is corrupt; what is damaged is computed again", stacklevel=2)
+            warnings.warn(inline(f"store entry {place} is corrupt; what is damaged is computed again"), stacklevel=2)
             with store.locked(KIND, key, key):
                 if place.exists() and not is_sound(place):  # nobody else has mended it
                     take_apart(place, growing)

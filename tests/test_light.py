@@ -14,7 +14,7 @@ HEAVY = {"torch", "timm", "transformers", "torchvision", "open_clip"}
 
 # Floors of the house, from the ground: a room may import its own floor and those below.
 FLOORS = (
-    {"errors", "words", "weights_headers"},
+    {"errors", "printable", "words", "weights_headers"},
     {"devices", "disk"},
     {"device_runs", "limits"},
     {"cell", "missing", "places", "progress", "work"},

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_fmtransfer.baselines import Baselines
+from pytest_fmtransfer.printable import inline, printable
 from pytest_fmtransfer.reports.github import CUT, SUMMARY_LIMIT, Failure, annotations, append_summary, fitting
 from tests.helpers import LAWS, as_declared
 
@@ -220,9 +221,10 @@ def test_a_command_is_one_line_that_reads_back(file: str, title: str, message: s
     assert not {"\r", "\n"} & set(line)
     properties, separator, data = line.removeprefix("::error ").partition("::")
     assert separator
-    assert unescaped(data) == message
+    assert unescaped(data) == printable(message)
     read = dict(part.split("=", 1) for part in properties.split(","))
-    assert {name: unescaped(value) for name, value in read.items()} == {"file": file, "line": "7", "title": title}
+    expected = {"file": inline(file), "line": "7", "title": inline(title)}
+    assert {name: unescaped(value) for name, value in read.items()} == expected
 
 
 @LAWS

@@ -13,6 +13,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any, Protocol, cast
 
+from pytest_fmtransfer.cli.output import printable_output
 from pytest_fmtransfer.errors import FmTransferError, nearest
 
 # Name of the verb and of its module: what it does, for `fmtransfer --help`.
@@ -53,6 +54,11 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; `argv` is by default what followed `fmtransfer`. argparse exits with 2 on wrong usage."""
+    with printable_output():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     given = [*(sys.argv[1:] if argv is None else argv)]  # here `list` is the module of a verb
     parser = Parser(
         prog="fmtransfer",

@@ -24,6 +24,7 @@ from pytest_fmtransfer.data.framing import framed
 from pytest_fmtransfer.disk import MOVE_STORE
 from pytest_fmtransfer.errors import StorageError, UnreadableImage
 from pytest_fmtransfer.places import Places
+from pytest_fmtransfer.printable import inline
 from pytest_fmtransfer.progress import progress, tell
 from pytest_fmtransfer.store import CorruptEntry, Store, code_digest, fingerprint
 
@@ -53,7 +54,7 @@ def load_images(dataset: Dataset, size: int, places: Places, framing: Framing = 
 
     entry, computed = fetch()
     if not is_sound(entry, known=computed):
-        warnings.warn(f"store entry {entry} is corrupt; what is damaged is decoded again", stacklevel=2)
+        warnings.warn(inline(f"store entry {entry} is corrupt; what is damaged is decoded again"), stacklevel=2)
         with store.locked(KIND, key, key):
             if entry.exists() and not is_sound(entry):  # nobody else has mended it
                 take_apart(entry, growing)

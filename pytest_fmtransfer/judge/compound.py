@@ -14,7 +14,7 @@ from pytest_fmtransfer.judge.court import Court, Outcome, Verdict, current
 from pytest_fmtransfer.judge.power import shared_power
 from pytest_fmtransfer.judge.reading import Reading
 from pytest_fmtransfer.judge.verdicts import check_results, compare, uninformative
-from pytest_fmtransfer.judge.wording import figures, scope, shortened, what_would_settle_it
+from pytest_fmtransfer.judge.wording import figures, in_full, scope, shortened, what_would_settle_it
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.words import counted
 
@@ -150,7 +150,7 @@ def _text(verdict: Verdict, readings: list[Reading], outcomes: list[Outcome], co
     lines += dict.fromkeys(line for reading in readings for line in scope(reading.comparison.candidate))
     lines += [verdict.mark] if verdict.mark else []
     lines += [verdict.settle] if verdict.settle else []
-    return "\n  ".join(lines)
+    return in_full(lines)
 
 
 def _record(verdict: Verdict) -> Verdict:

@@ -15,7 +15,7 @@ from pytest_fmtransfer.judge.court import ALPHA, Outcome, Verdict, current
 from pytest_fmtransfer.judge.mover import Mover
 from pytest_fmtransfer.judge.power import ASSUMED_CORRELATION, against_an_equal, smallest_detectable
 from pytest_fmtransfer.judge.reading import Reading, too_few_seeds
-from pytest_fmtransfer.judge.wording import scope, shortened
+from pytest_fmtransfer.judge.wording import in_full, scope, shortened
 from pytest_fmtransfer.metrics import metric_named
 from pytest_fmtransfer.results import Result
 
@@ -100,7 +100,7 @@ def tells_backbones_apart(controls: Controls) -> Verdict:
         reference="controls",
         outcome=outcome,
         summary=summary,
-        text="\n  ".join(lines),
+        text=in_full(lines),
         level=ALPHA,
         metric=reference.question.metric,
         metric_of=reference.metric_of,

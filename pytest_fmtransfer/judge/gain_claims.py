@@ -13,7 +13,7 @@ from pytest_fmtransfer.judge.court import Outcome, Verdict, current
 from pytest_fmtransfer.judge.power import POWER, both_ways, shared_power, smallest_detectable
 from pytest_fmtransfer.judge.published import Published
 from pytest_fmtransfer.judge.relative_gain import METRIC, RelativeGain, merged, patient_pieces, seed_pieces
-from pytest_fmtransfer.judge.wording import figures, scope, shortened
+from pytest_fmtransfer.judge.wording import figures, in_full, scope, shortened
 from pytest_fmtransfer.words import counted
 
 KINDS = ("gains_in_order", "gain_consistent_with")
@@ -98,7 +98,7 @@ def gains_in_order(*levels: Sequence[RelativeGain]) -> Verdict:
             + (f" ({part.reason})" if part.reason else "")
         )
     lines += dict.fromkeys(line for result in levels[0][0].candidates for line in scope(result))
-    return _recorded(replace(verdict, text="\n  ".join([*lines, *filter(None, [verdict.settle])])))
+    return _recorded(replace(verdict, text=in_full([*lines, *filter(None, [verdict.settle])])))
 
 
 def _gains(level: object) -> Sequence[object]:
@@ -168,7 +168,7 @@ def gain_consistent_with(gain: RelativeGain, published: Published, margin: float
         f"nothing is paired; supported when the interval at one-sided level {level:.4g} lies within ±{allowed:.3g}",
         *dict.fromkeys(line for result in gain.candidates for line in scope(result)),
     ]
-    return _recorded(replace(verdict, text="\n  ".join([*lines, *filter(None, [verdict.settle])])))
+    return _recorded(replace(verdict, text=in_full([*lines, *filter(None, [verdict.settle])])))
 
 
 def _part(better: RelativeGain, worse: RelativeGain, unclear: str) -> _Part:

@@ -12,7 +12,7 @@ from pytest_fmtransfer.judge.deciding import between
 from pytest_fmtransfer.judge.power import POWER, both_ways, patients_to_settle, smallest_detectable
 from pytest_fmtransfer.judge.reading import no_bound, too_few_patients, too_few_seeds
 from pytest_fmtransfer.judge.verdicts import margin_of, margin_warning, uninformative
-from pytest_fmtransfer.judge.wording import exact_rule, it_takes, scope, shortened
+from pytest_fmtransfer.judge.wording import exact_rule, in_full, it_takes, scope, shortened
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.words import counted
 
@@ -188,4 +188,4 @@ def _text(verdict: Verdict, result: Result, published: Published, interval: str)
         verdict.mark,
         verdict.settle,
     ]
-    return "\n  ".join(line for line in lines if line)
+    return in_full(line for line in lines if line)

@@ -20,7 +20,7 @@ from pytest_fmtransfer.judge import drift
 from pytest_fmtransfer.judge.causes import looks_like, question_changes, subject_changes
 from pytest_fmtransfer.judge.court import Outcome, Verdict, current
 from pytest_fmtransfer.judge.verdicts import check_result
-from pytest_fmtransfer.judge.wording import shortened
+from pytest_fmtransfer.judge.wording import in_full, shortened
 from pytest_fmtransfer.results import Result
 
 Rerun = Callable[[tuple[int, ...]], Result]
@@ -168,7 +168,7 @@ def _verdict(
         reference="baseline",
         outcome=outcome,
         summary=shortened(summary),
-        text="\n  ".join(lines),
+        text=in_full(lines),
         effect=effect,
         metric=candidate.question.metric,
         metric_of=candidate.metric_of,

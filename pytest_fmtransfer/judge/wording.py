@@ -1,5 +1,6 @@
 """What a verdict says: one line of at most 120 characters, and the full text of a report section."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
@@ -9,6 +10,7 @@ from pytest_fmtransfer.judge.court import Court, Verdict, current
 from pytest_fmtransfer.judge.power import POWER, both_ways, patient_variance, patients_to_settle
 from pytest_fmtransfer.judge.reading import Reading
 from pytest_fmtransfer.metrics import absent_labels
+from pytest_fmtransfer.printable import inline
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.words import counted, plural
 
@@ -28,8 +30,14 @@ def one_line(verdict: Verdict) -> str:
 
 
 def shortened(line: str) -> str:
-    """At most `WIDTH` characters, the last one '…' where something was left out."""
+    """One printable line of at most `WIDTH` characters, the last one '…' where something was left out."""
+    line = inline(line)
     return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
+
+
+def in_full(lines: Iterable[str]) -> str:
+    """The text of a verdict: its first line, and the others below it. Each stays one line, whatever it names."""
+    return "\n  ".join(map(inline, lines))
 
 
 def figures(verdict: Verdict) -> str:
@@ -139,7 +147,7 @@ def _full_text(verdict: Verdict, reading: Reading, court: Court, diagnostics: li
                 f"underpowered: the smallest detectable difference is larger than the margin {candidate.margin:g}"
             )
         lines.append(verdict.settle)
-    return "\n  ".join(lines)
+    return in_full(lines)
 
 
 def _rule(verdict: Verdict, reading: Reading, court: Court) -> list[str]:

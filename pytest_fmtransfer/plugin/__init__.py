@@ -5,6 +5,7 @@ from collections.abc import Generator
 import pytest
 
 from pytest_fmtransfer.plugin import claiming, collection, judging, options, planning, recorded, reporting, settings
+from pytest_fmtransfer.plugin.failing import printable_mistakes
 from pytest_fmtransfer.plugin.fixtures import (
     baseline,
     candidate,
@@ -43,6 +44,11 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    with printable_mistakes():
+        _configure(config)
+
+
+def _configure(config: pytest.Config) -> None:
     config.pluginmanager.register(judging.AroundSetUp(), "fmtransfer-court")
     settings.configure(config)
     collection.register_marks(config)
@@ -66,7 +72,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    collection.refuse_mistakes(config, items)
+    with printable_mistakes():
+        collection.refuse_mistakes(config, items)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,12 +1,14 @@
-"""What pytest says of a failing test, as a report needs it: where it stands, and why it failed."""
+"""What pytest says of a failing test, as a report needs it: where it stands, and why it failed; and of a mistake."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from pytest_fmtransfer.printable import printable
 from pytest_fmtransfer.reports.github import Failure, message_of
 
 
@@ -25,6 +27,15 @@ def failure_of(
         title=f"{name}{at}",
         message=message_of(_words(report), [verdict for row in rows for verdict in row["verdicts"]]),
     )
+
+
+@contextmanager
+def printable_mistakes() -> Generator[None]:
+    """What a usage error names, an option's text or a path, is safe to print."""
+    try:
+        yield
+    except pytest.UsageError as error:
+        raise pytest.UsageError(*(printable(str(each)) for each in error.args)) from error
 
 
 def _words(report: pytest.TestReport | pytest.CollectReport) -> str:

@@ -15,6 +15,7 @@ from pytest_fmtransfer.plugin.measuring import measure, plain_errors
 from pytest_fmtransfer.plugin.obtained import HELD
 from pytest_fmtransfer.plugin.recorded import baselines_folder
 from pytest_fmtransfer.plugin.settings import settings_of
+from pytest_fmtransfer.printable import inline
 
 if TYPE_CHECKING:
     from pytest_fmtransfer.baselines import Baselines
@@ -133,7 +134,7 @@ def refuse_what_is_lost(item: pytest.Item) -> None:
     with plain_errors():
         gone = [cell for cell in stored.lost() if cell in case.cells]
     if gone:
-        pytest.fail(stored.gone(gone[0]), pytrace=False)
+        pytest.fail(inline(stored.gone(gone[0])), pytrace=False)
 
 
 def _at_enough_seeds(stored: "Baselines", candidate: "CellResult") -> "Result":

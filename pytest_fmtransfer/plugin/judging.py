@@ -21,6 +21,7 @@ from pytest_fmtransfer.plugin.obtained import keep_obtained
 from pytest_fmtransfer.plugin.on_record import seed_variances
 from pytest_fmtransfer.plugin.settings import settings_of
 from pytest_fmtransfer.plugin.verdict_rule import is_claim, not_asserted, unexpected, unmarked, without_a_verdict
+from pytest_fmtransfer.printable import inline, printable
 from pytest_fmtransfer.stand_ins.planted import LABEL
 
 if TYPE_CHECKING:
@@ -63,28 +64,26 @@ def skip_what_is_absent(item: pytest.Item) -> bool:
     """
     case, settings = case_of(item), settings_of(item.config)
     if case is not None and (reason := against_itself(case)) is not None:
-        item.add_marker(pytest.mark.skip(reason=reason))
+        item.add_marker(pytest.mark.skip(reason=inline(reason)))
         return True
     if settings.stand_ins and "ranked" in fixtures_of(item):
         item.add_marker(pytest.mark.skip(reason="a table claims nothing that could be planted"))
         return True
     if settings.stand_ins and (lack := stand_ins.prepare(cells_of(item), settings.registry, settings.places)):
-        item.add_marker(pytest.mark.skip(reason=lack))
+        item.add_marker(pytest.mark.skip(reason=inline(lack)))
         return True
     refuse_what_is_lost(item)
     absent = {cell: lacks for cell in cells_of(item) if (lacks := lacking(item, cell))}
     if settings.on_ci and not settings.allow_missing:
         for cell, lacks in absent.items():
             if baselines_of(item).on_record(cell):
-                pytest.fail(
-                    f"{cell} has a baseline but cannot run on this CI: {all_told(lacks)}; "
-                    "or let it be skipped: --fm-allow-missing",
-                    pytrace=False,
-                )
+                told = f"{cell} has a baseline but cannot run on this CI: {all_told(lacks)}"
+                pytest.fail(inline(f"{told}; or let it be skipped: --fm-allow-missing"), pytrace=False)
     if damaged := [lack for lacks in absent.values() for lack in lacks if lack.damaged]:
-        pytest.fail(str(damaged[0]), pytrace=False)
+        pytest.fail(inline(str(damaged[0])), pytrace=False)
     if absent:
-        item.add_marker(pytest.mark.skip(reason=_lacking(item, absent)))  # a mark, so that the test's own line is told
+        reason = inline(_lacking(item, absent))
+        item.add_marker(pytest.mark.skip(reason=reason))  # a mark, so that the test's own line is told
     return bool(absent)
 
 
@@ -131,7 +130,7 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
     """Run the test under the level of its family, record its verdicts, and decide by them; fail one of wrong marks."""
     case = case_of(item)
     if (mistake := mistake_of(item)) is not None:
-        pytest.fail(mistake.message, pytrace=False)
+        pytest.fail(printable(mistake.message), pytrace=False)
     if case is None and not is_claim(item):
         return (yield)
 
@@ -164,7 +163,7 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
         else:
             told = _against_the_claim(item, case, reached, expectation)
     if told is not None:
-        pytest.fail(told, pytrace=False)
+        pytest.fail(printable(told), pytrace=False)
     if isinstance(stopped, pytest.skip.Exception):
         raise stopped
     return outcome if stopped is None else True

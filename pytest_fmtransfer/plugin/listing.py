@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from pytest_fmtransfer.printable import printable
+
 
 class Lister:
     """Prints a text about the selection; `text_of` is called once, on the controller, when collecting has succeeded."""
@@ -27,4 +29,4 @@ class Lister:
             return
         text = self._text_of(session)
         terminal.section(f"fmtransfer: {self._title}")
-        terminal.write(text)
+        terminal.write(printable(text))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_fmtransfer.plugin.shown import shown
+from pytest_fmtransfer.printable import inline
 
 if TYPE_CHECKING:
     from pytest_fmtransfer.baselines import Baselines
@@ -33,12 +34,12 @@ def keep_obtained(item: pytest.Item, reached: "Sequence[Verdict]") -> None:
             stored.drop_obtained(candidate.cell)
         else:
             stored.keep_obtained(candidate)
-            told = f"{candidate.cell} --folder {quote(str(shown(stored.folder, Path.cwd())))}"
+            told = inline(f"{candidate.cell} --folder {quote(str(shown(stored.folder, Path.cwd())))}")
             item.add_report_section(
                 "call",
                 "baseline",
-                f"obtained: {shown(stored.obtained(candidate.cell).record, Path.cwd())}\n"
+                f"obtained: {inline(str(shown(stored.obtained(candidate.cell).record, Path.cwd())))}\n"
                 f"  compare: fmtransfer baseline diff {told}\n  accept: fmtransfer baseline accept {told}",
             )
     except OSError as error:
-        item.add_report_section("call", "baseline", f"what was obtained could not be kept: {error}")
+        item.add_report_section("call", "baseline", inline(f"what was obtained could not be kept: {error}"))

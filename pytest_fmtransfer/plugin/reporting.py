@@ -21,6 +21,7 @@ from pytest_fmtransfer.plugin.judging import PROPERTY
 from pytest_fmtransfer.plugin.planning import effort_of
 from pytest_fmtransfer.plugin.settings import ReportRequest, settings_of
 from pytest_fmtransfer.plugin.shown import shown
+from pytest_fmtransfer.printable import inline, printable
 from pytest_fmtransfer.reports.github import Failure, annotations, append_summary
 from pytest_fmtransfer.stand_ins.planted import LABEL
 from pytest_fmtransfer.store import write_atomically
@@ -123,17 +124,17 @@ class Reporter:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
         for mistake in dict.fromkeys(self._settings.mistakes):
-            terminalreporter.write_line(f"ERROR: {mistake}", red=True)
+            terminalreporter.write_line(printable(f"ERROR: {mistake}"), red=True)
         for note in dict.fromkeys(self._settings.notes):
-            terminalreporter.write_line(f"fmtransfer: {note}")
+            terminalreporter.write_line(printable(f"fmtransfer: {note}"))
         if self._failing:
             terminalreporter.section("fmtransfer: will fail")
             for name, message in self._failing:
-                terminalreporter.write_line(f"{name}: {message}", red=True)
+                terminalreporter.write_line(printable(f"{name}: {message}"), red=True)
         if config.option.collectonly:
             return
         for line in self._written():
-            terminalreporter.write_line(f"fmtransfer: {line}")
+            terminalreporter.write_line(inline(f"fmtransfer: {line}"))
         if self._ranked() and not any(each.kind == "terminal" for each in self._settings.reports):
             terminalreporter.section("fmtransfer: leaderboard")
             terminalreporter.write(self._leaderboard())
@@ -148,10 +149,10 @@ class Reporter:
                 continue
             elif request.file in self._kept:
                 terminalreporter.write_line(
-                    f"fmtransfer: interrupted before any cell; {request.file} is an earlier run's"
+                    inline(f"fmtransfer: interrupted before any cell; {request.file} is an earlier run's")
                 )
             else:
-                terminalreporter.write_line(f"fmtransfer: {request.kind} report in {request.file}")
+                terminalreporter.write_line(inline(f"fmtransfer: {request.kind} report in {request.file}"))
         if self._measured() < (least := self._settings.require):
             found = counted(self._measured(), "cell")
             terminalreporter.write_line(
@@ -194,12 +195,12 @@ class Reporter:
         """The tables alone, for a run that asks for no report and may have nothing to draw one with."""
         from pytest_fmtransfer.reports.baselines import table
         from pytest_fmtransfer.reports.rankings import ranking_parts
-        from pytest_fmtransfer.reports.rows import gather
+        from pytest_fmtransfer.reports.rows import gather, in_words_of
 
         def aligned(rows: list[dict[str, Any]]) -> str:
             return table([list(rows[0]), *(list(row.values()) for row in rows)])
 
-        rankings = gather(self._rows, rankings=self._ranked()).rankings
+        rankings = in_words_of(gather(self._rows, rankings=self._ranked()), inline).rankings
         return "\n\n".join(ranking_parts(rankings, heading=str, table=aligned)) + "\n"
 
     def _draw(self, kind: str) -> str:

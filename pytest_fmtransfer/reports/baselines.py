@@ -13,6 +13,7 @@ from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.judge.causes import question_changes, subject_changes
 from pytest_fmtransfer.judge.intervals import interval
 from pytest_fmtransfer.judge.regression import rank_correlation, relative_move
+from pytest_fmtransfer.printable import inline
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.words import counted
 
@@ -39,7 +40,8 @@ def missing(cell: Cell) -> tuple[str, ...]:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows in aligned columns."""
+    """Rows in aligned columns, each on a line of its own, whatever it names."""
+    rows = [tuple(map(inline, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)
@@ -68,7 +70,7 @@ def in_full(result: Result) -> str:
         f"{cost.adapt_seconds:.1f} s, {cost.feature_bytes / 2**20:.1f} MiB of features",
         f"  recorded: {_when(result)}",
     ]
-    return "\n".join(lines)
+    return "\n".join(map(inline, lines))
 
 
 def compared(obtained: Result, baseline: Result) -> str:
@@ -84,7 +86,7 @@ def compared(obtained: Result, baseline: Result) -> str:
         *(f"  the question changed: {change}" for change in question_changes(obtained, baseline)),
         f"  {subject_changes(obtained.subject, baseline.subject)}",
     ]
-    return "\n".join(lines)
+    return "\n".join(map(inline, lines))
 
 
 def _moves(obtained: Result, baseline: Result) -> Iterator[str]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pytest_fmtransfer.printable import inline, printable
+
 SUMMARY_LIMIT = 1 << 20  # bytes that GitHub takes of one step's summary; of a longer one it shows nothing
 CUT = "\n\nThe report is cut here: GitHub shows 1 MiB a step. `--fm-report=markdown:FILE` writes the whole of it.\n"
 
@@ -69,8 +71,8 @@ def _command(failure: Failure) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return _data(inline(text)).replace(":", "%3A").replace(",", "%2C")

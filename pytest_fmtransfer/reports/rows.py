@@ -4,8 +4,8 @@ A row travels from a worker to the controller as JSON, so nothing in it is a num
 """
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from pytest_fmtransfer.catalog.regime_specs import Profile
@@ -15,6 +15,7 @@ from pytest_fmtransfer.judge.court import Verdict
 from pytest_fmtransfer.judge.families import holm
 from pytest_fmtransfer.judge.intervals import interval
 from pytest_fmtransfer.metrics import metric_of, positive_class
+from pytest_fmtransfer.printable import inert_json
 from pytest_fmtransfer.reports.courses import course_rows
 from pytest_fmtransfer.reports.making import making
 from pytest_fmtransfer.reports.rankings import completed, place_of
@@ -199,6 +200,23 @@ def gather(
     )
 
 
+def in_words_of(report: Report, told: Callable[[str], str]) -> Report:
+    """A report with each of its texts, and each name of a library in it, as `told` writes it."""
+    return replace(report, **{each.name: _each_text(getattr(report, each.name), told) for each in fields(report)})
+
+
+def _each_text(value: Any, told: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return told(value)
+    if isinstance(value, Mapping):
+        items: Mapping[Any, Any] = value
+        return {_each_text(name, told): _each_text(each, told) for name, each in items.items()}
+    if isinstance(value, list | tuple):
+        elements: Sequence[Any] = value
+        return type(elements)(_each_text(each, told) for each in elements)
+    return value
+
+
 def _adjust(claims: list[Row]) -> None:
     """Give every claim its Holm-adjusted p-value within its family, of the size that was declared."""
     members: dict[str, list[Row]] = {}
@@ -225,5 +243,5 @@ def _against_reference(cell: Row, claims: list[Row]) -> Row | None:
 
 
 def as_json(report: Report) -> str:
-    """Everything, for programs."""
-    return json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n"
+    """Everything, for programs; what a terminal or a CI runner would obey is written with JSON's escapes."""
+    return inert_json(json.dumps(asdict(report), indent=1, ensure_ascii=False)) + "\n"

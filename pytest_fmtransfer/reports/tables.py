@@ -1,33 +1,38 @@
 """A report as text: tables for a terminal or markdown, csv. pandas and tabulate draw them."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
 
+from pytest_fmtransfer.printable import inline, printable
 from pytest_fmtransfer.reports import making
 from pytest_fmtransfer.reports.courses import CURVES, course_lines, in_a_line
 from pytest_fmtransfer.reports.effort import compared
 from pytest_fmtransfer.reports.rankings import ranking_parts
-from pytest_fmtransfer.reports.rows import Report, Row
+from pytest_fmtransfer.reports.rows import Report, Row, in_words_of
 from pytest_fmtransfer.reports.sentences import in_words
 
 MOST_SEEDS = 5  # beyond, a table does not list each seed's value
 
 
 def terminal(report: Report) -> str:
-    return _sections(report, heading=lambda text: text, layout="simple", curves=False)
+    told = in_words_of(report, inline)
+    return printable(_sections(told, heading=lambda text: text, layout="simple", curves=False))
 
 
 def markdown(report: Report) -> str:
-    return _sections(report, heading=lambda text: f"## {text}", layout="pipe", curves=True)
+    told = in_words_of(report, _in_markdown)
+    return printable(_sections(told, heading=lambda text: f"## {text}", layout="pipe", curves=True))
 
 
 def csv(report: Report) -> str:
     """One line per cell, every figure unrounded; the comparison's columns begin with `vs_`, those of a place in a
-    leaderboard's table with `rank`. Histories are not in it.
+    leaderboard's table with `rank`. Histories are not in it. A text that a spreadsheet would take for a formula begins
+    with an apostrophe; numbers are as they are.
     """
     lines: list[Row] = []
     for cell in report.cells:
@@ -44,7 +49,21 @@ def csv(report: Report) -> str:
         place = cell["place"] or {}
         ranked = {f"rank_{name}": place.get(name) for name in ("best", "worst", "among")}
         lines.append(plain | {f"vs_{name}": versus.get(name) for name in names} | {"rank": place.get("rank")} | ranked)
-    return pd.DataFrame(lines).to_csv(index=False)
+    cells = [
+        {name: _in_csv(value) if isinstance(value, str) else value for name, value in line.items()} for line in lines
+    ]
+    return pd.DataFrame(cells).to_csv(index=False, lineterminator="\n")
+
+
+def _in_csv(text: str) -> str:
+    """https://owasp.org/www-community/attacks/CSV_Injection; a tab, which they name too, is an escape by then."""
+    line = inline(text)
+    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
+
+
+def _in_markdown(text: str) -> str:
+    """A text that brings no markup of its own: no border of a table, code, HTML or link."""
+    return re.sub(r"[\\|`<]|\](?=\()", r"\\\g<0>", inline(text))
 
 
 RENDERERS: dict[str, Callable[[Report], str]] = {
