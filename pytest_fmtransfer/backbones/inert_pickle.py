@@ -5,6 +5,7 @@ what it is given and does nothing; the few that torch describes tensors with bec
 """
 
 import pickle
+import pickletools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import IO, Any
@@ -32,6 +33,8 @@ _REBUILDS = frozenset(
         ("torch", "Size"),
     }
 )
+
+_PUTS = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})  # each takes two bytes or more
 
 
 class _Still:
@@ -125,8 +128,20 @@ class InertUnpickler(pickle.Unpickler):
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__(file, encoding="latin1")  # torch for Python 2 wrote byte strings
+        self._file = file
         self.foreign: set[str] = set()
         self.dtypes: dict[str, str] = {}
+
+    def load(self) -> Any:
+        """Raises UnpicklingError for a place in the memo that a pickle of its length has no use for: Python would make
+        room for as many as the place says, however short the pickle is.
+        """
+        start = self._file.tell()
+        for opcode, argument, position in pickletools.genops(self._file):
+            if opcode.name in _PUTS and int(argument or 0) > (position or 0):
+                raise pickle.UnpicklingError("a memo that is larger than the pickle")
+        self._file.seek(start)
+        return super().load()
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         if module_name == "collections" and global_name == "OrderedDict":

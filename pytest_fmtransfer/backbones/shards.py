@@ -60,11 +60,12 @@ def shards_of(path: Path) -> Mapping[Path, frozenset[str] | None]:
     try:
         places = cast(dict[str, str], json.loads(file.read_text(encoding="utf-8"))["weight_map"])
         shards = {name: frozenset(each for each in places if places[each] == name) for name in places.values()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        outside = [name for name in shards if Path(name).name != name]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointMismatch(f"{file} is not an index of shards ({type(error).__name__})") from error
+    if outside:
+        raise CheckpointMismatch(f"{file} names a shard outside its folder: {outside[0]}")
     for name in shards:
-        if Path(name).name != name:
-            raise CheckpointMismatch(f"{file} names a shard outside its folder: {name}")
         if not (file.parent / name).is_file():
             raise CheckpointMismatch(f"{file} names the shard {name}, which is not beside it; download it too")
     return {file.parent / name: tensors for name, tensors in shards.items()}

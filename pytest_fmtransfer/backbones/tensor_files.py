@@ -8,7 +8,7 @@ import safetensors.torch
 import torch
 
 from pytest_fmtransfer.backbones.shards import shards_of
-from pytest_fmtransfer.backbones.torch_files import open_torch_file
+from pytest_fmtransfer.backbones.torch_files import check_size, open_torch_file
 from pytest_fmtransfer.errors import CheckpointMismatch, LegacyPickle
 
 
@@ -35,7 +35,10 @@ def _load(file: Path) -> object:
     try:
         if file.suffix == ".safetensors":
             return safetensors.torch.load_file(file)
+        check_size(file)
         return torch.load(file, map_location="cpu", weights_only=True)
+    except CheckpointMismatch:
+        raise
     except Exception as error:  # torch raises half a dozen unrelated types on broken files
         if foreign := _foreign(file):
             raise LegacyPickle(

@@ -3,6 +3,8 @@
 Both formats: the zip archive of torch 1.6 and later, and the row of pickles before it.
 """
 
+import io
+import os
 import pickle
 import zipfile
 from collections import deque
@@ -30,6 +32,8 @@ ITEM_BYTES = {
     "uint8": 1,
     "bool": 1,
 }
+_EXPANSION = 50  # times its size that an archive may unpack to
+_ALWAYS_UNPACKED = 2**26  # bytes that any archive may unpack to
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # torch/serialization.py, before the zip archive
 
 
@@ -52,12 +56,15 @@ class TorchFile:
         last = place.offset + sum((side - 1) * step for side, step in zip(place.shape, place.stride, strict=True))
         if count > len(elements) or (count and last >= len(elements)):
             raise CheckpointMismatch(f"{self.path} describes a tensor that is larger than what it stores of it")
-        if not count:
-            return np.empty(place.shape, elements.dtype)
         steps = tuple(step * elements.itemsize for step in place.stride)
-        return np.ascontiguousarray(
-            np.lib.stride_tricks.as_strided(elements[place.offset :], place.shape, steps, writeable=False)
-        ).reshape(place.shape)
+        try:
+            if not count:
+                return np.empty(place.shape, elements.dtype)
+            return np.ascontiguousarray(
+                np.lib.stride_tricks.as_strided(elements[place.offset :], place.shape, steps, writeable=False)
+            ).reshape(place.shape)
+        except (ValueError, OverflowError) as error:  # more sides, or longer ones, than an array can have
+            raise _damaged(self.path, error) from error
 
     def mappings(self) -> dict[tuple[str, ...], Mapping[Any, Any]]:
         """Every mapping with tensors directly under names in it, by the names that lead to it; outer ones first."""
@@ -86,6 +93,7 @@ def open_torch_file(path: Path) -> Generator[TorchFile]:
 
     Raises CheckpointMismatch for a file that is none, or is damaged.
     """
+    check_size(path)
     with path.open("rb") as stream:
         try:
             archive = zipfile.ZipFile(stream) if zipfile.is_zipfile(stream) else None
@@ -106,6 +114,26 @@ def open_torch_file(path: Path) -> Generator[TorchFile]:
         yield TorchFile(path=path, content=content, foreign=frozenset(foreign), storage=storage)
 
 
+def check_size(file: Path) -> None:
+    """Raises CheckpointMismatch for a zip archive that says it unpacks to far more than its own size.
+
+    torch.save packs nothing, and weights hardly could be packed.
+    """
+    try:
+        if not zipfile.is_zipfile(file):
+            return
+        with zipfile.ZipFile(file) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+    except Exception as error:  # a file that only ends like an archive
+        raise _damaged(file, error) from error
+    packed = file.stat().st_size
+    if unpacked > max(_ALWAYS_UNPACKED, _EXPANSION * packed):
+        raise CheckpointMismatch(
+            f"{file} has {packed / 2**20:,.1f} MiB and says that it unpacks to {unpacked / 2**20:,.0f} MiB, which no "
+            "weights do; get it again from its source"
+        )
+
+
 def _damaged(path: Path, error: Exception) -> CheckpointMismatch:
     return CheckpointMismatch(f"{path} is not a file that torch.save wrote, or is damaged ({type(error).__name__})")
 
@@ -119,9 +147,8 @@ def _zip(archive: zipfile.ZipFile) -> tuple[object, set[str], _Read]:
     folder = pickled.removesuffix("data.pkl")
     if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
         raise pickle.UnpicklingError("written on a big-endian machine")
-    with archive.open(pickled) as stream:
-        unpickler = InertUnpickler(stream)
-        content = unpickler.load()
+    unpickler = InertUnpickler(io.BytesIO(archive.read(pickled)))
+    content = unpickler.load()
     return content, unpickler.foreign, lambda kept: archive.read(f"{folder}data/{kept.key}")
 
 
@@ -139,6 +166,8 @@ def _row_of_pickles(stream: IO[bytes]) -> tuple[object, set[str], _Read]:
         start_of[key] = end + 8  # after the number of elements
         stream.seek(end)
         end += 8 + int.from_bytes(stream.read(8), "little") * ITEM_BYTES[unpickler.dtypes[key]]
+    if end > os.fstat(stream.fileno()).st_size:
+        raise pickle.UnpicklingError("storages that are larger than the file")
     end_of = dict(zip(start_of, [start - 8 for start in [*start_of.values()][1:]] + [end], strict=True))
 
     def read(kept: Storage) -> bytes:
