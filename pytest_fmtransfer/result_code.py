@@ -17,6 +17,7 @@ from pytest_fmtransfer.store import code_digest
 ALWAYS = (
     "_transfer.py",
     "results.py",
+    "adapt/embeddings.py",
     "adapt/sides.py",
     "adapt/label_odds.py",
     "adapt/job.py",
