@@ -161,6 +161,13 @@ def test_the_suites_run_and_leave_what_is_uploaded(tmp_path: Path) -> None:
     assert (tmp_path / uploaded[0]).read_text() == (tmp_path / "summary.md").read_text() != ""
 
 
+def test_suites_that_do_not_end_are_ended(tmp_path: Path) -> None:
+    (tmp_path / "test_more.py").write_text("import time\n\ndef test_more():\n    time.sleep(3600)\n")
+    done = bash("Run the suites", tmp_path, inputs={"suites": "test_more.py", "minutes": "0.1"})
+    assert done.returncode == 1
+    assert "ended after 0.1 minutes" in done.stderr
+
+
 def test_arguments_are_text_and_no_script(tmp_path: Path) -> None:
     done = bash("Run the suites", tmp_path, inputs={"suites": "$(touch ran)", "arguments": "`touch ran` ; touch ran"})
     assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout + done.stderr

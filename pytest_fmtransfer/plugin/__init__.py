@@ -4,7 +4,17 @@ from collections.abc import Generator
 
 import pytest
 
-from pytest_fmtransfer.plugin import claiming, collection, judging, options, planning, recorded, reporting, settings
+from pytest_fmtransfer.plugin import (
+    claiming,
+    collection,
+    judging,
+    options,
+    planning,
+    recorded,
+    reporting,
+    settings,
+    workers,
+)
 from pytest_fmtransfer.plugin.failing import printable_mistakes
 from pytest_fmtransfer.plugin.fixtures import (
     baseline,
@@ -55,6 +65,7 @@ def _configure(config: pytest.Config) -> None:
     reporting.configure(config)
     planning.configure(config)
     claiming.configure(config)
+    workers.configure(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
