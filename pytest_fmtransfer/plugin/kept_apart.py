@@ -4,19 +4,19 @@ A folder of baselines is known by the tests that have it, by ini `fm_baselines`,
 are resolved before folders are compared.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
 from pytest_fmtransfer.baseline_names import LIST
 from pytest_fmtransfer.plugin.cases import case_of
-from pytest_fmtransfer.plugin.recorded import all_baselines
+from pytest_fmtransfer.plugin.recorded import OWN_FOLDER, all_baselines, is_installed
 from pytest_fmtransfer.plugin.settings import settings_of
 from pytest_fmtransfer.plugin.shown import shown
 
 
-def writes_among_baselines(config: pytest.Config, items: Iterable[pytest.Item]) -> list[str]:
+def writes_among_baselines(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
     """What is wrong with the folders and files that options would write to; nothing has been written yet."""
     settings, kept = settings_of(config), _folders_of_baselines(config, items)
     found: list[str] = []
@@ -38,6 +38,13 @@ def writes_among_baselines(config: pytest.Config, items: Iterable[pytest.Item]) 
             "another"
             for each in kept
             if _is_within(folder.resolve(), each)
+        ]
+    if settings.update is not None:
+        asking = [item for item in items if case_of(item) and "baseline" in getattr(item, "fixturenames", ())]
+        found += [
+            f"--fm-update: baselines lie in {folder}, which belongs to an installed package; {OWN_FOLDER}"
+            for folder in map(all_baselines, asking)
+            if is_installed(folder)
         ]
     return list(dict.fromkeys(found))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_fmtransfer.plugin.recorded import OWN_FOLDER, is_installed
 from pytest_fmtransfer.plugin.shown import shown
 from pytest_fmtransfer.printable import inline
 
@@ -30,7 +31,14 @@ def keep_obtained(item: pytest.Item, reached: "Sequence[Verdict]") -> None:
         return
     stored, candidate = held
     try:
-        if all(verdicts):
+        if is_installed(stored.folder):
+            if not all(verdicts):
+                item.add_report_section(
+                    "call",
+                    "baseline",
+                    f"what was obtained is not kept beside baselines of an installed package; {OWN_FOLDER}",
+                )
+        elif all(verdicts):
             stored.drop_obtained(candidate.cell)
         else:
             stored.keep_obtained(candidate)

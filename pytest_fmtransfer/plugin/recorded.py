@@ -19,6 +19,8 @@ from pytest_fmtransfer.words import counted
 # Set where pytest only collects to find out which baselines tests name; what takes any of them names none.
 ASKING = pytest.StashKey[bool]()
 
+OWN_FOLDER = "name a folder of yours: -o fm_baselines=DIR, or ini fm_baselines"
+
 NOTHING = pytest.param(None, id="nothing recorded")  # the parameter of an item that is left out again
 
 
@@ -32,6 +34,11 @@ def all_baselines(node: pytest.Item) -> Path:
     it; where there is none yet, a new one beside the test.
     """
     return settings_of(node.config).baselines or _nearest(node)
+
+
+def is_installed(folder: Path) -> bool:
+    """Whether a folder is part of an installed package, in which nobody writes who only runs its suite."""
+    return not {"site-packages", "dist-packages"}.isdisjoint(folder.resolve().parts)
 
 
 def cells_on_record(test: pytest.Item) -> tuple[Cell, ...]:
