@@ -172,6 +172,7 @@ def feature_key(dataset: Dataset, spec: BackboneSpec, dtype: Dtype, places: Plac
         "backbones/timm.py",
         "backbones/timm_parts.py",
         "backbones/transformers_folder.py",
+        "backbones/trees.py",
         "backbones/vgg.py",
         f"backbones/{spec.library}.py",
         *DECODING,

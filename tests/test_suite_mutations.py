@@ -45,7 +45,7 @@ transfer.sides_of = shuffled
 WEIGHTS = """
 import timm, torch
 import pytest_fmtransfer.backbones.timm as home
-def random_weights(network, path, weights):
+def random_weights(network, *_):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         twin = timm.create_model("tf_efficientnet_lite0", num_classes=0)

@@ -1,12 +1,14 @@
 """Read a file of weights and meet it with an architecture, strictly."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, cast
 
+import torch
 from torch import Tensor, nn
 
 from pytest_fmtransfer.backbones.tensor_files import load_file
+from pytest_fmtransfer.backbones.trees import Tree, entries_of, items_of, trees_of
 from pytest_fmtransfer.errors import CheckpointMismatch
 
 
@@ -14,21 +16,100 @@ def load_strictly(module: nn.Module, path: Path, layout: Literal["same_order", "
     """Load every tensor of a checkpoint into `module`, each into its place and none left over.
 
     `same_order`: the file's tensors stand in the order of the module's state dict under other names.
+    `same_keys`: under its names, in whatever entry and behind whatever prefix (`load_only_tree`).
     Raises CheckpointMismatch, naming the first tensor that differs.
     """
-    stored = read_tensors(path)
     if layout == "same_order":
-        expected = module.state_dict()
-        if len(stored) != len(expected):
-            raise CheckpointMismatch(
-                f"{path}: {len(stored)} tensors in the file, {len(expected)} in the architecture; "
-                f"first in the file {next(iter(stored), None)!r}, in the architecture {next(iter(expected), None)!r}"
-            )
-        load_tensors(
-            module, dict(zip(expected, stored.values(), strict=True)), dict(zip(expected, stored, strict=True)), path
+        load_in_order(module, read_tensors(path), path)
+        return
+
+    def load(tensors: Mapping[str, Tensor]) -> nn.Module:
+        load_tensors(module, tensors, {}, path)
+        return module
+
+    load_only_tree(path, load, lambda: module.state_dict().keys())
+
+
+def load_in_order(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Load tensors that stand in the order of the module's state dict under other names.
+
+    Raises CheckpointMismatch, naming the first tensor that differs.
+    """
+    expected = module.state_dict()
+    if len(tensors) != len(expected):
+        raise CheckpointMismatch(
+            f"{path}: {len(tensors)} tensors in the file, {len(expected)} in the architecture; "
+            f"first in the file {next(iter(tensors), None)!r}, in the architecture {next(iter(expected), None)!r}"
         )
-    else:
-        load_tensors(module, stored, {}, path)
+    theirs = dict(zip(expected, tensors, strict=True))
+    load_tensors(module, dict(zip(expected, tensors.values(), strict=True)), theirs, path)
+
+
+def load_only_tree(
+    path: Path, load: Callable[[Mapping[str, Tensor]], nn.Module], names: Callable[[], Collection[str]]
+) -> nn.Module:
+    """Load the one tree of a checkpoint that fits a network; trees whose tensors are equal count as one.
+
+    Args:
+        path: The checkpoint.
+        load: Puts tensors into a network, strictly, and returns it; raises CheckpointMismatch where they do not fit.
+        names: Those of the network's tensors; called when `load` was called once.
+
+    Raises:
+        CheckpointMismatch: No tree fits, and what is wrong with the likeliest; or several do, and what they are called.
+    """
+    stored, _ = load_file(path)
+    entries = entries_of(stored, lambda value: items_of(value, Tensor))
+    if not entries:
+        raise _not_flat(path)
+    network, fitting, errors = None, list[Tree[Tensor]](), list[tuple[Tree[Tensor], CheckpointMismatch]]()
+
+    def attempt(tree: Tree[Tensor]) -> None:
+        nonlocal network
+        try:
+            network = load(tree.tensors)
+            fitting.append(tree)
+        except CheckpointMismatch as error:
+            errors.append((tree, error))
+
+    whole = next(trees_of(entries))
+    attempt(whole)
+    # Half of the names and more: what a publisher's file has otherwise than the network are but a few.
+    for tree in trees_of(entries, least=max(1, len(names()) // 2)):
+        if (tree.entry, tree.prefix) != (whole.entry, whole.prefix):
+            attempt(tree)
+    if network is None:
+        own = set(names())
+        tree, error = max(errors, key=lambda each: len(own & each[0].tensors.keys()))
+        raise (
+            CheckpointMismatch(f"{error} (of {tree.name!r}, the part of the file that fits best)")
+            if tree.name
+            else error
+        )
+    if len(fitting) > 1:
+        network = _load_same(path, load, fitting)
+    return network
+
+
+def _load_same(
+    path: Path, load: Callable[[Mapping[str, Tensor]], nn.Module], trees: Sequence[Tree[Tensor]]
+) -> nn.Module:
+    """Load the first of several trees that make the same network. Raises CheckpointMismatch where they do not."""
+    first, *others = trees
+    held = {name: tensor.clone() for name, tensor in load(first.tensors).state_dict().items()}
+    for other in others:
+        found = load(other.tensors).state_dict()
+        if found.keys() != held.keys() or not all(torch.equal(found[name], tensor) for name, tensor in held.items()):
+            out = f" -o NEW{_FLAT}" if path.suffix == _FLAT else ""
+            names = ", ".join(each.name for each in trees)
+            raise CheckpointMismatch(
+                f"{path} holds several networks that fit, and they differ: {names}; "
+                f"take one: fmtransfer convert {path} --entry={other.name}{out}"
+            )
+    return load(first.tensors)
+
+
+_FLAT = ".safetensors"
 
 
 def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], theirs: Mapping[str, str], path: Path) -> None:
@@ -102,8 +183,12 @@ def read_tensors(path: Path, inside: str = "") -> Mapping[str, Tensor]:
             raise CheckpointMismatch(f"{path} has no entry {inside!r}; restore the file that its authors publish")
         stored = cast(object, stored[inside])
     if not isinstance(stored, Mapping) or not all(isinstance(value, Tensor) for value in stored.values()):
-        raise CheckpointMismatch(
-            f"{path} does not hold a flat mapping from names to tensors; write the one that is in it to a file of its "
-            f"own: fmtransfer convert {path}"
-        )
+        raise _not_flat(path)
     return cast(Mapping[str, Tensor], stored)
+
+
+def _not_flat(path: Path) -> CheckpointMismatch:
+    return CheckpointMismatch(
+        f"{path} does not hold a flat mapping from names to tensors; write the one that is in it to a file of its "
+        f"own: fmtransfer convert {path}"
+    )

@@ -7,7 +7,7 @@ from typing import Any
 from safetensors import deserialize
 
 from pytest_fmtransfer.backbones.shards import checkpoint_file, shards_of
-from pytest_fmtransfer.backbones.torch_files import open_torch_file, tensors_in
+from pytest_fmtransfer.backbones.torch_files import open_torch_file
 from pytest_fmtransfer.errors import CheckpointMismatch
 from pytest_fmtransfer.store import Store, code_digest, file_digest, file_state, fingerprint
 
@@ -38,7 +38,7 @@ def weights_fingerprint(path: Path, store: Store, *, since: float | None = None)
     (`store.file_state`), and remembered in the store; what was remembered before `since` is computed again.
     """
     code = code_digest(
-        *(f"backbones/{name}.py" for name in ("fingerprints", "inert_pickle", "shards", "torch_files")),
+        *(f"backbones/{name}.py" for name in ("fingerprints", "inert_pickle", "shards", "torch_files", "trees")),
     )
     files = _files(path)
     states = [file_state(file) for file in files]
@@ -99,7 +99,7 @@ def _torch(file: Path) -> _Tensors:
                     _digest(stored.array(place).data),
                 )
                 for names, mapping in mappings.items()
-                for name, place in tensors_in(mapping).items()
+                for name, place in mapping.items()
             }
     except CheckpointMismatch as error:
         raise _OtherContent from error

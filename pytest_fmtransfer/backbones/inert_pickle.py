@@ -6,7 +6,7 @@ what it is given and does nothing; the few that torch describes tensors with bec
 
 import pickle
 import pickletools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -47,18 +47,28 @@ class _Still:
 class Inert(dict[Any, Any], _Still):
     """Stands for an object of a class that the file names; keeps the items it is given as a mapping.
 
-    `foreign` is the class's full name.
+    `foreign` is the class's full name, `arguments` are what it is called with, `state` is what the object's attributes
+    would be: a network that was saved whole has its tensors there.
     """
 
     foreign = ""
+    arguments: tuple[object, ...] = ()
+    state: Mapping[Any, Any] = {}
     __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]
 
     def __new__(cls, *arguments: object, **named: object) -> "Inert":
-        del arguments, named
-        return super().__new__(cls)
+        del named
+        made = super().__new__(cls)
+        made.arguments = arguments
+        return made
 
     def __init__(self, *arguments: object, **named: object) -> None:
         del arguments, named
+
+    def __setstate__(self, state: object) -> None:
+        attributes = state[0] if isinstance(state, tuple) and len(state) == 2 else state  # the second is of slots
+        if isinstance(attributes, Mapping):
+            self.state = attributes
 
     def append(self, value: object) -> None:
         """What a list's items are given to."""

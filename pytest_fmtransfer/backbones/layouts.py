@@ -14,7 +14,7 @@ from timm.models.vgg import VGG
 from torch import Size, Tensor, nn
 
 from pytest_fmtransfer.backbones import aimv2, dinov3, vgg
-from pytest_fmtransfer.backbones.checkpoints import load_strictly, load_tensors, read_tensors
+from pytest_fmtransfer.backbones.checkpoints import load_in_order, load_tensors
 from pytest_fmtransfer.catalog.specs import FileWeights, PackagedWeights, PublishedWeights
 from pytest_fmtransfer.errors import CheckpointMismatch
 
@@ -24,17 +24,19 @@ TRUNK = "visual.trunk."  # timm's network in an open_clip model of both towers
 _SWIGLU = (("w12", "fc1"), ("w3", "fc2"))
 
 
-def load(network: nn.Module, path: Path, weights: PackagedWeights | PublishedWeights | FileWeights) -> None:
-    """Load a publisher's file into a timm network, its classifier included.
+def load(
+    network: nn.Module,
+    tensors: Mapping[str, Tensor],
+    path: Path,
+    weights: PackagedWeights | PublishedWeights | FileWeights,
+) -> None:
+    """Load the tensors of a publisher's file into a timm network, its classifier included.
 
     Raises CheckpointMismatch, naming the first tensor that is missing, left over or of another shape.
     """
     if weights.layout == "same_order":
-        load_strictly(network, path, "same_order")
-        return
-    inside = weights.inside if isinstance(weights, PublishedWeights) else ""
-    tensors = read_tensors(path, inside)
-    if weights.layout == "dinov2":
+        load_in_order(network, tensors, path)
+    elif weights.layout == "dinov2":
         _load_dinov2(network, tensors, path)
     elif weights.layout == "aimv2":
         aimv2.load(network, tensors, path)

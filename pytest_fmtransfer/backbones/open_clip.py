@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from pytest_fmtransfer.backbones.base import Backbone, seeded
-from pytest_fmtransfer.backbones.checkpoints import load_tensors, read_tensors
+from pytest_fmtransfer.backbones.checkpoints import load_strictly
 from pytest_fmtransfer.backbones.grids import grid_of, resized_map
 from pytest_fmtransfer.backbones.stem import take_one_channel
 from pytest_fmtransfer.catalog.specs import BackboneSpec, RandomWeights
@@ -112,7 +112,7 @@ def build_model(spec: BackboneSpec, weights: Path | None) -> Any:
             raise InvalidInput(
                 f"backbone {spec.name} names no file of weights; give it PublishedWeights or FileWeights"
             )
-        load_tensors(model, read_tensors(weights), {}, weights)
+        load_strictly(model, weights, "same_keys")
     return model.eval()
 
 

@@ -1,5 +1,6 @@
 """Load a file of weights in any format that they are published in; no code in it is run."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -36,7 +37,9 @@ def _load(file: Path) -> object:
         if file.suffix == ".safetensors":
             return safetensors.torch.load_file(file)
         check_size(file)
-        return torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="'torch.load' received a zip file")  # of TorchScript: told below
+            return torch.load(file, map_location="cpu", weights_only=True)
     except CheckpointMismatch:
         raise
     except Exception as error:  # torch raises half a dozen unrelated types on broken files

@@ -4,7 +4,7 @@ Legend: N images, C channels, S the square side in pixels, H and W pixels, E a t
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pytest_fmtransfer.backbones import layouts, vgg
 from pytest_fmtransfer.backbones.base import Backbone, seeded
-from pytest_fmtransfer.backbones.checkpoints import read_tensors
+from pytest_fmtransfer.backbones.checkpoints import load_only_tree, read_tensors
 from pytest_fmtransfer.backbones.folding import faster
 from pytest_fmtransfer.backbones.grids import grid_of, resized_map
 from pytest_fmtransfer.backbones.positions import resized
@@ -29,7 +29,7 @@ from pytest_fmtransfer.catalog.specs import (
     PublishedWeights,
     RandomWeights,
 )
-from pytest_fmtransfer.errors import InvalidInput, nearest
+from pytest_fmtransfer.errors import CheckpointMismatch, InvalidInput, nearest
 
 # Architectures whose reference resizes position embeddings otherwise than timm, and its offset (`positions.resized`).
 OFFSETS = {
@@ -152,12 +152,28 @@ def build_network(spec: BackboneSpec, weights: Path | None) -> nn.Module:
         raise InvalidInput(
             f"backbone {spec.name} names no file of weights; give it PackagedWeights, PublishedWeights or FileWeights"
         )
-    classes = 0 if isinstance(spec.weights, FileWeights) else spec.weights.num_classes
-    if not classes and spec.weights.layout == "same_keys":
-        classes = _classes_of(spec, weights)
-    network = _create(spec, num_classes=classes)
-    layouts.load(network, weights, spec.weights)
-    return network.eval()
+    return _load(spec, weights, spec.weights).eval()
+
+
+def _load(spec: BackboneSpec, path: Path, weights: PackagedWeights | PublishedWeights | FileWeights) -> nn.Module:
+    declared = 0 if isinstance(weights, FileWeights) else weights.num_classes
+    networks: dict[int, nn.Module] = {}  # by the classes of the classifier, which a file may hold
+
+    def load(tensors: Mapping[str, Tensor]) -> nn.Module:
+        classes = declared
+        if not classes and weights.layout == "same_keys":
+            classes = _classes_of(spec, tensors)
+            if networks and classes not in networks and not tensors.keys() & next(iter(networks.values())).state_dict():
+                raise CheckpointMismatch(f"{path}: no tensor has a name of {spec.architecture}'s")
+        if classes not in networks:
+            networks[classes] = _create(spec, num_classes=classes)
+        layouts.load(networks[classes], tensors, path, weights)
+        return networks[classes]
+
+    inside = weights.inside if isinstance(weights, PublishedWeights) else ""
+    if inside or weights.layout == "same_order":  # its place in the file is known
+        return load(read_tensors(path, inside))
+    return load_only_tree(path, load, lambda: next(iter(networks.values())).state_dict().keys())
 
 
 def new_network(spec: BackboneSpec) -> nn.Module:
@@ -173,13 +189,12 @@ def _check(spec: BackboneSpec) -> None:
         raise InvalidInput(f"timm {timm.__version__} has no model {spec.architecture!r} for {spec.name}; {near}")
 
 
-def _classes_of(spec: BackboneSpec, weights: Path) -> int:
-    """Of the classifier that a file in timm's names holds; 0 where it holds none."""
+def _classes_of(spec: BackboneSpec, tensors: Mapping[str, Tensor]) -> int:
+    """Of the classifier among tensors in timm's names; 0 where there is none."""
     known = timm.get_pretrained_cfg(spec.architecture)
     names = known.classifier if known else None  # distilled networks have two
     name = names[0] if isinstance(names, tuple | list) else names
-    inside = spec.weights.inside if isinstance(spec.weights, PublishedWeights) else ""
-    tensor = read_tensors(weights, inside).get(f"{name}.weight")
+    tensor = tensors.get(f"{name}.weight")
     return 0 if tensor is None else len(tensor)
 
 

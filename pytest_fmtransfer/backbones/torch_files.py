@@ -7,17 +7,17 @@ import io
 import os
 import pickle
 import zipfile
-from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
 import numpy as np
 
-from pytest_fmtransfer.backbones.inert_pickle import InertUnpickler, Storage, TensorPlace
+from pytest_fmtransfer.backbones.inert_pickle import Inert, InertUnpickler, Storage, TensorPlace
+from pytest_fmtransfer.backbones.trees import Entries, entries_of, items_of
 from pytest_fmtransfer.errors import CheckpointMismatch
 
 ITEM_BYTES = {
@@ -66,25 +66,61 @@ class TorchFile:
         except (ValueError, OverflowError) as error:  # more sides, or longer ones, than an array can have
             raise _damaged(self.path, error) from error
 
-    def mappings(self) -> dict[tuple[str, ...], Mapping[Any, Any]]:
-        """Every mapping with tensors directly under names in it, by the names that lead to it; outer ones first."""
-        found: dict[tuple[str, ...], Mapping[Any, Any]] = {}
-        waiting, seen = deque[tuple[tuple[str, ...], object]]([((), self.content)]), set[int]()
-        while waiting:
-            names, value = waiting.popleft()
-            if not isinstance(value, Mapping) or id(value) in seen:
-                continue
-            seen.add(id(value))
-            mapping = cast(Mapping[Any, Any], value)
-            if tensors_in(mapping):
-                found[names] = mapping
-            waiting.extend(((*names, str(name)), inner) for name, inner in mapping.items())
-        return found
+    def mappings(self) -> Entries[TensorPlace]:
+        """Every mapping with tensors directly under names in it, by the names that lead to it; outer ones first.
+
+        A network that was saved whole counts as the mapping that its state dict is.
+        """
+        return entries_of(self.content, parts_of)
 
 
-def tensors_in(mapping: Mapping[Any, Any]) -> dict[str, TensorPlace]:
-    """The tensors directly in a mapping, by name, in its order."""
-    return {name: value for name, value in mapping.items() if isinstance(name, str) and isinstance(value, TensorPlace)}
+def parts_of(value: object) -> tuple[Mapping[str, TensorPlace], Mapping[str, object]]:
+    """The tensors directly in a mapping, or all of a network, by name; and the mapping's other values."""
+    if not isinstance(value, Inert):
+        return items_of(value, TensorPlace)
+    if value.foreign.startswith(_SCRIPT) or value.state.keys() >= set(_MODULE):
+        return _state_dict(value), {}
+    return items_of({**value.state, **value}, TensorPlace)
+
+
+_SCRIPT = "__torch__."  # before the names of TorchScript's classes
+_MODULE = ("_parameters", "_buffers", "_modules")  # where an nn.Module keeps what its state dict is made of
+_MOST_MODULES, _MOST_DEEP = 100_000, 100
+
+
+def _state_dict(network: Inert) -> dict[str, TensorPlace]:
+    """What the state dict of a pickled nn.Module, or of one that TorchScript wrote, would hold, in its order.
+
+    TorchScript knows attributes alone, so that a buffer which a state dict leaves out is among them. Empty for a
+    network of more layers than any has.
+    """
+    found: dict[str, TensorPlace] = {}
+    waiting, visited = [(network, "", 0)], 0
+    while waiting:
+        module, prefix, depth = waiting.pop()
+        visited += 1
+        if visited > _MOST_MODULES or depth > _MOST_DEEP:  # a module that holds itself, or stands in 2^n places
+            return {}
+        state = module.state
+        parts = [state[name] for name in _MODULE] if state.keys() >= set(_MODULE) else [state]
+        unsaved = _strings_in(state.get("_non_persistent_buffers_set"))
+        layers: list[tuple[Inert, str, int]] = []
+        for part in parts:
+            for name, value in cast(Mapping[object, object], part).items() if isinstance(part, Mapping) else ():
+                if isinstance(value, TensorPlace) and name not in unsaved:
+                    found[f"{prefix}{name}"] = value
+                elif isinstance(value, Inert):
+                    layers.append((value, f"{prefix}{name}.", depth + 1))
+        waiting.extend(reversed(layers))
+    return found
+
+
+def _strings_in(value: object) -> set[str]:
+    """Of a set, which older protocols of pickle write as a call with a list."""
+    items = value.arguments[0] if isinstance(value, Inert) and value.arguments else value
+    if not isinstance(items, Iterable):
+        return set()
+    return {each for each in cast(Iterable[object], items) if isinstance(each, str)}
 
 
 @contextmanager

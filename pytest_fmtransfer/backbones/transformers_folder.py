@@ -17,7 +17,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import logging
 
 from pytest_fmtransfer.backbones.base import seeded
-from pytest_fmtransfer.backbones.checkpoints import read_tensors
+from pytest_fmtransfer.backbones.checkpoints import load_only_tree
 from pytest_fmtransfer.backbones.shards import saved_folder
 from pytest_fmtransfer.catalog.specs import BackboneSpec
 from pytest_fmtransfer.errors import CheckpointMismatch, InvalidInput
@@ -51,7 +51,7 @@ def build_network(spec: BackboneSpec, weights: Path | None) -> tuple[nn.Module, 
                 whole = cast(PreTrainedModel, AutoModel.from_config(config, trust_remote_code=False))
             return _image_side(whole).eval(), True
         loader = _Loader(spec=spec, config=config, model=model, path=weights)
-        network = loader.load(read_tensors(weights))
+        network = load_only_tree(weights, loader.load, loader.names)
         return network.eval(), loader.pools
 
 
@@ -130,9 +130,19 @@ class _Loader:
     model: PreTrainedModel
     path: Path
     pools: bool = True
+    _tried: bool = False
+
+    def names(self) -> list[str]:
+        """Of the tensors of the image side, as the library's whole model has them."""
+        return [name for name in self.model.state_dict() if self._is_visual(name)]
 
     def load(self, tensors: Mapping[str, Tensor]) -> nn.Module:
         """Raises CheckpointMismatch for the first tensor of the image side that does not fit."""
+        # The file as it stands may have old names, which the library knows; a part of it has the network's.
+        prefix = f"{self.model.base_model_prefix}."
+        if self._tried and not {name.removeprefix(prefix) for name in tensors} & set(self.names()):
+            raise CheckpointMismatch(f"{self.path}: no tensor has a name of {type(self.model).__name__}'s")
+        self._tried = True
         try:
             with seeded(self.spec):
                 found = cast(
@@ -157,7 +167,7 @@ class _Loader:
                 f"{self.path}: tensor {name!r} has shape {tuple(theirs)}, the architecture's has {tuple(ours)}"
             )
         missing = {name for name in map(str, told["missing_keys"]) if self._is_visual(name)}
-        pooler = {name for name in whole.state_dict() if self._is_visual(name) and "pooler" in name.split(".")}
+        pooler = {name for name in self.names() if "pooler" in name.split(".")}
         if missing != pooler:  # a whole layer that pools may be missing: the embedding is then not what it gives
             for name in sorted(missing):
                 raise CheckpointMismatch(f"{self.path}: tensor {name!r} of the architecture is not in the file")
