@@ -35,9 +35,12 @@ from transformers import (
 
 import pytest_fmtransfer
 from pytest_fmtransfer.backbones import transformers as hugging
+from pytest_fmtransfer.backbones.building import build_backbone
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import BackboneSpec, FileWeights
+from pytest_fmtransfer.catalog.user_backbone import UserBackbone
 from pytest_fmtransfer.errors import CheckpointMismatch, InvalidInput, LegacyPickle
+from pytest_fmtransfer.places import Places
 
 SIZES: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 VIT = ViTConfig(**SIZES, image_size=32, patch_size=16)
@@ -159,8 +162,9 @@ def test_a_model_of_masks_is_told_which_rows_work(tmp_path: Path) -> None:
 def test_timms_own_folder_is_told_how_it_is_named(tmp_path: Path) -> None:
     timm.models.save_for_hf(timm.create_model("resnet10t", num_classes=3), str(tmp_path), safe_serialization=True)
     told = f"mine=timm:resnet10t,weights={tmp_path}"
-    with pytest.raises(InvalidInput, match=f"(?s)folder of timm's.*{told}"):
-        build(tmp_path)
+    with pytest.raises(InvalidInput, match=f"folder of timm's; write {told}$"):
+        hugging.build(UserBackbone.parse(f"mine=hf:{tmp_path}").row, tmp_path)
+    assert build_backbone(UserBackbone.parse(told).row, Places(store=tmp_path / "store")).spec.name == "mine"
 
 
 def test_a_model_that_the_library_does_not_know_is_one_sentence(tmp_path: Path) -> None:
