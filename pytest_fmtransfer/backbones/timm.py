@@ -171,7 +171,7 @@ def _load(spec: BackboneSpec, path: Path, weights: PackagedWeights | PublishedWe
         return networks[classes]
 
     inside = weights.inside if isinstance(weights, PublishedWeights) else ""
-    if inside or weights.layout == "same_order":  # its place in the file is known
+    if inside or weights.layout != "same_keys":  # a publisher's own names and place
         return load(read_tensors(path, inside))
     return load_only_tree(path, load, lambda: next(iter(networks.values())).state_dict().keys())
 
