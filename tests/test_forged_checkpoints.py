@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from pytest_fmtransfer.backbones.inert_pickle import InertUnpickler, Storage, TensorPlace
 from pytest_fmtransfer.backbones.shards import shards_of
 from pytest_fmtransfer.backbones.tensor_files import load_file
-from pytest_fmtransfer.backbones.torch_files import TorchFile, open_torch_file, tensors_in
+from pytest_fmtransfer.backbones.torch_files import TorchFile, open_torch_file
 from pytest_fmtransfer.errors import CheckpointMismatch
 
 MIB = 2**20
@@ -28,7 +28,7 @@ STATE = OrderedDict(weight=torch.arange(12.0).reshape(3, 4), bias=torch.zeros(3)
 
 def read_without_torch(file: Path) -> object:
     with open_torch_file(file) as stored:
-        return [stored.array(place) for each in stored.mappings().values() for place in tensors_in(each).values()]
+        return [stored.array(place) for each in stored.mappings().values() for place in each.values()]
 
 
 READERS: list[Callable[[Path], object]] = [read_without_torch, load_file]
