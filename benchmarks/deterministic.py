@@ -17,10 +17,9 @@ import timm
 import torch
 from torch.nn.functional import cross_entropy
 
-from pytest_fmtransfer.backbones.computing import torch_device, training_context
+from pytest_fmtransfer.backbones.computing import TRAINING_THREADS, torch_device, training_context
 from pytest_fmtransfer.backbones.precision import model_of
 from pytest_fmtransfer.devices import Device, device_named
-from pytest_fmtransfer.limits import cores
 
 NETWORKS = ("resnet10t", "mobilenetv3_small_050", "vit_tiny_patch16_224")
 SIZE, BATCH, WARM, STEPS = 112, 8, 2, 12
@@ -57,7 +56,7 @@ def step_of(name: str, device: Device) -> Callable[[bool], float]:
 
 
 def main(device: Device) -> None:
-    print(f"{model_of(device)}, {cores()} threads, torch {torch.__version__}, timm {timm.__version__}")
+    print(f"{model_of(device)}, {TRAINING_THREADS} threads, torch {torch.__version__}, timm {timm.__version__}")
     print(f"{STEPS} steps each way, batches of {BATCH} at {SIZE} px, float32\n")
     for name in NETWORKS:
         step = step_of(name, device)

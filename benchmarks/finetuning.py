@@ -31,14 +31,13 @@ from pytest_fmtransfer.adapt import networks
 from pytest_fmtransfer.adapt.heads import build_head
 from pytest_fmtransfer.adapt.inputs import Feed, StoredInputs
 from pytest_fmtransfer.adapt.networks import Headed, NetworkLearner
-from pytest_fmtransfer.backbones.computing import torch_device, training_context
+from pytest_fmtransfer.backbones.computing import TRAINING_THREADS, torch_device, training_context
 from pytest_fmtransfer.backbones.precision import Dtype, model_of
 from pytest_fmtransfer.backbones.timm import build
 from pytest_fmtransfer.catalog.regime_settings import TrainingSettings
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.specs import RandomWeights
 from pytest_fmtransfer.devices import Device, device_named
-from pytest_fmtransfer.limits import cores
 
 NETWORKS = ("vit_tiny_patch16_224", "efficientnet_lite0")
 CLASSES = 2
@@ -237,7 +236,8 @@ def rest_of(bench: Bench) -> tuple[dict[str, float], float]:
 
 def main(device: Device, dtype: Dtype, size: int, batch: int, steps: int, rounds: int) -> None:
     transformers.logging.set_verbosity_error()
-    print(f"{model_of(device)}, {cores()} threads; torch {torch.__version__}, transformers {transformers.__version__}")
+    versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
+    print(f"{model_of(device)}, {TRAINING_THREADS} threads; {versions}")
     print(f"synthetic images of {size} px, batches of {batch}, {dtype}; {rounds} rounds of {steps} steps\n")
     ways = {"ours": ours, "plain loop": plain, "Trainer": trainer}
     with training_context(dtype, device):

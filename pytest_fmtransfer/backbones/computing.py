@@ -18,6 +18,10 @@ from pytest_fmtransfer.limits import cores
 # https://docs.nvidia.com/cuda/cublas/#results-reproducibility
 WORKSPACE, OF_ONE_SIZE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
 
+# Each number of threads adds gradients up in another order, and training amplifies that rounding. A training therefore
+# has this many on every machine and with any number of pytest-xdist's workers. docs/devices.md has what it costs.
+TRAINING_THREADS = 2
+
 _OUT_OF_MEMORY = (
     "out of memory",  # "MPS backend out of memory", "CUDA error: out of memory"
     "can't allocate memory",  # "DefaultCPUAllocator: can't allocate memory"
@@ -73,6 +77,7 @@ def computing(
         torch.inference_mode(),
         torch.autocast(device, dtype=torch.bfloat16, enabled=dtype == "bfloat16"),
     ):
+        torch.set_num_threads(cores())  # as before again when `training_context` is left
         yield
 
 
@@ -80,7 +85,7 @@ def computing(
 def training_context(
     dtype: Dtype, device: Device = "cpu", deterministic: bool = False, card: int | None = None
 ) -> Generator[None]:
-    """Inside, torch computes on our share of the cores, float32 products and convolutions as exactly as `dtype` has it.
+    """Inside, torch computes with TRAINING_THREADS, float32 products and convolutions as exactly as `dtype` has it.
 
     Autocast is not in it: it keeps what it has cast until it is left, and weights that learn move, so it is entered
     anew in every step. Where float32 is to be float32 beside such steps, as in a test, `dtype` is "float32".
@@ -90,7 +95,7 @@ def training_context(
     """
     chosen = torch_device(device, card)
     threads, matmul = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    torch.set_num_threads(cores())
+    torch.set_num_threads(TRAINING_THREADS)
     torch.set_float32_matmul_precision(MATMUL_PRECISION[dtype])
     try:
         # Events and random numbers are of the card that is current, not of the one that tensors lie on.
