@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from shlex import quote
 
 from filelock import FileLock
 
@@ -134,8 +135,13 @@ class Baselines:
         return (
             f"the baseline of {cell} is gone from {self.folder}, where {LIST} lists it; restore both files from "
             "version control, or record it again: run the same command with --fm-update=new; of a cell that is to be "
-            "held no longer: fmtransfer baseline prune --yes"
+            f"held no longer: fmtransfer baseline prune --yes --folder={quote(str(self._folder_to_type()))}"
         )
+
+    def _folder_to_type(self) -> Path:
+        """Below the current folder, without what leads there."""
+        here = Path.cwd()
+        return self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder
 
     def record(self, result: Result) -> None:
         """`write`, and list the cell. The list comes first: a kill in between leaves a baseline that is missed."""

@@ -61,8 +61,17 @@ def unwritable(folder: Path) -> str | None:
             stream.write(b"\0")
             stream.flush()
     except OSError as error:
-        return error.strerror or str(error)
+        return blocked_by_a_file(folder) or error.strerror or str(error)
     return None
+
+
+def blocked_by_a_file(folder: Path) -> str | None:
+    """What is a file where a folder, or one above it, would have to be, in a sentence; None where nothing is."""
+    try:
+        there = _existing(folder)
+        return None if there.is_dir() else f"{there} is a file, not a folder"
+    except OSError:  # a folder that may not be looked into
+        return None
 
 
 def new_array(file: Path, dtype: "DTypeLike", shape: tuple[int, ...]) -> "np.memmap":

@@ -30,11 +30,14 @@ def source_of(function: str) -> Path:
     if path.suffix != ".py":
         raise InvalidInput(f"module {module!r} for {function} is no Python source; name one that is a .py file")
     try:
-        bound = _bound(ast.parse(path.read_bytes()))
+        tree = ast.parse(path.read_bytes())
     except SyntaxError as error:
         raise InvalidInput(f"{path} for {function} is not Python: {error}") from error
+    bound = _bound(tree)
     if name not in bound and "*" not in bound:
-        raise InvalidInput(f"{path} has no function {name!r}; {nearest(name, bound)}")
+        proposed = _callable(tree)
+        told = nearest(name, proposed) if proposed else "it defines no function and no class"
+        raise InvalidInput(f"{path} has no function {name!r}; {told}")
     return path
 
 
@@ -143,3 +146,8 @@ def _bound(tree: ast.Module) -> set[str]:
         elif isinstance(node, ast.Import | ast.ImportFrom):
             names.update((alias.asname or alias.name).partition(".")[0] for alias in node.names)
     return names
+
+
+def _callable(tree: ast.Module) -> list[str]:
+    """The functions and classes that a module's source defines at its top."""
+    return [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]

@@ -196,10 +196,17 @@ def test_the_doctor_looks_at_the_store_and_makes_none(capsys: pytest.CaptureFixt
     assert not store.parent.exists()
     store.mkdir(parents=True)
     assert line(told(capsys, "doctor", "--store", str(store)), "store").endswith(f"{store}: writable")
-    (tmp_path / "file").touch()
-    text = told(capsys, "doctor", "--store", str(tmp_path / "file" / "store"))
-    assert "cannot be written to" in line(text, "store")
-    assert "--fm-store=DIR" in line(text, "store")
+
+
+@pytest.mark.parametrize("below", ["", "store"])
+def test_the_doctor_fails_where_the_store_cannot_be_written_and_says_why(
+    below: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (file := tmp_path / "file").touch()
+    assert main(["doctor", "--store", str(file / below)]) == 1
+    text = line(capsys.readouterr().out, "store")
+    assert f"{file / below}: cannot be written to ({file} is a file, not a folder); name another" in text
+    assert "--fm-store=DIR" in text
 
 
 def test_the_doctor_tells_folders_versions_and_the_device(

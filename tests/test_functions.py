@@ -62,6 +62,17 @@ def test_what_cannot_be_found_is_told(folder: Path, function: str, message: str)
     assert message in str(raised.value)
 
 
+def test_only_functions_and_classes_of_the_module_are_proposed(folder: Path) -> None:
+    (folder / "fn_large.py").write_text(
+        "import os\nfrom fn_plain import make as build\nSIZE = 3\n"
+        "def make():\n    inner = SIZE\n    def helper(): pass\n"
+        "class Net:\n    def forward(self): hidden = 1\n"
+        "if SIZE:\n    def later(): pass\n"
+    )
+    with pytest.raises(InvalidInput, match=r"has no function 'nope'; valid names: Net, make$"):
+        source_of("fn_large:nope")
+
+
 def test_folders_are_looked_in_last_and_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", ["first", str(folder)])
     assert look_in(folder, tmp_path / "more", tmp_path / "more") == [str(tmp_path / "more")]

@@ -62,6 +62,14 @@ def test_an_export_among_baselines_is_refused_before_anything_is_written(
     assert state(suite) == before
 
 
+def test_one_error_is_enough_for_a_folder_that_a_test_and_a_list_name(suite: pytest.Pytester) -> None:
+    Baselines(folder=suite.path / "suite" / "baselines").record(as_declared(CELL, 1.5))
+    for folder in ("suite/baselines", "suite/baselines/deeper", "suite"):
+        result = suite.runpytest("suite", f"--fm-export={folder}")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        assert len([line for line in result.errlines if "--fm-export" in line]) == 1
+
+
 def test_the_folder_of_the_ini_value_and_one_of_another_profile(suite: pytest.Pytester) -> None:
     suite.makeini("[pytest]\nfm_baselines = kept\n")
     for options in (["--fm-export=kept"], ["--fm-export=kept/smoke"], ["--fm-export=kept", "--fm-profile=smoke"]):

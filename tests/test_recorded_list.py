@@ -56,6 +56,16 @@ def test_a_deleted_baseline_fails(suite: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines([f"the baseline of {KNN} is gone from *, where recorded.txt lists it; *prune*"])
 
 
+def test_the_advice_to_prune_names_the_folder(suite: pytest.Pytester, capsys: pytest.CaptureFixture[str]) -> None:
+    suite.mkdir("other").joinpath("baselines").mkdir()  # with two folders, prune must be told which
+    delete(suite, KNN)
+    advice = "fmtransfer baseline prune --yes --folder=baselines"
+    suite.runpytest("--fm-collect=out").stdout.fnmatch_lines([f"the baseline of {KNN} is gone from *{advice}"])
+    assert main(["baseline", "list", "--folder=baselines"]) == 2
+    assert capsys.readouterr().err.endswith(f"{advice}\n")
+    assert main(advice.split()[1:]) == 0
+
+
 @pytest.mark.parametrize("options", [(), ("--fm-allow-missing",), ("-n", "1")], ids=["here", "allow", "worker"])
 @pytest.mark.parametrize("ci", ["", "1"], ids=["here", "CI"])
 def test_it_fails_where_the_cell_cannot_run_either(
@@ -82,7 +92,9 @@ def test_one_whose_folder_is_gone_as_a_whole_is_missed_too(suite: pytest.Pyteste
     stored.folder.rmdir()
     result = suite.runpytest("--fm-profile=smoke", "--fm-collect=out")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f"*the baseline of {KNN} is gone*"])
+    result.stdout.fnmatch_lines([f"*the baseline of {KNN} is gone*prune --yes --folder=baselines/smoke"])
+    assert main(["baseline", "prune", "--yes", "--folder=baselines/smoke"]) == 0
+    assert lines(suite.path / "baselines") == [KNN, PROBE]
 
 
 def test_a_test_that_names_its_cells_misses_it_too(suite: pytest.Pytester) -> None:

@@ -138,6 +138,12 @@ def test_what_is_wrong_in_a_row_is_told_with_the_file(line: str, keys: str, mess
     assert not line or keys.startswith("labels=") or "32" in told
 
 
+def test_every_spelling_of_a_missing_label_is_told(tmp_path: Path) -> None:
+    lines = [HEADER, *rows(), "x.png,,p,train", "y.png,nan,p,train", "z.png,,p,train"]
+    told = refused(write(tmp_path, lines), "label=diagnosis")
+    assert "3 rows of column 'diagnosis' without a label ('', 'nan'): leave them out" in told
+
+
 def test_a_row_of_a_column_is_named_by_its_number(tmp_path: Path) -> None:
     lines = [HEADER, *rows()]
     lines[6] = "i05.png,ill,p2,nowhere"

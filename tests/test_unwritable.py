@@ -71,6 +71,12 @@ def test_a_store_that_cannot_be_written(
     check(run(suite, small, f"--fm-store={bad}", *workers), f"--fm-store {bad} cannot be written", "--fm-store=DIR")
 
 
+def test_why_a_file_is_no_store_is_said(suite: pytest.Pytester, small: Places, tmp_path: Path) -> None:
+    (file := tmp_path / "file").write_text("not a folder")
+    for store in (file, file / "store"):
+        check(run(suite, small, f"--fm-store={store}"), f"{store} cannot be written ({file} is a file, not a folder);")
+
+
 def test_a_plan_writes_to_the_store_too(bad: Path, suite: pytest.Pytester, small: Places) -> None:
     check(run(suite, small, f"--fm-store={bad}", "--fm-plan"), f"--fm-store {bad} cannot be written")
     assert run(suite, small, f"--fm-store={bad}", "--collect-only").ret == pytest.ExitCode.OK

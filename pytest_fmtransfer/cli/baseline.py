@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from pytest_fmtransfer.baseline_names import LIST
+from pytest_fmtransfer.baseline_names import LIST, listed_cells
 from pytest_fmtransfer.baselines import Baselines
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.cli.places import add_places, places_of
@@ -142,7 +142,7 @@ def _known(name: str, cells: Iterable[Cell], none: str) -> Cell:
 def _folder(named: Path | None) -> Path:
     """Raises InvalidInput when there is none, or when several are as near."""
     if named is not None:
-        if not named.is_dir():
+        if not named.is_dir() and not listed_cells(named):  # a folder that is gone may still be on a list
             raise InvalidInput(f"--folder={named}: no such folder")
         return named
     here = Path.cwd()

@@ -1,7 +1,8 @@
 """Say what is here and what is missing: versions, the store, every backbone and dataset, and the device.
 
 Of what is missing, the name of the file, where it is published and the place to put it. Exit code 0 when all that
-could be looked at, whatever is missing: nobody needs everything.
+could be looked at, whatever is missing: nobody needs everything. Exit code 1 when the store cannot be written to, as
+every run writes there.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from pytest_fmtransfer.cli.catalogue import ROWS_KNOWN, state, table
 from pytest_fmtransfer.cli.places import add_places, places_of
 from pytest_fmtransfer.device_runs import NAMES, standing_of
 from pytest_fmtransfer.devices import Device
+from pytest_fmtransfer.disk import blocked_by_a_file
 from pytest_fmtransfer.errors import FmTransferError
 from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places, no_such_folder
@@ -66,7 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     coming = _coming(registry, here) if places.download else frozenset[str]()
     print(table([("python", platform.python_version()), *((name, _version(name)) for name in (*NEEDED, *WANTED))]))
     print()
-    print(table([*_folders(places), ("device", _device(places.device, ask_torch=arguments.torch))]))
+    unwritable = _unwritable(places.store)
+    print(table([*_folders(places, unwritable), ("device", _device(places.device, ask_torch=arguments.torch))]))
     print()
     print(
         table(
@@ -77,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
             ]
         )
     )
-    return 0
+    return 0 if unwritable is None else 1
 
 
 def _version(name: str) -> str:
@@ -87,10 +90,10 @@ def _version(name: str) -> str:
         return "not installed" + ("; pip install " + name if name in NEEDED else "")
 
 
-def _folders(places: Places) -> list[Line]:
+def _folders(places: Places, unwritable: str | None) -> list[Line]:
     named = ((places.weights, "weights", "FMTRANSFER_WEIGHTS"), (places.data_root, "data-root", "FMTRANSFER_DATA"))
     return [
-        ("store", f"{places.store}: {_writable(places.store)}"),
+        ("store", f"{places.store}: {unwritable or _made(places.store)}"),
         *(
             (
                 option,
@@ -106,12 +109,18 @@ def _folder(folder: Path | None, variable: str) -> str:
     return "" if folder is None else no_such_folder(variable, folder) or f"{folder}"
 
 
-def _writable(store: Path) -> str:
-    """The store is made when something is first computed; nothing is made here."""
+def _unwritable(store: Path) -> str | None:
+    """Why a run could not write to the store, and what to type; nothing is made here."""
     there = next(place for place in (store, *store.parents) if place.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        return f"cannot be written to ({there}); name another with --store=DIR, pytest's --fm-store=DIR"
-    return "writable" if there == store else "writable; made by the first run"
+    reason = blocked_by_a_file(store)
+    if reason is None and not os.access(there, os.W_OK | os.X_OK):
+        reason = f"you have no right to write to {there}"
+    return reason and f"cannot be written to ({reason}); name another with --store=DIR, pytest's --fm-store=DIR"
+
+
+def _made(store: Path) -> str:
+    """The store is made when something is first computed."""
+    return "writable" if store.exists() else "writable; made by the first run"
 
 
 def _device(device: Device, *, ask_torch: bool) -> str:

@@ -23,13 +23,13 @@ def writes_among_baselines(config: pytest.Config, items: Sequence[pytest.Item]) 
     if (export := settings.export) is not None:
         # Of a folder above baselines, an export of another profile may be that of the baselines.
         for folder in (export.resolve(), settings.of_profile(export).resolve()):
-            found += [
+            of_tests = [
                 f"--fm-export={export}: baselines lie in {shown(each, config.rootpath)}, and --fm-update alone writes "
                 "there; name a folder of its own, neither above nor below"
                 for each in kept
                 if _is_within(folder, each) or _is_within(each, folder)
             ]
-            found += _listed(f"--fm-export={export}", folder)
+            found += of_tests or _listed(f"--fm-export={export}", folder)  # they may be the same baselines
     written = [(f"--fm-report={each.kind}:{each.file}", each.file.parent) for each in settings.reports if each.file]
     written += [] if settings.stand_ins else [(f"the store {settings.places.store}", settings.places.store)]
     for named, folder in written:

@@ -34,7 +34,7 @@ from pytest_fmtransfer.data.links import check_rows
 from pytest_fmtransfer.data.notices import Notice
 from pytest_fmtransfer.data.own import SIDE_NAMES, classes_in_order, is_image, own_table
 from pytest_fmtransfer.data.table import UNKNOWN, Table
-from pytest_fmtransfer.errors import DatasetError, nearest
+from pytest_fmtransfer.errors import DatasetError, first_few, nearest
 from pytest_fmtransfer.words import counted
 
 IMAGE_COLUMNS = (
@@ -213,7 +213,10 @@ def _labels(file: Path, column: str, texts: Sequence[str], named: Sequence[str])
     known = by_name({name: name for name in named})
     missing = {text for text in set(texts) if is_missing(text) and known(text) is None}
     wrong = [text in missing for text in texts]
-    _refuse(file, column, wrong, "without a label ({}): leave them out, or name it as a class in classes=", texts)
+    # Every spelling, as each would have to be named.
+    spellings = first_few([repr(text) for text in sorted(missing)])
+    what = f"without a label ({spellings}): leave them out, or name it as a class in classes="
+    _refuse(file, column, wrong, what)
     numbers = {text: number for text in set(texts) if (number := _number(text)) is not None}
     if len(numbers) < len(set(texts)):
         names = classes_of(texts)
