@@ -23,14 +23,17 @@ class CellResult(Result):
 
     def beats(self, reference: Result, *, margin: float = 0.0) -> Verdict:
         """Is this cell's metric better than the reference's by more than `margin`, in the metric's unit?"""
+        verdicts.check_two(self, reference)
         return verdicts.beats(self, reference, margin)
 
     def not_worse_than(self, reference: Result, *, margin: float | None = None) -> Verdict:
         """Is it worse by less than `margin`, by default the dataset's? Raises InvalidInput for a margin ≤ 0."""
+        verdicts.check_two(self, reference)
         return verdicts.not_worse_than(self, reference, margin)
 
     def equivalent_to(self, reference: Result, *, margin: float | None = None) -> Verdict:
         """Do the two differ by less than `margin`, either way? Margin as for `not_worse_than`."""
+        verdicts.check_two(self, reference)
         return verdicts.equivalent_to(self, reference, margin)
 
     def consistent_with(self, number: published.Published, *, margin: float | None = None) -> Verdict:

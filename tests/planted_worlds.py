@@ -65,6 +65,7 @@ def planted(cell: Cell, signal: float, registry: Registry, sample: Sample) -> Re
         classes=dataset.classes,
         patient_unit=dataset.patient_unit,
         margin=dataset.margin,
+        subject={"weights": "", "architecture": ""},  # of a backbone that is not told, as in `as_declared`
         settings=plain(settings_on(regime, dataset, registry.profile("ci"))),
     )
 

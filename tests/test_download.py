@@ -382,7 +382,7 @@ def test_the_plugin_downloads_only_when_asked_and_never_for_a_plan(
     assert not server.asked
     # CONTENT is no checkpoint: that it is refused shows that it arrived.
     found = pytester.runpytest(*given, "--fm-download")
-    assert "is not a file of tensors" in found.stdout.str()
+    assert "damaged weights" in found.stdout.str()
     assert len(server.asked) == 1
 
 

@@ -1,5 +1,7 @@
 """The line at the top of a report: under which profile, on what, with which versions and when it was made."""
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_fmtransfer.catalog.regime_specs import Profile
@@ -15,7 +17,7 @@ THERE = {"device": "cuda", "processor": "NVIDIA H100", "versions": {"numpy": "2.
 
 def report(*subjects: dict[str, object], profile: str = "smoke") -> Report:
     cells = [
-        cell_row(result(f"model{at}-data-knn", 1.0, subject=subject, profile=profile))
+        cell_row(replace(result(f"model{at}-data-knn", 1.0, profile=profile), subject=subject))
         for at, subject in enumerate(subjects)
     ]
     row = {"file": "f", "test": "t", "family": None, "expected": None, "claim": {}, "telling": None, "verdicts": []}

@@ -198,7 +198,7 @@ def test_a_dataset_that_cannot_be_opened_says_why(ours: Registry, own: Places) -
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("mine=hf:{folder}", "is a folder without model.safetensors"),
+        ("mine=hf:{folder}", "is a folder without a file of weights"),
         ("mine=py:nets_of_a_plan:number", "nets_of_a_plan:number returned something of type int; return an nn.Module"),
         ("mine=py:nets_of_a_plan:broken", "mine: KeyError: 'their own'"),
     ],

@@ -89,7 +89,7 @@ def test_what_differs_by_rounding_is_one_whatever_the_order(tmp_path: Path) -> N
     ("change", "said"),
     [
         ({"labels_N": 1 - as_declared(KNN, 1.5).labels_N}, "they are of other labels"),
-        ({"subject": {"weights": "another"}}, "weights"),
+        ({"subject": {**as_declared(KNN, 1.5).subject, "weights": "another"}}, "weights"),
         ({"question": replace(as_declared(KNN, 1.5).question, dataset_fingerprint="ffff")}, "dataset_fingerprint: "),
     ],
     ids=["labels", "weights", "dataset"],

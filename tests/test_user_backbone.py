@@ -29,8 +29,8 @@ refs: dict[Source, st.SearchStrategy[str]] = {
     "py": st.from_regex(r"[a-z_]+(\.[a-z_]+)*:[a-zA-Z_][a-z0-9]*", fullmatch=True),
 }
 origins = st.one_of([st.tuples(st.just(source), ref) for source, ref in refs.items()])
-numbers = st.floats(allow_nan=False, allow_infinity=False)
-positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+numbers = st.floats(-1, 1)  # of inputs in [0, 1]
+positive = st.floats(0, 10, exclude_min=True)
 files = st.text(st.characters(exclude_characters=",", exclude_categories=["Cs"]), min_size=1).map(Path)
 
 

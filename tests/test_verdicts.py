@@ -217,3 +217,10 @@ def test_results_that_disagree_about_the_same_images_are_not_compared(name: str)
     other_N[0] = other_N[-1]
     with pytest.raises(InvalidInput, match="have other labels or patients for the same images"):
         beats(mine, replace(theirs, **{name: other_N}), 0.0)
+
+
+def test_underpowered_is_told_by_the_margin_of_the_claim() -> None:
+    told = not_worse_than(result(CANDIDATE, 0.8, seed=1), result(REFERENCE, 1.0, seed=2), margin=0.07)
+    assert told.outcome == "inconclusive"
+    assert "or more, and the margin is 0.07" in told.text
+    assert "0.02" not in told.text

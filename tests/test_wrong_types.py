@@ -13,7 +13,7 @@ from pytest_fmtransfer import Cell, Places, Published, Registry, own_folder, own
 from pytest_fmtransfer.cell_result import CellResult
 from pytest_fmtransfer.errors import FmTransferError, InvalidInput, InvalidName
 from pytest_fmtransfer.judge.regression import Tolerance
-from pytest_fmtransfer.results import Result
+from pytest_fmtransfer.results import Recorded, Result
 from tests.helpers import make_result
 from tests.small import catalogue
 
@@ -143,3 +143,20 @@ def test_results_answer_whether_they_are_equal() -> None:
     assert found() == found()
     assert found("one") != found("two")
     assert Result.__hash__ is not None
+
+
+@pytest.mark.parametrize("verb", ["beats", "not_worse_than", "equivalent_to"])
+def test_a_result_is_not_compared_with_itself(verb: str) -> None:
+    """It equals that whatever it is worth. A new result of a cell may well be held against the recorded one."""
+    for same in (RESULT, replace(RESULT, origin="store")):
+        with pytest.raises(InvalidInput, match="one-data-knn is compared with itself"):
+            getattr(RESULT, verb)(same)
+    stored = replace(RESULT, recorded=Recorded(date="2026-01-01", commit=None, version="0.1.0"))
+    assert getattr(RESULT, verb)(stored).effect == 0
+
+
+def test_over_data_sets_nothing_is_compared_with_itself() -> None:
+    pair = [RESULT, make_result("one-other-knn", [0] * 30 + [1] * 30, scores())]
+    for claim in (fm.consistently_better, fm.not_consistently_better):
+        with pytest.raises(InvalidInput, match="compared with itself"):
+            claim(pair, pair)

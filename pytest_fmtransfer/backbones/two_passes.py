@@ -100,8 +100,9 @@ def _disagreement(first: Features, apart: float, again: float, tolerance: float)
     if not again <= tolerance:
         return (
             f"the same batch twice gives an image two embeddings, which differ by {how}: the network draws chance in "
-            "evaluation mode. Switch that off: call eval() in your function; a masked autoencoder in a transformers "
-            "folder takes mask_ratio=0 in its config.json"
+            "evaluation mode. Switch that off: call eval() in your function; write F.dropout(x, "
+            "training=self.training), whose default is to drop; a masked autoencoder in a transformers folder takes "
+            "mask_ratio=0 in its config.json"
         )
     return (
         f"an image's embedding depends on its batch: in another order and beside other images it differs by {how}. "

@@ -175,9 +175,16 @@ def _mean(text: str) -> Triple:
     return cast(Triple, numbers * 3 if len(numbers) == 1 else numbers)
 
 
+def _mean_in_range(text: str) -> Triple:
+    numbers = _mean(text)
+    if not all(abs(each) <= 1 for each in numbers):  # of inputs in [0, 1]; of bytes, 127 is meant as 0.498
+        raise ValueError
+    return numbers
+
+
 def _std(text: str) -> Triple:
     numbers = _mean(text)
-    if min(numbers) <= 0:
+    if not all(0 < each <= 10 for each in numbers):
         raise ValueError
     return numbers
 
@@ -185,8 +192,11 @@ def _std(text: str) -> Triple:
 _OPTIONS: dict[str, tuple[Callable[[str], object], str]] = {
     "weights": (_file, "weights=FILE"),
     "size": (_pixels, "size=224, a whole number of pixels"),
-    "mean": (_mean, "one number or three, as in mean=0.5 or mean=0.485/0.456/0.406"),
-    "std": (_std, "one number or three, above 0, as in std=0.5 or std=0.229/0.224/0.225"),
+    "mean": (
+        _mean_in_range,
+        "one number or three, of inputs from 0 to 1, as in mean=0.5 or mean=0.485/0.456/0.406; 127 of 255 is 0.498",
+    ),
+    "std": (_std, "one number or three, of inputs from 0 to 1 and above 0, as in std=0.5 or std=0.229/0.224/0.225"),
 }
 
 

@@ -13,7 +13,7 @@ from pytest_fmtransfer.judge import deciding
 from pytest_fmtransfer.judge.court import Court, Outcome, Verdict, current
 from pytest_fmtransfer.judge.power import shared_power
 from pytest_fmtransfer.judge.reading import Reading
-from pytest_fmtransfer.judge.verdicts import check_results, compare, uninformative
+from pytest_fmtransfer.judge.verdicts import check_results, check_two, compare, uninformative
 from pytest_fmtransfer.judge.wording import figures, in_full, scope, shortened, what_would_settle_it
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.words import counted
@@ -53,6 +53,8 @@ def _consistent(kind: Compound, candidates: Sequence[Result], references: Sequen
             f"{counted(len(candidates), 'candidate')} against {counted(len(references), 'reference')}; give one "
             "of each a dataset"
         )
+    for mine, other in zip(candidates, references, strict=True):
+        check_two(mine, other)
     datasets = [result.cell.dataset for result in candidates]
     if len(set(datasets)) != len(datasets) or len(datasets) < 2:
         raise InvalidInput(f"{kind} is about two datasets or more, each once, not {', '.join(datasets) or 'none'}")

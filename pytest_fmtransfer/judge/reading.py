@@ -103,9 +103,19 @@ class Reading:
 
     @property
     def underpowered(self) -> bool:
-        """Whether the smallest effect that can be shown is larger than the dataset's margin."""
-        bound, margin = self.planned, self.comparison.candidate.margin
-        return bound is not None and smallest_detectable(bound, self.level) > margin
+        """Whether the smallest effect that can be shown is larger than the margin."""
+        return self.reach is not None and self.reach > self.margin
+
+    @property
+    def margin(self) -> float:
+        """What matters in practice: the margin that the claim allows, else the dataset's."""
+        allows = self.kind in ("not_worse_than", "equivalent_to")
+        return abs(self.threshold) if allows else self.comparison.candidate.margin
+
+    @property
+    def reach(self) -> float | None:
+        """The smallest difference from the threshold that would be shown with the usual power."""
+        return None if self.planned is None else smallest_detectable(self.planned, self.level)
 
     @cached_property
     def reason(self) -> str:

@@ -71,6 +71,19 @@ def check_result(value: object) -> None:
     require(value, Result, "a result is compared with a result", "give what transfer(cell) or a fixture returns")
 
 
+def check_two(candidate: Result, reference: object) -> None:
+    """Raises InvalidInput for a result that is held against itself: whatever it is worth, it is not worse than that.
+
+    A baseline of the same cell is another result.
+    """
+    check_result(reference)
+    if candidate == reference and isinstance(reference, Result) and candidate.recorded == reference.recorded:
+        raise InvalidInput(
+            f"{candidate.cell} is compared with itself, and is equal to that whatever it is worth; name another cell "
+            "as the reference"
+        )
+
+
 def check_results(values: object) -> None:
     """Raises InvalidInput for what is no sequence of results."""
     if not isinstance(values, Sequence) or isinstance(values, str | bytes):

@@ -49,8 +49,12 @@ def figures(verdict: Verdict) -> str:
     what = "margin that could be shown" if verdict.kind == "equivalent_to" else "detectable"
     return (
         f"Δ {verdict.effect:+.4f}, {100 * (1 - 2 * verdict.level):.4g} % interval "
-        f"[{verdict.lower:+.4f}, {verdict.upper:+.4f}], smallest {what} {verdict.detectable:.4f}"
+        f"[{verdict.lower:+.4f}, {verdict.upper:+.4f}], smallest {what} {_unsigned_zero(f'{verdict.detectable:.4f}')}"
     )
+
+
+def _unsigned_zero(text: str) -> str:
+    return text.removeprefix("-") if float(text) == 0 else text
 
 
 def what_would_settle_it(verdict: Verdict, reading: Reading, power: float = POWER) -> str:
@@ -144,7 +148,8 @@ def _full_text(verdict: Verdict, reading: Reading, court: Court, diagnostics: li
     if verdict.outcome == "inconclusive":
         if reading.underpowered:
             lines.append(
-                f"underpowered: the smallest detectable difference is larger than the margin {candidate.margin:g}"
+                f"underpowered: these data show a difference of {reading.reach:.4f} or more, and the margin is "
+                f"{reading.margin:g}"
             )
         lines.append(verdict.settle)
     return in_full(lines)

@@ -108,8 +108,16 @@ def _flag(given: Mapping[str, Any], key: str) -> bool:
     return value
 
 
+def _example(key: str, value: object) -> str:
+    """What was probably meant, else names that there are."""
+    if isinstance(value, str) and value:
+        return repr([value])
+    known = {"backbones": "efficientnet_lite0", "datasets": "br35h", "regimes": "knn"}
+    return repr([known.get(key, "efficientnet_lite0-br35h-knn")])
+
+
 def _names(given: Mapping[str, Any], key: str) -> tuple[str, ...]:
     value = given[key]
     if isinstance(value, str) or not isinstance(value, Sequence) or not value:
-        raise InvalidInput(f"fm_cells({key}={value!r}): give a list of names, as in {key}=['knn']")
+        raise InvalidInput(f"fm_cells({key}={value!r}): give a list of names, as in {key}={_example(key, value)}")
     return tuple(str(name) for name in cast(Sequence[object], value))
