@@ -7,6 +7,7 @@ from pytest_fmtransfer.catalog.specs import FINDING_KINDS
 from pytest_fmtransfer.data.copies import Copy
 from pytest_fmtransfer.data.findings import (
     Finding,
+    brought_to_eight_bits,
     conflicting_labels,
     copies_across_sides,
     copies_on_one_side,
@@ -124,6 +125,20 @@ def test_a_class_is_judged_by_its_test_patients(ill: int, kind: str, severity: s
         assert [told(finding) for finding in findings] == [
             (kind, severity, 1, (f"ill: 1 training image, {counted(ill, 'test patient')}",))
         ]
+
+
+@pytest.mark.parametrize(("count", "verb"), [(1, "was"), (2, "were")])
+def test_one_image_was_brought_to_eight_bits(count: int, verb: str) -> None:
+    finding = brought_to_eight_bits(FOUR, range(count), "dtype")
+    assert finding is not None
+    assert finding.sentence.startswith(f"{count} of 4 images {verb} brought to eight bits")
+
+
+def test_one_class_has_and_one_patient_is() -> None:
+    (finding,) = small_classes(classes_with(1), CLASSES)
+    assert finding.sentence.startswith("1 of 2 classes has fewer than 20 test patients")
+    (finding,) = small_classes(classes_with(0), CLASSES)
+    assert finding.sentence.startswith("1 of 2 classes is absent from")
 
 
 def test_large_classes_are_not_mentioned() -> None:

@@ -191,7 +191,8 @@ def test_the_report_counts_them_by_dataset() -> None:
     report = gather(rows)
     text = markdown(report)
     assert text.count("left out because they cannot be decoded") == 1
-    assert "Images left out because they cannot be decoded: broken 3." in text
+    assert "Images left out because they cannot be decoded: broken 3 (" in text
+    assert "`fmtransfer audit … --on-bad-image=skip --all` names them" in text
     assert "skipped_images" in csv(report).splitlines()[0]
     assert "left out because" not in markdown(gather(rows[2:]))
 

@@ -243,6 +243,8 @@ def test_a_device_that_torch_cannot_use_is_told_in_a_sentence(small: Places, mon
     elsewhere = Places(store=small.store, weights=small.weights, data_root=small.data_root, device="cuda")
     with pytest.raises(Unavailable, match=r"^torch cannot use cuda here; compute on the processor: --fm-device=cpu"):
         transfer(CELL, registry=catalogue(), places=elsewhere)
+    with pytest.raises(Unavailable, match=r"^torch cannot use cuda:1 here; compute on the processor"):
+        torch_device("cuda", 1)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(Unavailable, match="torch cannot use mps"), computing("float32", "mps"):
         pass

@@ -105,4 +105,4 @@ def test_those_who_bear_a_label_and_those_who_do_not_are_classes_that_may_be_too
         ("class_absent", 1, ("no fracture: 0 training images, 60 test patients",)),
         ("class_too_small", 1, ("fracture: 1 training image, 10 test patients",)),
     ]
-    assert findings[0].sentence.startswith("1 of 4 classes, two for each label, are absent from training or testing")
+    assert findings[0].sentence.startswith("1 of 4 classes, two for each label, is absent from training or testing")

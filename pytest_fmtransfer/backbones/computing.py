@@ -45,8 +45,9 @@ def torch_device(device: Device, card: int | None = None) -> torch.device:
             "mps": torch.backends.mps.is_available,
         }[device]()
     if not there:
+        named = device if card is None else f"{device}:{card}"
         raise Unavailable(
-            f"torch cannot use {device} here; compute on the processor: --fm-device=cpu or FMTRANSFER_DEVICE=cpu"
+            f"torch cannot use {named} here; compute on the processor: --fm-device=cpu or FMTRANSFER_DEVICE=cpu"
         )
     index = _card(card) if device == "cuda" else None
     return torch.device(device) if index is None else torch.device(device, index)

@@ -118,7 +118,8 @@ def patients_on_two_sides(table: Table) -> Finding | None:
         kind="patients_on_two_sides",
         severity="severe",
         count=len(examples),
-        sentence=f"{len(examples)} of {len(patients)} patients are on more than one side of the split: {examples[0]}",
+        sentence=f"{len(examples)} of {len(patients)} patients {_be(examples)} on more than one side of the split: "
+        f"{examples[0]}",
         remedy="split by patient",
         examples=tuple(examples),
     )
@@ -149,21 +150,21 @@ def small_classes(table: Table, classes: tuple[str, ...]) -> list[Finding]:
             "class_absent",
             "severe",
             absent,
-            "are absent from training or testing",
+            f"{_be(absent)} absent from training or testing",
             "split within each class, or leave the class out of the dataset's row",
         ),
         (
             "class_too_small",
             "severe",
             too_few,
-            f"have fewer than {TOO_FEW} test patients, so that every verdict is inconclusive",
+            f"{_have(too_few)} fewer than {TOO_FEW} test patients, so that every verdict is inconclusive",
             hold_out,
         ),
         (
             "class_small",
             "note",
             few,
-            f"have fewer than {FEW} test patients, so that `not_worse_than` is inconclusive",
+            f"{_have(few)} fewer than {FEW} test patients, so that `not_worse_than` is inconclusive",
             hold_out,
         ),
     ]
@@ -211,13 +212,22 @@ def brought_to_eight_bits(table: Table, rows: Sequence[int], intensity: Intensit
         kind="brought_to_eight_bits",
         severity="note",
         count=len(rows),
-        sentence=f"{len(rows)} of {len(table.ids_N)} images were brought to eight bits, {told} (intensity={name}): "
+        sentence=f"{len(rows)} of {len(table.ids_N)} images {'was' if len(rows) == 1 else 'were'} brought to eight "
+        f"bits, {told} (intensity={name}): "
         f"{examples[0]}",
         remedy="say intensity=LOW/HIGH where a value means the same in all images"
         if intensity == "image"
         else "look whether this is the range that should be seen",
         examples=examples,
     )
+
+
+def _be(things: Sequence[str]) -> str:
+    return "is" if len(things) == 1 else "are"
+
+
+def _have(things: Sequence[str]) -> str:
+    return "has" if len(things) == 1 else "have"
 
 
 def _article(degree: Degree) -> str:

@@ -137,9 +137,16 @@ def _noted(line: str, note: str) -> str:
 
 
 def _left_out(report: Report) -> list[str]:
-    """Where images could not be decoded and the user wants them skipped, how many of each dataset."""
+    """Where images could not be decoded and the user wants them skipped, how many of each dataset.
+
+    A report is shown to others, and an image's name may be a patient's: the command that names them is told instead.
+    """
     skipped = {cell["dataset"]: cell["skipped_images"] for cell in report.cells if cell["skipped_images"]}
-    return [f"Images left out because they cannot be decoded: {name} {count}." for name, count in skipped.items()]
+    return [
+        f"Images left out because they cannot be decoded: {name} {count} "
+        "(`fmtransfer audit … --on-bad-image=skip --all` names them)."
+        for name, count in skipped.items()
+    ]
 
 
 def _about(dataset: Row) -> str:
