@@ -11,6 +11,7 @@ disturbs less than the clock. On one core it is what the clock of an idle machin
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 from pytest_fmtransfer.backbones.threads import import_torch
 
@@ -32,7 +33,8 @@ SIZE, BATCH, STEPS, TURNS = 96, 16, 2, 6
 def steps_of(name: str) -> Callable[[int], float]:
     """Some steps of training at 112 px, timed, with so many threads."""
     torch.manual_seed(0)
-    network = timm.create_model(name, num_classes=2, **({"img_size": SIZE} if name.startswith("vit") else {})).train()
+    more: dict[str, Any] = {"img_size": SIZE} if name.startswith("vit") else {}
+    network = timm.create_model(name, num_classes=2, **more).train()
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4, fused=True)
     images_BCSS, labels_B = torch.randn(BATCH, 3, SIZE, SIZE), torch.randint(0, 2, (BATCH,))
 

@@ -29,7 +29,8 @@ TRAINED = (
     f"{VIT}-stripes-lora2",
     f"{VIT}-stripes-partial1_linear.unaugmented",
 )
-# Their features are passed with all threads there are: rounding, which no training of a backbone amplifies.
+# Their features are passed with all threads there are, and move by rounding. That may decide more on another backbone:
+# docs/devices.md.
 ON_FEATURES = (
     f"{VIT}-stripes-knn",
     f"{VIT}-stripes-linear_probe",
@@ -37,7 +38,7 @@ ON_FEATURES = (
     f"{VIT}-stripes-frozen_linear",
     f"{VIT}-stripes-attention_probe",
 )
-TOLERANCE = 1e-4  # of the scores' standard deviation; docs/devices.md
+TOLERANCE = 1e-4  # of the scores' standard deviation
 
 
 @pytest.fixture(scope="module")
