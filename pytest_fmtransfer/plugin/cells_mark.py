@@ -117,7 +117,8 @@ def _example(key: str, value: object) -> str:
 
 
 def _names(given: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    value = given[key]
+    value: object = given[key]
     if isinstance(value, str) or not isinstance(value, Sequence) or not value:
-        raise InvalidInput(f"fm_cells({key}={value!r}): give a list of names, as in {key}={_example(key, value)}")
+        example = _example(key, cast(object, value))
+        raise InvalidInput(f"fm_cells({key}={value!r}): give a list of names, as in {key}={example}")
     return tuple(str(name) for name in cast(Sequence[object], value))
