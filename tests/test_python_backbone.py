@@ -3,6 +3,8 @@
 Weights are random.
 """
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -149,6 +151,44 @@ def test_other_outputs_are_refused(function: str, message: str) -> None:
 def test_a_function_that_returns_no_module_is_refused(function: str, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         build(row(function), None)
+
+
+FILELESS = """
+import torch
+def fileless():
+    return torch.load("nope.pt")
+def grey(channels):
+    raise ValueError(f"no\\n  {channels}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "message", "cause"),
+    [
+        (
+            "fails:fileless",
+            r"^fails:fileless failed: FileNotFoundError: .*nope\.pt.* \(fails\.py, line 4\); it is called without "
+            r"arguments$",
+            FileNotFoundError,
+        ),
+        ("fails:grey", r"^fails:grey failed: ValueError: no 3 \(fails\.py, line 6\); .* with channels=3$", ValueError),
+        (
+            "imports:make",
+            r"^imports:make cannot be imported: ModuleNotFoundError: .*no_such_library.* \(imports\.py, line 1\)$",
+            ModuleNotFoundError,
+        ),
+    ],
+)
+def test_what_a_function_raises_is_told_in_a_sentence_with_its_line(
+    function: str, message: str, cause: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fails.py").write_text(FILELESS)
+    (tmp_path / "imports.py").write_text("import no_such_library\ndef make(): pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "fails", raising=False)
+    with pytest.raises(InvalidInput, match=message) as raised:
+        build(replace(row("make"), architecture=function), None)
+    assert isinstance(raised.value.__cause__, cause)
 
 
 def test_grey_images() -> None:

@@ -12,8 +12,10 @@ Legend: N images, D the embedding's width, T tokens, E a token's width, C channe
 
 import hashlib
 import inspect
+import traceback
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -27,10 +29,12 @@ from pytest_fmtransfer.backbones.checkpoints import load_strictly
 from pytest_fmtransfer.backbones.function_code import hearing
 from pytest_fmtransfer.backbones.stem import take_one_channel
 from pytest_fmtransfer.catalog.specs import BackboneSpec, RandomWeights
-from pytest_fmtransfer.errors import Impossible, InvalidInput
-from pytest_fmtransfer.functions import source_of
+from pytest_fmtransfer.errors import FmTransferError, Impossible, InvalidInput
+from pytest_fmtransfer.functions import is_installed, source_of
 
 SEED = 0
+LONGEST = 500  # characters of another's error: one of PyTorch's can list every tensor
+PACKAGE = Path(__file__).parents[1]
 
 # What each function was seen to open; its module opens its own files only when it is first imported.
 _opened: defaultdict[str, set[Path]] = defaultdict(set)
@@ -89,8 +93,8 @@ _WANTED = (
 def build(spec: BackboneSpec, weights: Path | None, *, channels: int = 3, trainable: bool = False) -> FunctionBackbone:
     """What the function returns, with the tensors of `weights` where a file is given.
 
-    Raises CheckpointMismatch when the file does not fit, InvalidInput for a function that cannot be used; what the
-    function itself raises is raised.
+    Raises CheckpointMismatch when the file does not fit, InvalidInput for a function that cannot be used; what
+    the function itself raises is told in that, and is its cause.
     """
     network = _call(spec.architecture, channels)
     if isinstance(spec.weights, RandomWeights):
@@ -146,11 +150,14 @@ def _call(function: str, channels: int) -> nn.Module:
 
 def _made(function: str, channels: int) -> nn.Module:
     module, _, name = function.partition(":")
-    make = cast(object, getattr(import_module(module), name, None))
+    with _told_in_a_sentence(f"{function} cannot be imported"):
+        imported = import_module(module)
+    make = cast(object, getattr(imported, name, None))
     if not callable(make):
         raise InvalidInput(f"{function} is no function; name one that returns an nn.Module")
     takes_channels = "channels" in inspect.signature(make).parameters
-    with torch.random.fork_rng(devices=[]):
+    called = f"it is called with channels={channels}" if takes_channels else "it is called without arguments"
+    with torch.random.fork_rng(devices=[]), _told_in_a_sentence(f"{function} failed", called):
         torch.manual_seed(SEED)
         network = make(channels=channels) if takes_channels else make()
     if not isinstance(network, nn.Module):
@@ -160,6 +167,32 @@ def _made(function: str, channels: int) -> nn.Module:
             raise InvalidInput(f"{function} returned a module that no grey image fits; let it take `channels`, 1 or 3")
         take_one_channel(network)
     return network
+
+
+@contextmanager
+def _told_in_a_sentence(what: str, remedy: str = "") -> Generator[None]:
+    """What the user's own code raises, and the line of theirs that it comes from, as InvalidInput; ours stays ours."""
+    try:
+        yield
+    except FmTransferError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = reason if len(reason) <= LONGEST else f"{reason[:LONGEST]}…"
+        place = _own_line(error)
+        told = " ".join(part for part in (f"{what}: {reason}", place and f"({place})") if part)
+        raise InvalidInput(f"{told}; {remedy}" if remedy else told) from error
+
+
+def _own_line(error: Exception) -> str:
+    """The last line of the user's that an error passed, 'nets.py, line 30'; empty where it passed none."""
+    places = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    own = [
+        f"{path.name}, line {line}"
+        for path, line in places
+        if path.is_file() and not is_installed(path) and not path.is_relative_to(PACKAGE)
+    ]
+    return own[-1] if own else ""
 
 
 def _told(value: object) -> str:
