@@ -144,6 +144,18 @@ def test_every_spelling_of_a_missing_label_is_told(tmp_path: Path) -> None:
     assert "3 rows of column 'diagnosis' without a label ('', 'nan'): leave them out" in told
 
 
+def test_spaces_around_a_columns_name_are_shown(tmp_path: Path) -> None:
+    told = refused(write(tmp_path, ["image,diagnosis ", "a.png,ill", "b.png,well"]), "label=diagnosis")
+    assert "has no column 'diagnosis'; it has 'diagnosis ', with a space: take it away there" in told
+
+
+def test_backslashes_in_paths_are_told(tmp_path: Path) -> None:
+    lines = [f"sub\\{n}.png,{n % 2}" for n in range(20)]
+    row = UserDataset.parse(f"mine=table:{write(tmp_path, ['image,y', *lines])},label=y").row
+    with pytest.raises(DatasetError, match=r"20 of 20 images are not in .*, …; paths use backslashes: write /$"):
+        open_dataset(row, Places(store=tmp_path / "store"))
+
+
 def test_a_row_of_a_column_is_named_by_its_number(tmp_path: Path) -> None:
     lines = [HEADER, *rows()]
     lines[6] = "i05.png,ill,p2,nowhere"
@@ -153,6 +165,8 @@ def test_a_row_of_a_column_is_named_by_its_number(tmp_path: Path) -> None:
 def test_other_files_are_refused(tmp_path: Path) -> None:
     assert "not UTF-8" in refused(write(tmp_path, ["image,y", "é.png,1"], encoding="latin-1"), "label=y")
     assert "has no rows" in refused(write(tmp_path, ["image,y"]), "label=y")
+    assert "is a spreadsheet; save it as CSV" in refused(write(tmp_path, ["image,y"], "a.xlsx"), "label=y")
+    assert "is a spreadsheet; save it as CSV" in refused(write(tmp_path, ["image,y"], "a.XLS"), "label=y,image=image")
     assert "not a Parquet file" in refused(write(tmp_path, ["image,y"], "a.parquet"), "label=y")
     assert "holds one label, 'a'" in refused(write(tmp_path, ["image,y", "a.png,a"]), "label=y")
     assert "give classes, not measurements" in refused(write(tmp_path, ["image,y", "a.png,.3", "b.png,.4"]), "label=y")
@@ -174,6 +188,34 @@ def test_missing_images_are_counted_and_a_patient_on_two_given_sides_is_found(tm
         save(scan(number, 32), tmp_path / f"i{number:02}.png")
     dataset = open_dataset(row, places)
     assert "patients_on_two_sides" in [each.kind for each in audit(dataset, places).unacknowledged(row)]
+
+
+@pytest.mark.parametrize(
+    ("ill", "keys", "remedy"),
+    [
+        (34, "", "say `test=0.6`, or collect more"),
+        (34, ",test=0.3", "say `test=0.6`, or collect more"),
+        (34, ",validation=0.5", "collect more: of a class, 20 patients are to be tested"),
+        (12, "", "collect more: of a class, 20 patients are to be tested"),
+        (34, ",split=fold", "hold out more patients for testing, or join classes"),
+    ],
+)
+def test_the_remedy_for_a_class_that_is_too_small_names_the_key(
+    ill: int, keys: str, remedy: str, tmp_path: Path
+) -> None:
+    lines = [f"{n:03}.png,{'ill' if n < ill else 'well'},{FOLDS[n % 3]}" for n in range(ill + 100)]
+    for number in range(ill + 100):
+        save(scan(number, 16), tmp_path / f"{number:03}.png")
+    file = write(tmp_path, ["image,y,fold", *lines])
+    places = Places(store=tmp_path / "store")
+
+    def found(keys: str) -> dict[str, str]:
+        dataset = open_dataset(UserDataset.parse(f"mine=table:{file},label=y{keys}").row, places)
+        return {finding.kind: finding.remedy for finding in audit(dataset, places).findings}
+
+    assert found(keys)["class_too_small"] == remedy
+    if "test=0.6" in remedy:
+        assert "class_too_small" not in found(",test=0.6")
 
 
 def test_patients_are_kept_together(tmp_path: Path) -> None:

@@ -185,6 +185,23 @@ def test_the_command_line_takes_the_same_line(images: Path, capsys: pytest.Captu
     assert "name a folder that exists" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("sides", [(), ("train", "test")], ids=["drawn", "given"])
+def test_a_key_is_advised_where_a_key_would_help(sides: tuple[str, ...], tmp_path: Path) -> None:
+    from pytest_fmtransfer.data.audit import audit
+
+    for number in range(76):
+        side = sides[number // 2 % 2] if sides else ""
+        folder = tmp_path / "images" / side / ("ill" if number % 2 else "no")
+        folder.mkdir(parents=True, exist_ok=True)
+        save(scan(number, 16), folder / f"{number}.png")
+    places = Places(store=tmp_path / "store")
+    found = {
+        each.kind: each
+        for each in audit(open_dataset(own_folder("mine", tmp_path / "images"), places), places).findings
+    }
+    assert found["class_too_small"].remedy.startswith("hold out more patients" if sides else "say `test=0.6`")
+
+
 def test_a_severe_finding_says_how_to_list_it_and_where_to_answer_it(images: Path) -> None:
     from pytest_fmtransfer.data.audit import check
 

@@ -7,7 +7,7 @@ does not acknowledge. docs/audit.md says how well each kind is found, and what c
 import json
 import shlex
 import tempfile
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from pytest_fmtransfer.data.copy_groups import Grouped, groups_of
 from pytest_fmtransfer.data.dataset import Dataset
 from pytest_fmtransfer.data.descriptors import describe
 from pytest_fmtransfer.data.findings import (
+    FEW,
+    TOO_FEW,
     Finding,
     brought_to_eight_bits,
     conflicting_labels,
@@ -26,11 +28,13 @@ from pytest_fmtransfer.data.findings import (
     copies_on_one_side,
     lookalikes,
     patients_on_two_sides,
+    share_to_test,
     small_classes,
 )
 from pytest_fmtransfer.data.likeness import limits
 from pytest_fmtransfer.data.near_copies import near_copies
 from pytest_fmtransfer.data.notices import Notice
+from pytest_fmtransfer.data.own import has_sides, test_share, validation_share
 from pytest_fmtransfer.errors import DatasetError
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.store import Store, code_digest, fingerprint
@@ -66,9 +70,23 @@ def audit(dataset: Dataset, places: Places) -> Audit:
     about = {"dataset": dataset.spec.name}
     entry, _ = Store(root=places.store).fetch("audits", audit_key(dataset), compute, about=about)
     record: dict[str, Any] = json.loads((entry / "audit.json").read_text(encoding="utf-8"))
-    findings = tuple(Finding(**each | {"examples": tuple(each["examples"])}) for each in record["findings"])
+    stored = [Finding(**each | {"examples": tuple(each["examples"])}) for each in record["findings"]]
+    findings = tuple(replace(each, remedy=_remedy(each, dataset)) for each in stored)
     copies = tuple(Grouped(**each) for each in record["copies"])
     return Audit(images=record["images"], findings=(*findings, *map(_noted, dataset.table.notices)), copies=copies)
+
+
+def _remedy(finding: Finding, dataset: Dataset) -> str:
+    """Of a small class of a user's own data that we split ourselves: the key that holds out more. It is not stored: a
+    dataset's content does not tell who split it.
+    """
+    fewest, spec = {"class_too_small": TOO_FEW, "class_small": FEW}.get(finding.kind), dataset.spec
+    if fewest is None or not isinstance(spec.location, UserFolder) or has_sides(spec, dataset.table):
+        return finding.remedy
+    share = share_to_test(dataset.table, spec.classes, fewest, now=test_share(spec), most=1 - validation_share(spec))
+    if share is None:
+        return f"collect more: of a class, {fewest} patients are to be tested"
+    return f"say `test={share:g}`, or collect more"
 
 
 def _noted(notice: Notice) -> Finding:

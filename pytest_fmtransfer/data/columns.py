@@ -42,7 +42,7 @@ def read_columns(path: Path, wanted: Sequence[str], *, delimiter: str = ",") -> 
             names = next(lines, [])
             for name in wanted:
                 if name not in names:
-                    raise DatasetError(f"{path} has no column {name!r}; {nearest(name, names)}")
+                    raise DatasetError(f"{path} has no column {name!r}; {nearest_column(name, names)}")
                 if names.count(name) > 1:
                     raise DatasetError(f"{path} has {names.count(name)} columns {name!r}; leave one")
             # Of each row what is wanted, one after the other: each column is a slice of them, which is the fastest way
@@ -71,6 +71,13 @@ def read_columns(path: Path, wanted: Sequence[str], *, delimiter: str = ",") -> 
     if not end:
         raise DatasetError(f"{path} has no rows")
     return {name: fields[place : end : len(wanted) + 1] for place, name in enumerate(wanted)}
+
+
+def nearest_column(name: str, names: Sequence[str]) -> str:
+    """What a table has instead of a column; a name that differs in spaces alone looks the same without its quotes."""
+    if spaced := [each for each in names if each.strip() == name.strip()]:
+        return f"it has {spaced[0]!r}, with a space: take it away there"
+    return nearest(name, names)
 
 
 def read_lines(path: Path) -> list[str]:

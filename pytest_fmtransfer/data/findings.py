@@ -182,6 +182,20 @@ def small_classes(table: Table, classes: tuple[str, ...]) -> list[Finding]:
     ]
 
 
+def share_to_test(table: Table, classes: tuple[str, ...], fewest: int, *, now: float, most: float) -> float | None:
+    """How much of each class, in tenths and more than `now`, is to be tested so that each has `fewest` test patients.
+
+    None where that would be `most` or more: it would leave nothing to learn from.
+    """
+    patients = [len(np.unique(table.patients_N[of_N])) for of_N in images_by_class(table.labels_N, classes).values()]
+    for tenths in range(1, 10):
+        if tenths / 10 >= most - 1e-9:
+            break
+        if tenths / 10 > now and min(patients) * tenths >= 10 * fewest:
+            return tenths / 10
+    return None
+
+
 def lookalikes(table: Table, limit: float) -> Finding | None:
     """A note where pictures are so alike that a copy does not stand out; `limit` is the lowest of the `limits`."""
     if limit < ALL_ALIKE:

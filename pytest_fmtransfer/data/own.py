@@ -77,6 +77,24 @@ def _stated(line: str, classes: Sequence[str]) -> str:
     return f"{line},classes={'+'.join(classes)}"
 
 
+def validation_share(spec: DatasetSpec) -> float:
+    """Of each class, how much is on the validation side, from 0 to 1."""
+    return float(spec.options.get("validation", VALIDATION_SHARE))
+
+
+def test_share(spec: DatasetSpec) -> float:
+    """Of each class, how much is tested, from 0 to 1."""
+    return float(spec.options.get("test", TEST_SHARE))
+
+
+def has_sides(spec: DatasetSpec, table: Table) -> bool:
+    """Whether a user's own data say what is tested: in a column of the table, or in the folders above the classes'."""
+    if spec.reader == "table":
+        return "split" in spec.options
+    side_of = by_name(SIDE_NAMES)
+    return all(side_of(top) is not None for top in {name.partition("/")[0] for name in table.ids_N.tolist()})
+
+
 def own_table(
     where: Path,
     spec: DatasetSpec,
@@ -96,8 +114,8 @@ def own_table(
     order = np.argsort(ids_N, kind="stable")
     ids_N, labels = ids_N[order], labels[order]
     patients_N = None if patients_N is None else patients_N[order]
-    validation = float(spec.options.get("validation", VALIDATION_SHARE))
-    test = float(spec.options.get("test", TEST_SHARE))
+    validation = validation_share(spec)
+    test = test_share(spec)
     if split_N is None:
         split_N = _split(labels, patients_N, validation=validation, test=test)
     else:

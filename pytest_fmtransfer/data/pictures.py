@@ -80,8 +80,9 @@ class FilePictures:
             if not (self.folder / name).is_file():  # to read a device or a pipe may never end
                 strange.append(name)
         if missing:
+            hint = "; paths use backslashes: write /" if any("\\" in name for name in missing) else ""
             raise DatasetError(
-                f"{len(missing)} of {len(self.ids)} images are not in {self.folder}: {first_few(missing)}"
+                f"{len(missing)} of {len(self.ids)} images are not in {self.folder}: {first_few(missing)}{hint}"
             )
         if strange:
             raise DatasetError(

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from pytest_fmtransfer.catalog.specs import DatasetSpec, UserFolder
-from pytest_fmtransfer.data.columns import check_unique, class_indices, read_columns, shown
+from pytest_fmtransfer.data.columns import check_unique, class_indices, nearest_column, read_columns, shown
 from pytest_fmtransfer.data.identifiers import (
     by_name,
     classes_of,
@@ -34,7 +34,7 @@ from pytest_fmtransfer.data.links import check_rows
 from pytest_fmtransfer.data.notices import Notice
 from pytest_fmtransfer.data.own import SIDE_NAMES, classes_in_order, is_image, own_table
 from pytest_fmtransfer.data.table import UNKNOWN, Table
-from pytest_fmtransfer.errors import DatasetError, first_few, nearest
+from pytest_fmtransfer.errors import DatasetError, first_few
 from pytest_fmtransfer.words import counted
 
 IMAGE_COLUMNS = (
@@ -49,6 +49,7 @@ IMAGE_COLUMNS = (
     "image_name",
     "id",
 )
+SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
 PARQUET = (".parquet", ".pq")
 # What a column of 0 and 1 may hold, as `identifier` spells it; -1 and blank are unknown.
 KNOWN = {"0": 0, "false": 0, "1": 1, "true": 1}
@@ -113,6 +114,8 @@ def read(folder: Path, spec: DatasetSpec) -> Table:
 
 def _file(location: UserFolder) -> Path:
     assert location.table is not None
+    if location.table.suffix.lower() in SPREADSHEETS:
+        raise DatasetError(f"{location.table} is a spreadsheet; save it as CSV, and name that file")
     return location.table
 
 
@@ -176,7 +179,7 @@ def _parquet(file: Path, wanted: Sequence[str]) -> dict[str, list[str]]:
     for name in wanted:
         if names.count(name) != 1:
             told = f"{names.count(name)} columns {name!r}; leave one" if name in names else f"no column {name!r}"
-            raise DatasetError(f"{file} has {told}{'' if name in names else f'; {nearest(name, names)}'}")
+            raise DatasetError(f"{file} has {told}{'' if name in names else f'; {nearest_column(name, names)}'}")
     try:
         columns = opened.read(columns=list(wanted)).to_pydict()
     except Exception as error:
