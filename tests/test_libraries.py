@@ -41,6 +41,7 @@ MOVES_NO_SCORE = {
     "huggingface-hub": "checks configurations",
     "safetensors": "reads tensors, whose values are in the key",
     "joblib": "asks how many cores there are",
+    **dict.fromkeys(("jsonschema", "attrs", "referencing", "rpds-py"), "checks a record against its schema"),
 }
 
 

@@ -198,9 +198,11 @@ def test_a_dataset_that_cannot_be_opened_says_why(ours: Registry, own: Places) -
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("mine=hf:{folder}", "is a folder without a file of weights"),
         ("mine=py:nets_of_a_plan:number", "nets_of_a_plan:number returned something of type int; return an nn.Module"),
-        ("mine=py:nets_of_a_plan:broken", "mine: KeyError: 'their own'"),
+        (
+            "mine=py:nets_of_a_plan:broken",
+            "nets_of_a_plan:broken failed: KeyError: 'their own' (nets_of_a_plan.py, line 2)",
+        ),
     ],
 )
 def test_a_backbone_that_cannot_be_built_says_why(
@@ -218,6 +220,17 @@ def test_a_backbone_that_cannot_be_built_says_why(
     assert told in found.lacks
     assert found == CellPlan(cell=mine, lacks=found.lacks)
     assert planner.foresee("beats", [(mine, other)], Court()).source
+
+
+def test_a_folder_without_weights_is_missing_and_says_why(ours: Registry, own: Places, tmp_path: Path) -> None:
+    theirs = Registry()
+    theirs.register(replace(ours.dataset("heads")))
+    theirs.register(UserBackbone.parse(f"mine=hf:{tmp_path}").row)
+    [found] = (
+        Planner(profile="ci", registry=theirs, places=own, baseline=nothing).plan([Cell("mine", "heads", "knn")]).cells
+    )
+    assert "is a folder without a file of weights" in found.lacks
+    assert found.missing
 
 
 def test_a_claim_is_foretold_from_a_pair_else_from_an_assumption(ours: Registry, own: Places) -> None:

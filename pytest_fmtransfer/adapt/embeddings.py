@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pytest_fmtransfer.adapt.job import Job
-from pytest_fmtransfer.catalog.specs import NoWeights
+from pytest_fmtransfer.catalog.specs import NoWeights, StandInWeights
 from pytest_fmtransfer.errors import InvalidInput, first_few
 
 ROWS = 1024  # looked at at once: features may be mapped from disk
@@ -18,7 +18,8 @@ def check_embeddings(job: Job, features: np.ndarray, rows_N: Sequence[int]) -> N
     """Raises InvalidInput, with the backbone and the images, for embeddings that are not finite or all the same.
 
     `features` are N × D or N × T × E, of the rows of the dataset that `rows_N` names. A control may see nothing in the
-    images, and a probe that looks at no picture may find all files alike.
+    images, a stand-in may be blind to all that its images show, and a probe that looks at no picture may find all files
+    alike.
     """
     ids, spec, dataset = job.dataset.table.ids_N, job.spec, job.dataset.spec.name
     starts = range(0, len(features), ROWS)
@@ -31,7 +32,7 @@ def check_embeddings(job: Job, features: np.ndarray, rows_N: Sequence[int]) -> N
             "look at these images and at the network, which may divide by the deviation of an image that has none"
         )
     pictures = job.dataset.contents.pictures_N[list(rows_N)]
-    if spec.is_control or isinstance(spec.weights, NoWeights) or len(np.unique(pictures)) < 2:
+    if spec.is_control or isinstance(spec.weights, NoWeights | StandInWeights) or len(np.unique(pictures)) < 2:
         return
     if all((features[at : at + ROWS] == features[0]).all() for at in starts):
         raise InvalidInput(
