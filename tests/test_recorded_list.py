@@ -13,16 +13,7 @@ from pytest_fmtransfer.cli import main
 from pytest_fmtransfer.errors import InvalidInput
 from tests.helpers import LAWS, as_declared
 from tests.test_light import ROOT
-
-KNN, PROBE = "shortcut.metadata-br35h-knn", "shortcut.metadata-br35h-linear_probe"
-
-SUITE = """
-import pytest
-
-@pytest.mark.fm_cells(recorded=True)
-def test_unchanged(candidate, baseline):
-    assert candidate.unchanged_from(baseline)
-"""
+from tests.test_plugin_recorded import KNN, PROBE, SUITE
 
 
 @pytest.fixture

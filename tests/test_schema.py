@@ -13,26 +13,17 @@ import pytest_fmtransfer
 from pytest_fmtransfer import Cell, Places, transfer
 from pytest_fmtransfer.baselines import Baselines
 from pytest_fmtransfer.results import SCHEMA, Recorded, Result
-from tests.helpers import result
+from tests.helpers import SUBJECT, result
 
 BASELINES = Path(__file__).parents[1] / "suites" / "baselines"
 SCHEMA_FILE = Path(pytest_fmtransfer.__file__).with_name("result.schema.json")
 RULES: dict[str, Any] = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 VALIDATOR = Draft202012Validator(RULES, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
-NEW: dict[str, Any] = {
-    "weights": "0123",
-    "architecture": "some_net",
-    "forward_dtype": "float32",
-    "device": "cpu",
-    "processor": "some",
-    "versions": {"timm": "1.0.20"},
-}
-
 
 def a_baseline() -> Result:
     recorded = Recorded(date="2026-11-25", commit="0" * 40, version="0.1.0")
-    return replace(result("new.model-data-knn", 1.0, subject=NEW), recorded=recorded)
+    return replace(result("new.model-data-knn", 1.0, subject=SUBJECT), recorded=recorded)
 
 
 def test_the_schema_is_one() -> None:
