@@ -11,9 +11,22 @@ from tests.helpers import as_declared
 SHORTCUT = 'backbones=["shortcut.metadata"], datasets=["br35h"], regimes=["knn", "linear_probe"]'
 
 
+TWIN = """
+from dataclasses import replace
+
+import pytest
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_fmtransfer_register(registry):
+    registry.register(replace(registry.backbone("shortcut.metadata"), name="shortcut.twin"))
+"""
+
+
 def suite(pytester: pytest.Pytester, claim: str, body: str, cells: str = SHORTCUT) -> None:
+    """The reference is a twin of the first candidate: another cell with the same scores."""
+    pytester.makeconftest(TWIN)
     pytester.makepyfile(
-        test_suite=f"import pytest\n\n@pytest.mark.fm_cells({cells}, reference='shortcut.metadata-br35h-knn')\n"
+        test_suite=f"import pytest\n\n@pytest.mark.fm_cells({cells}, reference='shortcut.twin-br35h-knn')\n"
         f"@pytest.mark.fm_claim({claim})\n"
         f"def test_it(candidate, reference):\n    '''A file's metadata tells.'''\n    {body}\n"
     )
@@ -26,14 +39,14 @@ def test_an_unsupported_claim_fails_with_its_verdict(pytester: pytest.Pytester) 
     result.stdout.fnmatch_lines(
         [
             "*Captured verdict call*",
-            "*shortcut.metadata-br35h-linear_probe beats shortcut.metadata-br35h-knn: *: Δ*smallest detectable*",
+            "*shortcut.metadata-br35h-linear_probe beats shortcut.twin-br35h-knn: *: Δ*smallest detectable*",
             "*0.05 over 3 declared claims*",
         ]
     )
 
 
 def test_a_known_exception_passes_as_long_as_it_is_found(pytester: pytest.Pytester) -> None:
-    expected = "{'shortcut.metadata-br35h-knn': ('refuted', 'it is the same cell')}"
+    expected = "{'shortcut.metadata-br35h-knn': ('refuted', 'it is a twin')}"
     suite(pytester, f"expected={expected}", "assert candidate.beats(reference)")
     pytester.runpytest("-k", "knn and not linear_probe").assert_outcomes(passed=1)
 
@@ -55,13 +68,13 @@ def test_an_exception_that_turns_out_supported_fails_too(pytester: pytest.Pytest
 
 
 def test_a_crash_in_a_test_with_a_known_exception_is_no_exception(pytester: pytest.Pytester) -> None:
-    expected = "{'shortcut.metadata-br35h-knn': ('refuted', 'it is the same cell')}"
+    expected = "{'shortcut.metadata-br35h-knn': ('refuted', 'it is a twin')}"
     suite(pytester, f"expected={expected}", "candidate.beats(reference); raise RuntimeError('bang')")
     pytester.runpytest("-k", "not linear_probe").assert_outcomes(failed=1)
 
 
 def test_another_assertion_is_no_known_exception(pytester: pytest.Pytester) -> None:
-    expected = "{'shortcut.metadata-br35h-knn': ('refuted', 'it is the same cell')}"
+    expected = "{'shortcut.metadata-br35h-knn': ('refuted', 'it is a twin')}"
     suite(pytester, f"expected={expected}", "candidate.beats(reference); assert candidate.mean > 2")
     result = pytester.runpytest("-k", "not linear_probe", "--fm-report=json:r.json")
     result.assert_outcomes(failed=1)
@@ -105,10 +118,10 @@ def test_cells_of_a_test_that_lack_the_same_are_skipped_in_one_line(pytester: py
 def test_too_few_cells_exit_with_five(pytester: pytest.Pytester) -> None:
     suite(pytester, "", "assert candidate.not_worse_than(reference)")
     chosen = ("-k", "not linear_probe")
-    assert pytester.runpytest(*chosen, "--fm-require=1").ret == pytest.ExitCode.OK
-    result = pytester.runpytest(*chosen, "--fm-require=2")
+    assert pytester.runpytest(*chosen, "--fm-require=2").ret == pytest.ExitCode.OK
+    result = pytester.runpytest(*chosen, "--fm-require=3")
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
-    result.stdout.fnmatch_lines(["*1 cell measured, --fm-require=2*"])
+    result.stdout.fnmatch_lines(["*2 cells measured, --fm-require=3*"])
 
 
 def test_nothing_is_printed_or_written_unless_asked(pytester: pytest.Pytester) -> None:
@@ -130,10 +143,11 @@ def test_reports_are_drawn_and_written(pytester: pytest.Pytester) -> None:
     assert [cell["cell"] for cell in told["cells"]] == [
         "shortcut.metadata-br35h-knn",
         "shortcut.metadata-br35h-linear_probe",
+        "shortcut.twin-br35h-knn",
     ]
     assert {claim["statement"] for claim in told["claims"]} == {"A file's metadata tells."}
     assert all(cell["lower"] < cell["mean"] < cell["upper"] for cell in told["cells"])
-    assert (pytester.path / "r.csv").read_text().count("\n") == 3
+    assert (pytester.path / "r.csv").read_text().count("\n") == 4
     text = (pytester.path / "r.md").read_text()
     assert "## Claims" in text
     assert [dataset["dataset"] for dataset in told["datasets"]] == ["br35h"]
@@ -176,7 +190,7 @@ def test_a_dataset_used_in_spite_of_an_audit_says_so_in_its_verdicts(pytester: p
     cells = 'backbones=["shortcut.metadata"], datasets=["br35h.naive"], regimes=["linear_probe"]'
     suite(pytester, "", "assert not candidate.beats(reference)", cells=cells)
     source = pytester.path / "test_suite.py"
-    source.write_text(source.read_text().replace("metadata-br35h-knn", "metadata-br35h.naive-knn"))
+    source.write_text(source.read_text().replace("twin-br35h-knn", "metadata-br35h.naive-knn"))
     for regime, signal in (("linear_probe", 3.0), ("knn", 0.5)):
         made = as_declared(f"shortcut.metadata-br35h.naive-{regime}", signal)
         Baselines(folder=pytester.path / "out").write(made)

@@ -53,8 +53,6 @@ def _consistent(kind: Compound, candidates: Sequence[Result], references: Sequen
             f"{counted(len(candidates), 'candidate')} against {counted(len(references), 'reference')}; give one "
             "of each a dataset"
         )
-    for mine, other in zip(candidates, references, strict=True):
-        check_two(mine, other)
     datasets = [result.cell.dataset for result in candidates]
     if len(set(datasets)) != len(datasets) or len(datasets) < 2:
         raise InvalidInput(f"{kind} is about two datasets or more, each once, not {', '.join(datasets) or 'none'}")
@@ -62,6 +60,8 @@ def _consistent(kind: Compound, candidates: Sequence[Result], references: Sequen
         if len({(result.cell.backbone, result.cell.regime) for result in side}) > 1:
             cells = ", ".join(result.cell.id for result in side)
             raise InvalidInput(f"{kind} is about one backbone and regime a side, not {cells}")
+    for mine, other in zip(candidates, references, strict=True):
+        check_two(mine, other)
     return _whole(kind, _readings(candidates, references))
 
 
