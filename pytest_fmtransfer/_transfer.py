@@ -44,6 +44,7 @@ from pytest_fmtransfer.cell_result import CellResult, tolerance_of
 from pytest_fmtransfer.data.capped import capped
 from pytest_fmtransfer.data.dataset import Dataset, open_dataset
 from pytest_fmtransfer.data.labels import check_validation
+from pytest_fmtransfer.data.named_side import named_test_side
 from pytest_fmtransfer.data.subsets import check_shots
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import InvalidInput, Unavailable, require, shown
@@ -53,7 +54,7 @@ from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.result_code import code_of
 from pytest_fmtransfer.results import Cost, Question, Result
-from pytest_fmtransfer.store import Store, fingerprint, remembered_digest
+from pytest_fmtransfer.store import CorruptEntry, Store, fingerprint, remembered_digest
 from pytest_fmtransfer.text_places import tower_of, vocabulary_file
 
 SEEDS = 2**32  # numpy's and scikit-learn's generators take none from here on
@@ -93,6 +94,7 @@ def transfer(
     asked = ask(cell, dataset, profile=profile, seeds=seeds, registry=registry, places=places)
     workspace = store.root / "training" / asked.key
     notes = tuple(notice.sentence for notice in dataset.table.notices)
+    test = named_test_side(dataset)
 
     def compute(entry: Path) -> None:
         # Here, not above: what is in the store was audited when it was computed, and a warm run imports and does
@@ -121,15 +123,15 @@ def transfer(
             adapt_seconds=time.perf_counter() - started - ran.loading_seconds + ran.earlier_seconds,
             feature_bytes=ran.feature_bytes,
         )
-        test = dataset.table.side(TEST)
+        scores_STC = np.stack([each.scores_TC for each in ran.adapted])
         result = Result(
             cell=cell,
             question=asked.question,
             subject={**asked.subject, **({"activation": found} if found else {})},
-            ids_N=dataset.table.ids_N[test],
-            patients_N=dataset.table.patients_N[test],
-            labels_N=dataset.table.labels_N[test],
-            scores_SNC=np.stack([each.scores_TC for each in ran.adapted]),
+            ids_N=test.images_T,
+            patients_N=test.patients_T,
+            labels_N=test.labels_T,
+            scores_SNC=scores_STC[:, test.order_T],
             seeds=asked.seeds,
             seeded=asked.seeded,
             classes=dataset.spec.classes,
@@ -159,6 +161,11 @@ def transfer(
         rerun=rerun,
         key=asked.key,
     )
+    if not test.matches(found.ids_N, found.patients_N, found.labels_N):
+        raise CorruptEntry(
+            f"store entry {entry} is not of the test images, patients and labels of {cell.dataset}, although it was "
+            "stored under their name; remove that folder, and run this again"
+        )
     # A file that is passed over moves no score and no key: what is told of the data is what is there now.
     return found if found.data_notes == notes else replace(found, data_notes=notes)
 

@@ -9,13 +9,14 @@ never by the name of a test. What a run obtained where it did not agree waits as
 import json
 import re
 import subprocess
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 from filelock import FileLock
 
@@ -31,7 +32,7 @@ from pytest_fmtransfer.baseline_names import (
     unlisted_cells,
 )
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.errors import BaselineError, InvalidName
+from pytest_fmtransfer.errors import BaselineError, InvalidName, OldBaseline
 from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.results import Recorded, Result
 from pytest_fmtransfer.store import fingerprint, write_atomically
@@ -180,6 +181,11 @@ class Baselines:
             _write(self.pair(result.cell), dated)
             _remove(self.obtained(result.cell))
 
+    def rewrite(self, pair: Pair, record: Mapping[str, Any], scores: bytes) -> None:
+        """Put a result that was written anew in the place of its files; when it was recorded stays."""
+        with self._locked():
+            _put(pair, record, scores)
+
     def check_seeds(self, result: Result) -> None:
         """Raises BaselineError where a result ran at fewer seeds than its cell's baseline has: writing it would lose
         what tells drift from training randomness.
@@ -225,6 +231,12 @@ class Baselines:
                 if pair.exists:
                     try:
                         return _restore(cell, pair, origin)
+                    except OldBaseline as error:
+                        folder = quote(str(self._folder_to_type()))
+                        raise OldBaseline(
+                            f"{origin} {pair.record} cannot be used: {error}; write it anew without them, where the "
+                            f"data are: fmtransfer baseline migrate --folder={folder}"
+                        ) from error
                     except BaselineError as error:
                         raise BaselineError(f"{origin} {pair.record} cannot be used: {error}; {remedy}") from error
         raise BaselineError(absent)
@@ -247,9 +259,13 @@ def _restore(cell: Cell, pair: Pair, origin: str) -> Result:
 
 
 def _write(pair: Pair, result: Result) -> None:
+    _put(pair, result.record(), result.scores_file())
+
+
+def _put(pair: Pair, record: Mapping[str, Any], scores: bytes) -> None:
     """Each file whole or not at all, scores first: a record always has some beside it."""
-    text = json.dumps(result.record(), indent=1, sort_keys=True, ensure_ascii=False)
-    write_atomically(pair.scores, result.scores_file())
+    text = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False)
+    write_atomically(pair.scores, scores)
     write_atomically(pair.record, f"{text}\n".encode())
 
 

@@ -15,6 +15,7 @@ FmTransferError
 ├── TrainingDiverged        a loss is not a number
 ├── OutOfMemory             a batch of one image does not fit
 └── BaselineError           a stored baseline is missing or was edited by hand
+    └── OldBaseline         it is of a schema that `fmtransfer baseline migrate` writes anew
 """
 
 import os
@@ -111,6 +112,10 @@ class OutOfMemory(FmTransferError):
 
 class BaselineError(FmTransferError):
     """A stored baseline cannot be used as it is."""
+
+
+class OldBaseline(BaselineError):
+    """A stored result of an earlier schema, sound as far as it was looked at."""
 
 
 def first_few(texts: Sequence[str]) -> str:

@@ -17,6 +17,8 @@ from pytest_fmtransfer.store import code_digest
 ALWAYS = (
     "_transfer.py",
     "results.py",
+    "pseudonyms.py",
+    "data/named_side.py",
     "adapt/embeddings.py",
     "adapt/sides.py",
     "adapt/label_odds.py",

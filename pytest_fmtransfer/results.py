@@ -1,9 +1,9 @@
 """A result: what a cell yields. The one schema of store, baseline and report row.
 
 On disk a result is two files: a JSON record, which `result.schema.json` describes, and beside it the scores by
-sorted image id.
+image. Images and patients bear pseudonyms there (`pseudonyms`).
 
-Legend: S seeds, N test images sorted by id, C classes or labels.
+Legend: S seeds, N test images in the order of their pseudonyms, C classes or labels.
 """
 
 import hashlib
@@ -19,12 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.errors import BaselineError, InvalidInput, shown
+from pytest_fmtransfer.errors import BaselineError, InvalidInput, OldBaseline, shown
 from pytest_fmtransfer.metrics import Estimate, evaluate, metric_of
 from pytest_fmtransfer.printable import inline
+from pytest_fmtransfer.pseudonyms import check_pseudonyms
 from pytest_fmtransfer.result_files import check_plain, check_schema, read_arrays, read_record
 
-SCHEMA = 2
+SCHEMA = 3
+OLD_SCHEMA = 2  # which `migration` reads: images and patients bear their own ids there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,14 +95,14 @@ class Recorded:
 class Result:
     """Scores per seed and test image, and everything needed to judge them again.
 
-    `labels_N` are class indices, or where an image may bear several labels 0, 1 or `metrics.UNKNOWN`, N × C.
-    `scores_SNC` are float32 decision values, never probabilities; `chosen` holds the hyperparameters that validation
-    chose, one mapping per seed; `subject` is what may change under the question (weights, transform, versions,
-    processor); `patient_unit` is what `patients_N` are; `seeded` is True where the regime depends on its seed;
-    `training` is the course of training of each seed, () for a regime without any; `data_notes` are what the
-    dataset's reader says of its images, such as how many have no patient; `recorded` is None for a result that is no
-    baseline. Two results are equal where all that can be judged is: where they come from, when they were recorded and
-    what they cost is not compared.
+    `ids_N` and `patients_N` are pseudonyms. `labels_N` are class indices, or where an image may bear several labels 0,
+    1 or `metrics.UNKNOWN`, N × C. `scores_SNC` are float32 decision values, never probabilities; `chosen` holds the
+    hyperparameters that validation chose, one mapping per seed; `subject` is what may change under the question
+    (weights, transform, versions, processor); `patient_unit` is what `patients_N` are; `seeded` is True where the
+    regime depends on its seed; `training` is the course of training of each seed, () for a regime without any;
+    `data_notes` are what the dataset's reader says of its images, such as how many have no patient; `recorded` is None
+    for a result that is no baseline. Two results are equal where all that can be judged is: where they come from, when
+    they were recorded and what they cost is not compared.
     """
 
     cell: Cell
@@ -175,21 +177,16 @@ class Result:
         return inline(f"<{self.cell}: {self.metric_of} {self.mean:.4f}>")  # pytest shows it of a failing assertion
 
     def scores_file(self) -> bytes:
-        """The second file: ids, patients, labels and scores, the same bytes for the same values."""
-        stream = io.BytesIO()
-        np.savez_compressed(
-            stream,
-            allow_pickle=False,
-            # Through lists, so that equal texts have equal bytes whatever width the arrays had.
-            ids_N=np.array(self.ids_N.tolist(), dtype=np.str_),
-            patients_N=np.array(self.patients_N.tolist(), dtype=np.str_),
-            labels_N=np.ascontiguousarray(self.labels_N, dtype="<i8"),
-            scores_SNC=np.ascontiguousarray(self.scores_SNC, dtype="<f4"),
-        )
-        return stream.getvalue()
+        """The second file: pseudonyms, labels and scores, the same bytes for the same values.
+
+        Raises InvalidInput for images or patients that bear other names than pseudonyms.
+        """
+        self._check_names()
+        return packed_scores(self.ids_N, self.patients_N, self.labels_N, self.scores_SNC)
 
     def record(self) -> dict[str, Any]:
-        """The first file, as plain JSON values."""
+        """The first file, as plain JSON values. Raises as `scores_file` does."""
+        self._check_names()
         fields: dict[str, Any] = {
             "schema": SCHEMA,
             "cell": self.cell.id,
@@ -213,15 +210,23 @@ class Result:
         }
         return fields | {"checksum": record_checksum(fields)}
 
+    def _check_names(self) -> None:
+        try:
+            check_pseudonyms(self.ids_N, self.patients_N)
+        except InvalidInput as error:
+            raise InvalidInput(f"{self.cell} cannot be stored: {error}; see pytest_fmtransfer.pseudonyms") from error
+
     @classmethod
     def restore(cls, record: Mapping[str, Any], scores_file: bytes, *, origin: str, **more: Any) -> Self:
         """A result from its two files; `more` are the fields that a subclass adds.
 
         Raises BaselineError when the record is not as it was written or not as its schema says, when the scores are not
-        those it was written with, or when this version computes another metric from them; nothing else, whatever the
-        files hold.
+        those it was written with, or when this version computes another metric from them; OldBaseline, which is one,
+        for a record of the schema before; nothing else, whatever the files hold.
         """
         check_plain(record)
+        if record.get("schema") == OLD_SCHEMA:
+            raise OldBaseline(f"it is of schema {OLD_SCHEMA}, which held the names of images and of patients")
         if record.get("schema") != SCHEMA:
             raise BaselineError(f"schema {shown(record.get('schema'))}; this version reads schema {SCHEMA}")
         if record_checksum(record) != record.get("checksum"):
@@ -291,6 +296,26 @@ def scores_checksum(
     digest.update(repr(scores_SNC.shape).encode())
     digest.update(np.ascontiguousarray(scores_SNC, dtype="<f4").tobytes())
     return digest.hexdigest()
+
+
+def packed_scores(
+    ids_N: NDArray[np.str_],
+    patients_N: NDArray[np.str_],
+    labels_N: NDArray[np.int64],
+    scores_SNC: NDArray[np.float32],
+) -> bytes:
+    """The file of scores, the same bytes for the same values."""
+    stream = io.BytesIO()
+    np.savez_compressed(
+        stream,
+        allow_pickle=False,
+        # Through lists, so that equal texts have equal bytes whatever width the arrays had.
+        ids_N=np.array(ids_N.tolist(), dtype=np.str_),
+        patients_N=np.array(patients_N.tolist(), dtype=np.str_),
+        labels_N=np.ascontiguousarray(labels_N, dtype="<i8"),
+        scores_SNC=np.ascontiguousarray(scores_SNC, dtype="<f4"),
+    )
+    return stream.getvalue()
 
 
 def _digest(value: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.catalog.resolving import settings_on
 from pytest_fmtransfer.catalog.specs import SHUFFLES
 from pytest_fmtransfer.cell import Cell
+from pytest_fmtransfer.pseudonyms import DIGITS, patients_called
 from pytest_fmtransfer.results import Cost, Question, Result
 
 # The same examples on every run, and none kept on disk.
@@ -36,6 +37,11 @@ Sides = tuple[list[Result], list[Result]]
 CANDIDATE, REFERENCE = "new.model-data-knn", "old.model-data-knn"
 
 
+def image(number: int) -> str:
+    """A pseudonym; they are in the order of their numbers."""
+    return f"{number:08x}".ljust(DIGITS, "0")
+
+
 def make_result(
     cell_id: str,
     labels_N: Sequence[int] | NDArray[np.integer],
@@ -51,7 +57,8 @@ def make_result(
     ids_N: Sequence[str] | None = None,
     **question: Any,
 ) -> Result:
-    """A result of `scores_NC` (one seed) or `scores_SNC`; without `patients_N` each image is a patient.
+    """A result of `scores_NC` (one seed) or `scores_SNC`. Without `patients_N`, which say who shares one, each image is
+    a patient. `ids_N` are pseudonyms in their order.
 
     `subject` replaces and adds fields of the subject, `question` fields of the Question, such as
     `dataset_fingerprint`.
@@ -61,6 +68,7 @@ def make_result(
     if scores_SNC.ndim == 2:
         scores_SNC = scores_SNC[None]
     seeds, images, columns = scores_SNC.shape
+    images_N = np.array(ids_N if ids_N is not None else [image(number) for number in range(images)], dtype=np.str_)
     fields: dict[str, Any] = {
         "dataset": cell.dataset,
         "dataset_fingerprint": "0123abcd",
@@ -74,10 +82,8 @@ def make_result(
         cell=cell,
         question=Question(**fields | question),
         subject=SUBJECT | (subject or {}),
-        ids_N=np.array(ids_N if ids_N is not None else [f"image{i:05}" for i in range(images)], dtype=np.str_),
-        patients_N=np.array(
-            patients_N if patients_N is not None else [f"patient{i:05}" for i in range(images)], dtype=np.str_
-        ),
+        ids_N=images_N,
+        patients_N=images_N if patients_N is None else patients_called(images_N, np.array(patients_N, dtype=np.str_)),
         labels_N=np.asarray(labels_N, dtype=np.int64),
         scores_SNC=scores_SNC,
         seeds=tuple(range(seeds)),

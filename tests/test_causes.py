@@ -8,7 +8,7 @@ import pytest
 
 from pytest_fmtransfer.judge.regression import Tolerance, unchanged_from
 from pytest_fmtransfer.results import Result
-from tests.helpers import labels_of, make_result, noisy_scores
+from tests.helpers import image, labels_of, make_result, noisy_scores
 
 CELL = "some.model-data-knn"
 LABELS_N = labels_of(40, 30, 30)
@@ -50,7 +50,7 @@ def test_labels_that_are_not_renamed_are_only_counted() -> None:
 
 
 def test_a_split_that_is_off_by_one_says_which_images_came_and_went() -> None:
-    ids_N = [f"image{i:05}" for i in range(1, 101)]
+    ids_N = [image(number) for number in range(1, 101)]
     changed = told(stored(dataset_fingerprint="ffff", ids_N=ids_N))
     assert "the test side: 1 of 100 images are new, 1 of the baseline's 100 are gone" in changed
 

@@ -12,7 +12,7 @@ from pytest_fmtransfer import Cell, Places
 from pytest_fmtransfer.baselines import Baselines
 from pytest_fmtransfer.cli import main
 from pytest_fmtransfer.results import Recorded
-from tests.helpers import labels_of, make_result, noisy_scores, result, retrained
+from tests.helpers import image, labels_of, make_result, noisy_scores, result, retrained
 
 CELL, OTHER, THIRD = "new.model-data-knn", "old.model-data-knn", "third.model-data-knn"
 
@@ -109,7 +109,7 @@ def test_what_was_obtained_is_compared(stored: Baselines, capsys: pytest.Capture
     assert "  predictions that changed class: 1 of 120" in lines
     assert "  changed since the baseline: timm 1.0.20 → 1.0.21" in lines
     [move] = [line for line in lines if line.startswith("  largest score change: ")]
-    assert move.endswith(" standard deviations, at image00007")
+    assert move.endswith(" standard deviations, at image 000000070000")
     [agreement] = [line for line in lines if line.startswith("  rank correlation: ")]
     assert 0.9 < float(agreement.split()[-1]) < 1
     assert not any("question" in line for line in lines)
@@ -139,7 +139,7 @@ def test_another_question_is_named(stored: Baselines, capsys: pytest.CaptureFixt
 
 
 def test_scores_of_other_images_are_not_compared(stored: Baselines, capsys: pytest.CaptureFixture[str]) -> None:
-    stored.keep_obtained(result(CELL, 1.0, ids_N=["new", *(f"image{i:05}" for i in range(119))]))
+    stored.keep_obtained(result(CELL, 1.0, ids_N=[image(number) for number in range(1, 121)]))
     shown = told(capsys, "diff", CELL)
     assert "the question changed: the test side: 1 of 120 images are new, 1 of the baseline's 120 are gone" in shown
     assert "scores are of other images, and not compared" in shown

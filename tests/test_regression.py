@@ -13,7 +13,7 @@ from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.judge.court import Court, Verdict, judging
 from pytest_fmtransfer.judge.regression import Tolerance, accept, relative_move, unchanged_from
 from pytest_fmtransfer.results import Result
-from tests.helpers import LAWS, labels_of, make_result, noisy_scores
+from tests.helpers import LAWS, image, labels_of, make_result, noisy_scores
 
 CELL = "some.model-data-knn"
 TOLERANCE = Tolerance(score=0.01, metric=0.001)  # scores in standard deviations of the stored ones
@@ -44,7 +44,7 @@ def test_a_move_within_the_tolerance_is_rounding(by: float) -> None:
     verdict = unchanged_from(moved(by), baseline(), TOLERANCE)
     assert verdict.outcome == "supported"
     assert repr(verdict).startswith("unchanged within rounding: largest score change 0.009 sd, roc_auc")
-    assert "(allowed 0.01) at image00003" in verdict.text
+    assert "(allowed 0.01) at image 000000030000" in verdict.text
 
 
 def test_a_move_beyond_the_tolerance_is_drift_and_all_of_it_is_told() -> None:
@@ -55,7 +55,7 @@ def test_a_move_beyond_the_tolerance_is_drift_and_all_of_it_is_told() -> None:
     assert repr(verdict) == f"drifted: {metric}, largest score change 3 sd"
     for part in (
         f"{CELL} unchanged from its baseline: drifted",
-        "largest score change 3 standard deviations (allowed 0.01) at image00003",
+        "largest score change 3 standard deviations (allowed 0.01) at image 000000030000",
         "rank correlation 0.9",
         f"{metric} ({candidate.mean - baseline().mean:+.4f})",
         "changed since the baseline: timm 1.0.20 → 1.0.21",
@@ -144,7 +144,7 @@ def test_a_long_change_is_cut_in_the_line_and_whole_in_the_text() -> None:
 
 
 def test_other_images_make_the_baseline_stale() -> None:
-    verdict = unchanged_from(baseline(ids_N=[f"other{i:03}" for i in range(80)]), baseline(), TOLERANCE)
+    verdict = unchanged_from(baseline(ids_N=[image(number) for number in range(100, 180)]), baseline(), TOLERANCE)
     told = "the test side: 80 of 80 images are new, 80 of the baseline's 80 are gone"
     assert repr(verdict) == f"stale baseline, the question changed: {told}"
 

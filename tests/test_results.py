@@ -12,15 +12,26 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pytest_fmtransfer.errors import BaselineError, InvalidInput
-from pytest_fmtransfer.results import SCHEMA, Question, Recorded, Result, record_checksum
-from tests.helpers import LAWS, make_result, noisy_scores
+from pytest_fmtransfer.errors import BaselineError, InvalidInput, OldBaseline
+from pytest_fmtransfer.pseudonyms import DIGITS
+from pytest_fmtransfer.results import (
+    OLD_SCHEMA,
+    SCHEMA,
+    Question,
+    Recorded,
+    Result,
+    packed_scores,
+    record_checksum,
+    scores_checksum,
+)
+from tests.helpers import LAWS, image, make_result, noisy_scores
 
 # What a file name or a patient's number may be made of; numpy drops NUL at the end of a string.
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 scalars = (
     text | st.integers(-(2**53), 2**53) | st.booleans() | st.none() | st.floats(allow_nan=False, allow_infinity=False)
 )
+pseudonym = st.text("0123456789abcdef", min_size=DIGITS, max_size=DIGITS)
 part = st.from_regex(r"[a-z0-9_.]{1,8}", fullmatch=True)
 
 
@@ -44,7 +55,7 @@ def results(draw: st.DrawFn) -> Result:
         patient_unit=draw(st.sampled_from(["patient", "image"])),
         margin=draw(st.floats(0.001, 1)),
         subject=draw(st.dictionaries(text, scalars | st.dictionaries(text, scalars), max_size=4)),
-        ids_N=draw(st.lists(text, min_size=images, max_size=images, unique=True)),
+        ids_N=sorted(draw(st.lists(pseudonym, min_size=images, max_size=images, unique=True))),
         settings=draw(st.dictionaries(text, scalars | st.lists(scalars), max_size=3)),
     )
 
@@ -91,9 +102,8 @@ def nudged(result: Result) -> Result:
 EDITS: dict[str, Callable[[Result], Result]] = {
     "score by one bit": nudged,
     "label": lambda result: replace(result, labels_N=np.array([0, 1, 1, 1])),
-    "patient": lambda result: replace(result, patients_N=np.array(["patient00001", *result.patients_N[1:]])),
-    "id": lambda result: replace(result, ids_N=np.array(["another", *result.ids_N[1:]])),
-    "order of the images": lambda result: replace(result, ids_N=result.ids_N[::-1]),
+    "patient": lambda result: replace(result, patients_N=result.patients_N[[0, 0, 2, 3]]),
+    "image": lambda result: on_images(result, *(image(number) for number in range(1, 5))),
     "seeds": lambda result: replace(
         result, scores_SNC=result.scores_SNC.repeat(2, axis=0), seeds=(0, 1), chosen=result.chosen * 2
     ),
@@ -250,11 +260,62 @@ def test_the_width_of_a_text_array_changes_no_byte() -> None:
     assert wide.scores_file() == result.scores_file()
 
 
-@pytest.mark.parametrize("schema", [SCHEMA + 1, SCHEMA - 1, str(SCHEMA), None])
+@pytest.mark.parametrize("schema", [SCHEMA + 1, SCHEMA - 2, str(SCHEMA), None])
 def test_another_schema_is_refused(schema: object) -> None:
     record = some_result().record() | {"schema": schema}
     with pytest.raises(BaselineError, match=f"this version reads schema {SCHEMA}"):
         Result.restore(record, some_result().scores_file(), origin="baseline")
+
+
+def test_the_schema_before_is_told_apart() -> None:
+    record = some_result().record() | {"schema": OLD_SCHEMA}
+    with pytest.raises(OldBaseline, match="schema 2, which held the names of images and of patients"):
+        Result.restore(record, some_result().scores_file(), origin="baseline")
+
+
+NAMED: dict[str, tuple[Callable[[Result], Result], str]] = {
+    "a file's name": (
+        lambda result: on_images(result, "a.png", *result.ids_N[1:]),
+        "an image is not called by the 32 hexadecimal digits of a pseudonym",
+    ),
+    "letters in the upper case": (
+        lambda result: on_images(result, *(name.replace("0", "A") for name in result.ids_N)),
+        "an image is not called by the 32 hexadecimal digits of a pseudonym",
+    ),
+    "images in another order": (
+        lambda result: on_images(result, *result.ids_N[::-1]),
+        "the images are not in the order of their pseudonyms, each once",
+    ),
+    "an image twice": (
+        lambda result: on_images(result, *result.ids_N[[0, 0, 1, 2]]),
+        "the images are not in the order of their pseudonyms, each once",
+    ),
+    "a patient's number": (
+        lambda result: replace(result, patients_N=np.array(["patient 7", *result.patients_N[1:]])),
+        "a patient is not called after the first of their images",
+    ),
+    "a patient after a later image": (
+        lambda result: replace(result, patients_N=result.patients_N[[1, 1, 2, 3]]),
+        "a patient is not called after the first of their images",
+    ),
+}
+
+
+@pytest.mark.parametrize(("edit", "reason"), NAMED.values(), ids=NAMED.keys())
+def test_nothing_but_pseudonyms_is_written_or_read(edit: Callable[[Result], Result], reason: str) -> None:
+    result = edit(some_result())
+    for write in (result.record, result.scores_file):
+        with pytest.raises(InvalidInput, match=f"a-b-c cannot be stored: {reason}"):
+            write()
+    arrays = (result.ids_N, result.patients_N, result.labels_N, result.scores_SNC)
+    fields = some_result().record() | {"scores": scores_checksum(*arrays)}
+    with pytest.raises(BaselineError, match=reason):
+        Result.restore(fields | {"checksum": record_checksum(fields)}, packed_scores(*arrays), origin="baseline")
+
+
+def on_images(result: Result, *names: str) -> Result:
+    """A result on images of these names, each of a patient of its own."""
+    return replace(result, ids_N=np.array(names), patients_N=np.array(names))
 
 
 def test_a_record_counts_images_and_patients() -> None:

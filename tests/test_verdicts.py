@@ -13,7 +13,7 @@ from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.judge.court import Court, Outcome, Verdict, current, judging
 from pytest_fmtransfer.judge.verdicts import beats, not_worse_than
 from pytest_fmtransfer.results import Result
-from tests.helpers import CANDIDATE, LAWS, REFERENCE, make_result, result, retrained
+from tests.helpers import CANDIDATE, LAWS, REFERENCE, image, make_result, result, retrained
 from tests.strategies import levels, margins, pairs
 
 
@@ -136,7 +136,7 @@ def test_a_level_below_1_percent_needs_five_seeds(family_size: int, supported: b
     ("other", "message"),
     [
         ({"dataset_fingerprint": "ffff"}, "not scored on the same images"),
-        ({"ids_N": [f"other{i}" for i in range(120)]}, "not scored on the same images"),
+        ({"ids_N": [image(number) for number in range(120, 240)]}, "not scored on the same images"),
         ({"metric": "accuracy"}, "measured in roc_auc, old.model-data-knn in accuracy"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Look at baselines, compare them with what a run obtained, and accept or remove.
+"""Look at baselines, compare them with what a run obtained, accept, remove, and bring old ones up to date.
 
 A folder of baselines is looked for where you stand: this folder, if baselines are in it, then the folder
 `baselines`, then folders of that name one and two levels down. `--folder` names another, such as that of a profile,
@@ -7,34 +7,48 @@ A folder of baselines is looked for where you stand: this folder, if baselines a
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from pytest_fmtransfer.baseline_names import LIST, listed_cells
-from pytest_fmtransfer.baselines import Baselines
+from pytest_fmtransfer.baselines import Baselines, Pair
+from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.cli.places import add_places, places_of
-from pytest_fmtransfer.errors import BaselineError, InvalidInput, nearest
-from pytest_fmtransfer.places import on_ci
+from pytest_fmtransfer.errors import BaselineError, FmTransferError, InvalidInput, UnknownName, nearest
+from pytest_fmtransfer.migration import DataHere, data_here, migrated
+from pytest_fmtransfer.places import Places, on_ci
 from pytest_fmtransfer.reports import baselines as texts
+from pytest_fmtransfer.results import OLD_SCHEMA, Result
+from pytest_fmtransfer.work import idle
+
+_NAME_SUITE = "of a row that a conftest.py registers, name the tests beside it: fmtransfer baseline migrate SUITE"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="WHAT", dest="what", required=True)
 
-    def verb(name: str, work: Callable[[argparse.Namespace, Baselines], int], summary: str) -> argparse.ArgumentParser:
+    def verb(
+        name: str, work: Callable[[argparse.Namespace, Baselines], int], summary: str, *places: str
+    ) -> argparse.ArgumentParser:
         added = verbs.add_parser(name, help=summary, description=summary)
         added.add_argument("--folder", type=Path, metavar="DIR", help="folder of baselines (default: the nearest)")
-        add_places(added, "store")  # the locks of writers are in it
+        add_places(added, "store", *places)  # the locks of writers are in the store
         added.set_defaults(work=work)
         return added
 
     verb("list", _list, "every baseline of the folder, whether an obtained result waits beside it, and what is missing")
-    for name, work, summary in (
-        ("show", _show, "everything that a cell's baseline says"),
-        ("diff", _diff, "what a run obtained against the cell's baseline"),
-    ):
-        verb(name, work, summary).add_argument("cell", metavar="CELL", help="id of a cell")
+    showing = verb("show", _show, "everything that a cell's baseline says")
+    comparing = verb(
+        "diff",
+        _diff,
+        "what a run obtained against the cell's baseline; images are named where their data are here",
+        "data_root",
+        "on_bad_image",
+    )
+    for added in (showing, comparing):
+        added.add_argument("cell", metavar="CELL", help="id of a cell")
     accepting = verb("accept", _accept, "make what a run obtained the baseline; refused where CI is set")
     which = accepting.add_mutually_exclusive_group(required=True)
     which.add_argument("cells", nargs="*", default=[], metavar="CELL", help="ids of cells")
@@ -47,12 +61,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     pruning.add_argument("suites", nargs="*", metavar="SUITE", help="files, folders or ids, as pytest takes them")
     pruning.add_argument("--yes", action="store_true", help="remove them")
+    migrating = verb(
+        "migrate",
+        _migrate,
+        f"write every baseline of schema {OLD_SCHEMA} anew, without the names of images and patients; takes the data",
+        "data_root",
+        "on_bad_image",
+    )
+    migrating.add_argument(
+        "suites",
+        nargs="*",
+        metavar="SUITE",
+        help="files or folders of tests whose conftest.py registers the datasets, where one does",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     folder = _folder(arguments.folder)
     try:
         return arguments.work(arguments, Baselines(folder=folder, locks=places_of(arguments).store / "locks"))
+    except BrokenPipeError:
+        raise
     except OSError as error:  # a folder or a store that cannot be written to
         raise BaselineError(str(error)) from error
 
@@ -82,8 +111,19 @@ def _show(arguments: argparse.Namespace, stored: Baselines) -> int:
 
 def _diff(arguments: argparse.Namespace, stored: Baselines) -> int:
     cell = _known(arguments.cell, stored.waiting(), f"no obtained result waits in {stored.folder}")
-    print(texts.compared(stored.load_obtained(cell), stored.load(cell)))
+    obtained = stored.load_obtained(cell)
+    print(texts.compared(obtained, stored.load(cell), ids_here(obtained, places_of(arguments))))
     return 0
+
+
+def ids_here(result: Result, places: Places) -> Mapping[str, str]:
+    """The ids of a result's images by pseudonym; none where the data are not here, or were never hashed here."""
+    try:
+        with idle():
+            side = data_here(result.cell, result.question.profile, Registry(), places).side
+    except (FmTransferError, OSError):
+        return {}
+    return dict(zip(side.images_T.tolist(), side.ids_T.tolist(), strict=True))
 
 
 def _accept(arguments: argparse.Namespace, stored: Baselines) -> int:
@@ -129,6 +169,48 @@ def _prune(arguments: argparse.Namespace, stored: Baselines) -> int:
     else:
         print("remove them: the same command with --yes")
     return 0
+
+
+def _migrate(arguments: argparse.Namespace, stored: Baselines) -> int:
+    if on_ci():
+        raise InvalidInput("migrate refuses to write baselines where CI is set; run it on your machine, without CI set")
+    registry, places = _registry(arguments.suites), places_of(arguments)
+
+    @cache  # opened once for all cells of a dataset
+    def opened(dataset: str, profile: str) -> DataHere:
+        return data_here(Cell("any", dataset, "any"), profile, registry, places)
+
+    unusable = 0
+    there = [*((cell, stored.pair(cell)) for cell in stored.cells())]
+    there += [(cell, stored.obtained(cell)) for cell in stored.waiting()]
+    for cell, pair in there:
+        try:
+            made = migrated(pair.record, pair.scores, lambda cell, profile: opened(cell.dataset, profile))
+        except UnknownName as error:
+            unusable += 1
+            _complain(pair, f"{error}; {_NAME_SUITE}")
+        except FmTransferError as error:
+            unusable += 1
+            _complain(pair, str(error))
+        else:
+            if made is not None:
+                stored.rewrite(pair, made.record, made.scores)
+            print(f"{cell}: {'is up to date' if made is None else f'written anew; commit {pair.record} and .npz'}")
+    if not there:
+        print(f"no baseline in {stored.folder}")
+    return 2 if unusable else 0
+
+
+def _registry(suites: Sequence[str]) -> Registry:
+    if not suites:
+        return Registry()
+    from pytest_fmtransfer.plugin.asked import registry_of
+
+    return registry_of(suites)
+
+
+def _complain(pair: Pair, what: str) -> None:
+    print(f"fmtransfer baseline: {pair.record} is left as it is: {what}", file=sys.stderr)
 
 
 def _known(name: str, cells: Iterable[Cell], none: str) -> Cell:

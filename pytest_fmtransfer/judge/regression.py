@@ -21,6 +21,7 @@ from pytest_fmtransfer.judge.causes import looks_like, question_changes, subject
 from pytest_fmtransfer.judge.court import Outcome, Verdict, current
 from pytest_fmtransfer.judge.verdicts import check_result
 from pytest_fmtransfer.judge.wording import in_full, shortened
+from pytest_fmtransfer.pseudonyms import SHOWN
 from pytest_fmtransfer.results import Result
 
 Rerun = Callable[[tuple[int, ...]], Result]
@@ -84,7 +85,8 @@ def _second_tier(candidate: Result, baseline: Result, tolerance: float) -> Verdi
     move = f"{metric} {baseline.mean:.4f} → {candidate.mean:.4f}"
     detail = [
         "second tier: every score against the stored one, this regime depends on no seed",
-        f"largest score change {largest:.2g} standard deviations (allowed {tolerance:g}) at {candidate.ids_N[worst]}; "
+        f"largest score change {largest:.2g} standard deviations (allowed {tolerance:g}) at image "
+        f"{candidate.ids_N[worst][:SHOWN]}; "
         f"rank correlation {agreement:.4f}; {move} ({effect:+.4f})",
         subject_changes(candidate.subject, baseline.subject),
     ]

@@ -4,7 +4,7 @@ Legend: S seeds, N test images, C classes.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -14,6 +14,7 @@ from pytest_fmtransfer.judge.causes import question_changes, subject_changes
 from pytest_fmtransfer.judge.intervals import interval
 from pytest_fmtransfer.judge.regression import rank_correlation, relative_move
 from pytest_fmtransfer.printable import inline
+from pytest_fmtransfer.pseudonyms import SHOWN
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.words import counted
 
@@ -73,8 +74,11 @@ def in_full(result: Result) -> str:
     return "\n".join(map(inline, lines))
 
 
-def compared(obtained: Result, baseline: Result) -> str:
-    """What was obtained against the baseline of the same cell: metric, scores, question, subject."""
+def compared(obtained: Result, baseline: Result, ids: Mapping[str, str]) -> str:
+    """What was obtained against the baseline of the same cell: metric, scores, question, subject.
+
+    `ids` are those of images, by pseudonym, as far as they are known here.
+    """
     metric, was = obtained.metric_of, baseline.metric_of
     lines = [
         f"{obtained.cell}: obtained against its baseline",
@@ -82,14 +86,14 @@ def compared(obtained: Result, baseline: Result) -> str:
         f"  obtained: {_when(obtained)}",
         f"  {metric if metric == was else f'{was} → {metric}'}: {baseline.mean:.4f} → {obtained.mean:.4f} "
         f"({obtained.mean - baseline.mean:+.4f})",
-        *(f"  {move}" for move in _moves(obtained, baseline)),
+        *(f"  {move}" for move in _moves(obtained, baseline, ids)),
         *(f"  the question changed: {change}" for change in question_changes(obtained, baseline)),
         f"  {subject_changes(obtained.subject, baseline.subject)}",
     ]
     return "\n".join(map(inline, lines))
 
 
-def _moves(obtained: Result, baseline: Result) -> Iterator[str]:
+def _moves(obtained: Result, baseline: Result, ids: Mapping[str, str]) -> Iterator[str]:
     """How far scores moved, where both have a score of the same image, seed and class."""
     if not np.array_equal(obtained.ids_N, baseline.ids_N):
         yield "scores are of other images, and not compared"
@@ -101,8 +105,11 @@ def _moves(obtained: Result, baseline: Result) -> Iterator[str]:
             return
     new_SNC, old_SNC = obtained.scores_SNC, baseline.scores_SNC
     worst = int(np.abs(new_SNC - old_SNC).max(axis=(0, 2)).argmax())
+    image = str(obtained.ids_N[worst])
+    named = f" ({ids[image]})" if image in ids else ""
     yield (
-        f"largest score change: {relative_move(new_SNC, old_SNC):.2g} standard deviations, at {obtained.ids_N[worst]}"
+        f"largest score change: {relative_move(new_SNC, old_SNC):.2g} standard deviations, at image "
+        f"{image[:SHOWN]}{named}"
     )
     yield f"rank correlation: {rank_correlation(new_SNC, old_SNC):.4f}"
     if obtained.labels_N.ndim == 1:  # an image of several labels has no predicted class
