@@ -89,7 +89,8 @@ def test_nothing_that_a_run_leaves_holds_a_name(suite: pytest.Pytester) -> None:
     result = run(suite)
     result.stdout.fnmatch_lines(["*drifted*", "*at image *", "obtained: baselines/*"])
     left = [suite.path / folder for folder in ("baselines", "exported", "out")]
-    assert "images of 120 without a patient" in (suite.path / "out" / "r.json").read_text()  # the notice, without a name
+    # A notice speaks of them, and names none.
+    assert "images of 120 without a patient" in (suite.path / "out" / "r.json").read_text()
     names = {path.name for folder in left for path, _ in texts(folder)}
     assert names >= {
         f"{cell}.json",
