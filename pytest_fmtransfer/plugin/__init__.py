@@ -15,7 +15,7 @@ from pytest_fmtransfer.plugin import (
     settings,
     workers,
 )
-from pytest_fmtransfer.plugin.failing import printable_mistakes
+from pytest_fmtransfer.plugin.failing import end_at_the_users_line, printable_mistakes
 from pytest_fmtransfer.plugin.fixtures import (
     baseline,
     candidate,
@@ -95,3 +95,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     return (yield from judging.judge(pyfuncitem))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]") -> None:
+    if call.excinfo is not None and not item.config.getoption("fulltrace"):
+        end_at_the_users_line(call.excinfo.value)

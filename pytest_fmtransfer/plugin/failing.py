@@ -4,12 +4,16 @@ import os
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any, cast
 
 import pytest
 
+from pytest_fmtransfer.errors import FmTransferError
 from pytest_fmtransfer.printable import printable
 from pytest_fmtransfer.reports.github import Failure, message_of
+
+PYTEST = ("_pytest", "pluggy")  # the packages that call a test or a fixture
 
 
 def failure_of(
@@ -27,6 +31,35 @@ def failure_of(
         title=f"{name}{at}",
         message=message_of(_words(report), [verdict for row in rows for verdict in row["verdicts"]]),
     )
+
+
+def end_at_the_users_line(error: BaseException) -> None:
+    """Cut what pytest shows of an error of ours behind the last line of the user's, before it enters our code.
+
+    The message says all there is to say, as for `plain_errors`; that of a cause is in it. Any other error, of ours too,
+    is a fault that somebody reports with its whole traceback.
+    """
+    if not isinstance(error, FmTransferError):
+        return
+    steps = list(_steps(error.__traceback__))
+    called = max((at for at, step in enumerate(steps) if _package(step) in PYTEST), default=-1)
+    inside = next((at for at, step in enumerate(steps) if at > called and _package(step) == "pytest_fmtransfer"), None)
+    if inside is None or inside == called + 1:  # raised by the user's own code, or a fixture of ours was called
+        return
+    steps[inside - 1].tb_next = None
+    error.__cause__, error.__suppress_context__ = None, True
+
+
+def _steps(traceback: TracebackType | None) -> Generator[TracebackType]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
+
+
+def _package(step: TracebackType) -> str:
+    """The top package of a frame's module; none for a suite that is installed inside ours, whose tests use it."""
+    module = str(step.tb_frame.f_globals.get("__name__", ""))
+    return "" if module.startswith("pytest_fmtransfer.suites") else module.partition(".")[0]
 
 
 @contextmanager
