@@ -20,7 +20,8 @@ FmTransferError
 
 import os
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from difflib import SequenceMatcher
+from heapq import nsmallest
 from numbers import Real
 from pathlib import Path
 from typing import TypeVar, cast
@@ -30,6 +31,12 @@ from pytest_fmtransfer.printable import printable
 T = TypeVar("T")
 
 SHOWN = 5  # of many things that are not as they should be
+FEW = 12  # valid names that a message lists, where none is near
+NEAR = 0.65  # the share of their letters that two names have in common, in order: below it "did you mean" was silly
+PART = 4  # letters of a name that may stand for a longer one
+
+# What lists all names of a kind.
+LISTED_BY = {kind: f"`fmtransfer list {kind}s`" for kind in ("backbone", "dataset", "regime", "profile")}
 
 
 class FmTransferError(Exception):
@@ -55,11 +62,13 @@ class UnknownName(InvalidInput):
     """A name that nothing is registered under.
 
     `kind` is the singular noun ("backbone"); `known` are the valid names. `mistake` says what is wrong with it and what
-    to write, where that is known; the nearest names otherwise.
+    to write, where that is known; the nearest names otherwise. `listed_by` is what lists all names, by default the
+    command for that kind.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], *, mistake: str = "") -> None:
-        super().__init__(f"unknown {kind} {name!r}; {mistake or nearest(name, known)}")
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, mistake: str = "", listed_by: str = "") -> None:
+        told = mistake or nearest(name, known, listed_by=listed_by or LISTED_BY.get(kind, ""))
+        super().__init__(f"unknown {kind} {name!r}; {told}")
 
 
 class DuplicateName(InvalidInput):
@@ -123,13 +132,40 @@ def first_few(texts: Sequence[str]) -> str:
     return ", ".join(texts[:SHOWN]) + (", …" if len(texts) > SHOWN else "")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """'did you mean …?' with up to three near names, else every valid name."""
+def nearest(name: str, known: Iterable[str], *, listed_by: str = "") -> str:
+    """'did you mean …?' with up to three near names; else every valid name, or of many how to list them.
+
+    `listed_by` is a command or a call that lists all of them.
+    """
     names = sorted(known)
-    close = get_close_matches(name, names, n=3, cutoff=0.5)
-    if close:
+    if close := near_names(name, names):
         return f"did you mean {' or '.join(close)}?"
-    return f"valid names: {', '.join(names)}" if names else "nothing is registered under that kind"
+    if not names:
+        return "nothing is registered under that kind"
+    if len(names) <= FEW:
+        return f"valid names: {', '.join(names)}"
+    if listed_by:
+        return f"none is near: {listed_by} names all"
+    return f"valid names: {first_few(names)} ({len(names)} in all)"
+
+
+def near_names(name: str, known: Iterable[str]) -> list[str]:
+    """Up to three of the names that share most letters with `name`, or of which one holds the other; nearest first.
+
+    Capitals do not count.
+    """
+    typed = name.casefold()
+    compared = SequenceMatcher(None, "", typed)
+    near: list[tuple[float, str]] = []
+    for each in known:
+        other = each.casefold()
+        compared.set_seq1(other)
+        part = min(len(typed), len(other)) >= PART and (typed in other or other in typed)
+        if part or (
+            compared.real_quick_ratio() >= NEAR and compared.quick_ratio() >= NEAR and compared.ratio() >= NEAR
+        ):
+            near.append((-compared.ratio(), each))
+    return [each for _, each in nsmallest(3, near)]
 
 
 def require(value: object, kind: type[T], what: str, remedy: str) -> T:

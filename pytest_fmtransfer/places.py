@@ -8,11 +8,10 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 
 from pytest_fmtransfer.devices import Device, best_device, device_and_card
-from pytest_fmtransfer.errors import InvalidInput, path_of, require
+from pytest_fmtransfer.errors import InvalidInput, near_names, path_of, require
 
 
 def _user_cache(environ: Mapping[str, str]) -> Path:
@@ -98,7 +97,7 @@ def no_such_folder(named: str, folder: Path) -> str | None:
         beside = [each.name for each in there.iterdir() if each.is_dir()]
     except OSError:  # it may be entered, not listed
         beside = []
-    near = get_close_matches(wrong, beside, n=3, cutoff=0.5)
+    near = near_names(wrong, beside)
     meant = f"did you mean {' or '.join(str(there / name) for name in near)}?" if near else "name one that exists"
     return f"{named}={folder}: no such folder; {meant}"
 

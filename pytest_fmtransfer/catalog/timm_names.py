@@ -13,6 +13,7 @@ from pytest_fmtransfer.catalog.specs import RANDOM, TINY
 from pytest_fmtransfer.errors import InvalidInput, UnknownName, nearest
 
 PREFIX = "timm."
+LISTED_BY = "`timm.list_models()` in Python"
 _MODEL = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
 _TAGGED = re.compile(r"""['"](\w+\.\w+)['"]""")
 _FORMER = re.compile(r"^register_model_deprecations\(__name__, \{(.*?)^\}\)", re.MULTILINE | re.DOTALL)
@@ -27,7 +28,7 @@ def check_timm(name: str) -> str:
     architecture = name.removeprefix(PREFIX)
     model, _, tag = architecture.partition(".")
     if model not in timm_models() or tag.rpartition(".")[2] in (RANDOM, TINY):
-        raise UnknownName("backbone", name, (PREFIX + each for each in timm_models()))
+        raise UnknownName("backbone", name, (PREFIX + each for each in timm_models()), listed_by=LISTED_BY)
     return architecture
 
 
@@ -41,7 +42,7 @@ def check_timm_architecture(architecture: str) -> None:
     if ":" in architecture or not timm_models():
         return
     if model not in timm_models() | _former_models() and not _registered_here(model):
-        raise InvalidInput(f"timm has no model {model!r}; {nearest(model, timm_models())}")
+        raise InvalidInput(f"timm has no model {model!r}; {nearest(model, timm_models(), listed_by=LISTED_BY)}")
     tagged = [name for name in _tagged_models() if name.startswith(f"{model}.")]
     if tag and tagged and architecture not in tagged:
         raise InvalidInput(f"timm has no weights {architecture!r}; {nearest(architecture, [model, *tagged])}")

@@ -66,7 +66,8 @@ def _dataset(name: str) -> DatasetSpec:
         return Registry().dataset(name)
     except UnknownName as error:
         raise InvalidInput(
-            f"{error} (rows that a conftest.py registers are known to pytest alone; "
+            f"{error} (images of yours: {name}=folder:DIR; "
+            "rows that a conftest.py registers are known to pytest alone; "
             f"an entry point in group {ENTRY_POINT_GROUP} makes them known here too)"
         ) from error
 

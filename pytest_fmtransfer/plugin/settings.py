@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
@@ -16,7 +15,7 @@ from pytest_fmtransfer.catalog.user_backbone import UserBackbone
 from pytest_fmtransfer.catalog.user_dataset import UserDataset
 from pytest_fmtransfer.devices import Device, best_device, device_and_card
 from pytest_fmtransfer.disk import MOVE_STORE, unwritable
-from pytest_fmtransfer.errors import InvalidInput, Unavailable, nearest
+from pytest_fmtransfer.errors import InvalidInput, Unavailable, near_names, nearest
 from pytest_fmtransfer.functions import source_of
 from pytest_fmtransfer.places import Places, no_such_folder, on_ci
 from pytest_fmtransfer.plugin import stand_ins
@@ -221,7 +220,7 @@ def _report_request(text: str) -> ReportRequest:
     kind, _, file = text.partition(":")
     if kind not in REPORTS:
         near = nearest(kind, REPORTS)
-        meant = get_close_matches(kind, REPORTS, n=1, cutoff=0.5)
+        meant = near_names(kind, REPORTS)
         write = f"--fm-report={meant[0] if meant else 'markdown'}:{file}"
         if not file:  # a name alone may be what `--fm-report` was to leave alone
             write = f"--fm-report={meant[0]}" if meant else f"--fm-report=terminal {text}"
