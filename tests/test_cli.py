@@ -66,9 +66,13 @@ def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFi
         (["list", "x"], "no 'x' here; valid names: backbones, datasets, profiles, regimes"),
         (["baseline", "acept", "a-b-c"], "no 'acept' here; did you mean accept?"),
         (["list", "backbones", "--library=tim"], "no 'tim' here; did you mean timm?"),
+        ([], "required: VERB, which is one of: audit, baseline, convert, doctor, list"),
+        (["list"], "required: WHAT, which is one of: backbones, datasets, profiles, regimes"),
+        (["baseline"], "required: WHAT, which is one of: accept, diff, list"),
+        (["audit"], "required: DATASET\n"),
     ],
 )
-def test_a_word_that_is_nearly_right_is_told_what_was_meant(
+def test_a_word_that_is_missing_or_nearly_right_is_told_what_was_meant(
     arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as raised:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any, Protocol, cast
+from typing import Any, NoReturn, Protocol, cast
 
 from pytest_fmtransfer.cli.output import printable_output
 from pytest_fmtransfer.errors import FmTransferError, nearest
@@ -41,7 +41,14 @@ class Verb(Protocol):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's parser; of a word that is none of the valid ones, it says which was probably meant."""
+    """argparse's parser; of a word that is missing it says the valid ones, of a wrong one which was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Usage and exit code 2. argparse ends the message of a missing word in its metavar."""
+        for action in self._actions:
+            if action.choices is not None and not action.option_strings and message.endswith(f": {action.metavar}"):
+                message += f", which is one of: {', '.join(sorted(map(str, action.choices)))}"
+        super().error(message)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """The one place where argparse knows both the word and the choices; its verbs' parsers are of this class too.
