@@ -4,11 +4,15 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import dropwhile, takewhile
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pytest_fmtransfer import Registry
 from pytest_fmtransfer.catalog.regime_specs import Profile
@@ -22,7 +26,10 @@ from pytest_fmtransfer.catalog.specs import (
     PublishedWeights,
 )
 from pytest_fmtransfer.cli import main
+from pytest_fmtransfer.cli.catalogue import stacked
 from pytest_fmtransfer.device_runs import device_runs, standing_of
+from pytest_fmtransfer.weights_places import place_for
+from tests.helpers import LAWS
 from tests.pictures import head, save
 
 LITE0, BR35H = Registry().backbone("efficientnet_lite0"), Registry().dataset("br35h")
@@ -48,6 +55,7 @@ ROWS = (
 
 @pytest.fixture(autouse=True)
 def _catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")  # what is told is looked at here, and where it is broken in one test
     for verb in ("list", "doctor"):
         __import__(f"pytest_fmtransfer.cli.{verb}")
         monkeypatch.setattr(f"pytest_fmtransfer.cli.{verb}.Registry", lambda: Registry(rows=ROWS))
@@ -67,6 +75,12 @@ def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
 
 def line(text: str, name: str) -> str:
     return next(line for line in text.splitlines() if line.startswith(f"{name} "))
+
+
+def block(text: str, name: str) -> str:
+    """What the doctor says of a name: its line, and the lines below that are indented, as one."""
+    first, *below = dropwhile(lambda each: each.split("  ")[0].split(" (")[0] != name, text.splitlines())
+    return "  ".join([first, *(each.strip() for each in takewhile(lambda each: each.startswith("  "), below))])
 
 
 def test_a_line_says_what_a_backbone_is_and_what_it_lacks(capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,14 +152,15 @@ def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFi
 
 def test_the_doctor_says_where_to_get_what_is_missing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     text = told(capsys, "doctor", "--store", str(tmp_path / "new"), "--weights", str(tmp_path))
-    words = [part.strip() for part in line(text, "absent").split("  ") if part]
-    assert words == ["absent", "no weights", "absent.pth", "https://example.org/absent.pth", str(tmp_path)]
-    assert line(text, "here").split() == ["here", "ready"]
-    assert "pip install absent-weights" in line(text, "unpacked")
-    assert "no module 'nowhere'" in line(text, "gone")
-    remote = line(text, "remote")
+    name, state, *rest = [part.strip() for part in block(text, "absent").split("  ") if part]
+    assert (name, state) == ("absent", "no weights")
+    assert set(rest) == {"absent.pth", "https://example.org/absent.pth", str(tmp_path)}
+    assert block(text, "here").split() == ["here", "ready"]
+    assert "pip install absent-weights" in block(text, "unpacked")
+    assert "no module 'nowhere'" in block(text, "gone")
+    remote = block(text, "remote")
     assert all(part in remote for part in ("no images", "REMOTE/", "https://example.org/remote", "--data-root=DIR"))
-    assert "pip install absent-data" in line(text, "packed")
+    assert "pip install absent-data" in block(text, "packed")
 
 
 def test_datasets_that_are_missing_from_one_folder_share_a_line_of_the_doctor(
@@ -155,17 +170,17 @@ def test_datasets_that_are_missing_from_one_folder_share_a_line_of_the_doctor(
     few = [f"medmnist.{name}" for name in ("pathmnist", "pathmnist_64")]
     text = told(capsys, "doctor", "--data-root", str(tmp_path))
     assert not any(name in text for name in few)
-    together = line(text, "medmnist.…")
+    together = block(text, "medmnist.…")
     assert "(48 datasets)  no images" in together
     assert "  MedMNIST/  " in together
     assert "https://zenodo.org/records/10519652/files" in together
-    assert together.endswith(f"{tmp_path}; fmtransfer list datasets names each")
+    assert f"{tmp_path}; fmtransfer list datasets names each" in together
     folder = tmp_path / "MedMNIST"
     folder.mkdir()
     (folder / "pathmnist_64.npz").write_bytes(b"no archive")  # one that is here is told by itself
     text = told(capsys, "doctor", "--data-root", str(tmp_path))
-    assert "cannot be read" in line(text, "medmnist.pathmnist_64")
-    assert "(47 datasets)" in line(text, "medmnist.…")
+    assert "cannot be read" in block(text, "medmnist.pathmnist_64")
+    assert "(47 datasets)" in block(text, "medmnist.…")
 
 
 def test_the_doctor_counts_the_images_of_what_is_here_and_says_what_is_wrong_with_it(
@@ -178,24 +193,61 @@ def test_the_doctor_counts_the_images_of_what_is_here_and_says_what_is_wrong_wit
         expected_images=2,
     )
     monkeypatch.setattr("pytest_fmtransfer.cli.doctor.Registry", lambda: Registry(rows=(row,)))
-    assert "2 expected" in line(told(capsys, "doctor", "--data-root", str(tmp_path)), "heads")
+    assert "2 expected" in block(told(capsys, "doctor", "--data-root", str(tmp_path)), "heads")
     save(head(0), tmp_path / "heads" / "no" / "0.jpg")
     save(head(1), tmp_path / "heads" / "yes" / "0.jpg")
-    assert line(told(capsys, "doctor", "--data-root", str(tmp_path)), "heads").split()[1:] == (
+    assert block(told(capsys, "doctor", "--data-root", str(tmp_path)), "heads").split()[1:] == (
         ["ready", "2", "found,", "2", "expected"]
     )
     save(head(2), tmp_path / "heads" / "yes" / "1.jpg")
-    told_of = line(told(capsys, "doctor", "--data-root", str(tmp_path)), "heads")
+    told_of = block(told(capsys, "doctor", "--data-root", str(tmp_path)), "heads")
     assert "cannot be read" in told_of
     assert "holds 3 images, heads has 2" in told_of
 
 
+@pytest.mark.parametrize("columns", [None, 80, 200], ids=str)
+def test_the_doctor_fits_the_terminal_and_cuts_nothing(
+    columns: int | None, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """120 columns where there is no terminal. An address that is longer than a line has one of its own."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("pytest_fmtransfer.cli.doctor.Registry", Registry)
+    data = tmp_path / "a folder that has" / "a long name, longer than a column"
+    (data / "DDSM").mkdir(parents=True)
+    text = told(capsys, "doctor", "--data-root", str(data))
+    whole = [each for each in text.splitlines() if not (each.startswith("    ") and " " not in each.strip())]
+    assert max(map(len, whole)) <= (columns or 120)
+    said = " ".join(text.split())
+    for row in Registry().rows(BackboneSpec):
+        if isinstance(row.weights, PublishedWeights) and "no weights" in block(text, row.name):
+            assert place_for(row, row.weights) in block(text, row.name)
+            assert row.weights.url in block(text, row.name)
+    assert str(data) in said
+    assert "fmtransfer list datasets names each" in said
+    assert "DDSM: " in said or "DDSM/" in said
+
+
+TEXTS = st.lists(st.text("abc ", max_size=70).map(lambda text: " ".join(text.split())), min_size=4, max_size=4)
+
+
+@LAWS
+@given(rows=st.lists(TEXTS, min_size=1, max_size=6), columns=st.integers(1, 4), width=st.integers(60, 130))
+def test_a_stacked_table_has_every_word_in_its_order(rows: Sequence[list[str]], columns: int, width: int) -> None:
+    rows = [[f"n{at}", *row] for at, row in enumerate(rows)]
+    text = stacked(rows, columns, width)
+    assert sorted(text.split()) == sorted(" ".join(" ".join(row) for row in rows).split())
+    starts = [each for each in text.splitlines() if not each.startswith(" ")]
+    assert [each.split()[0] for each in starts] == [row[0] for row in rows]
+
+
 def test_the_doctor_looks_at_the_store_and_makes_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     store = tmp_path / "new" / "store"
-    assert line(told(capsys, "doctor", "--store", str(store)), "store").endswith("writable; made by the first run")
+    assert block(told(capsys, "doctor", "--store", str(store)), "store").endswith("writable; made by the first run")
     assert not store.parent.exists()
     store.mkdir(parents=True)
-    assert line(told(capsys, "doctor", "--store", str(store)), "store").endswith(f"{store}: writable")
+    assert block(told(capsys, "doctor", "--store", str(store)), "store").endswith(f"{store}: writable")
 
 
 @pytest.mark.parametrize("below", ["", "store"])
@@ -204,7 +256,7 @@ def test_the_doctor_fails_where_the_store_cannot_be_written_and_says_why(
 ) -> None:
     (file := tmp_path / "file").touch()
     assert main(["doctor", "--store", str(file / below)]) == 1
-    text = line(capsys.readouterr().out, "store")
+    text = block(capsys.readouterr().out, "store")
     assert f"{file / below}: cannot be written to ({file} is a file, not a folder); name another" in text
     assert "--fm-store=DIR" in text
 
@@ -216,12 +268,12 @@ def test_the_doctor_tells_folders_versions_and_the_device(
     monkeypatch.setenv("FMTRANSFER_DATA", str(tmp_path / "none"))
     text = told(capsys, "doctor")
     assert line(text, "python").split()[1] == ".".join(map(str, sys.version_info[:3]))
-    assert line(text, "a-library-that-is-not-here").endswith("not installed")
-    assert line(text, "weights").endswith("--weights=DIR or FMTRANSFER_WEIGHTS names one")
-    assert line(text, "data-root").endswith(
+    assert block(text, "a-library-that-is-not-here").endswith("not installed")
+    assert block(text, "weights").endswith("--weights=DIR or FMTRANSFER_WEIGHTS names one")
+    assert block(text, "data-root").endswith(
         f"FMTRANSFER_DATA={tmp_path / 'none'}: no such folder; name one that exists"
     )
-    assert "--torch asks torch" in line(text, "device")
+    assert "--torch asks torch" in block(text, "device")
 
 
 def test_the_doctor_says_that_a_device_without_a_run_on_record_is_untested(
@@ -232,12 +284,12 @@ def test_the_doctor_says_that_a_device_without_a_run_on_record_is_untested(
     monkeypatch.setenv("FMTRANSFER_DEVICE", "cpu")
     monkeypatch.setattr("pytest_fmtransfer.device_runs.device_runs", lambda: ())
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert line(told(capsys, "doctor", "--torch"), "device").endswith("torch sees no CUDA")
+    assert block(told(capsys, "doctor", "--torch"), "device").endswith("torch sees no CUDA")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: f"card {number}")
-    assert line(told(capsys, "doctor", "--torch"), "device").endswith("torch sees card 0, untested on CUDA")
+    assert block(told(capsys, "doctor", "--torch"), "device").endswith("torch sees card 0, untested on CUDA")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert line(told(capsys, "doctor", "--torch"), "device").endswith("torch sees MPS, untested on MPS")
+    assert block(told(capsys, "doctor", "--torch"), "device").endswith("torch sees MPS, untested on MPS")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--torch"]], ids=["asking the system", "asking torch"])
@@ -249,10 +301,10 @@ def test_the_doctor_says_which_device_computes(
     monkeypatch.setattr("pytest_fmtransfer.device_runs.device_runs", lambda: ())
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("FMTRANSFER_DEVICE", "cpu")
-    assert " the CPU" in line(told(capsys, "doctor", *arguments), "device")
-    assert "untested" not in line(told(capsys, "doctor", *arguments), "device")
+    assert " the CPU" in block(told(capsys, "doctor", *arguments), "device")
+    assert "untested" not in block(told(capsys, "doctor", *arguments), "device")
     monkeypatch.setenv("FMTRANSFER_DEVICE", "cuda")
-    text = line(told(capsys, "doctor", *arguments), "device")
+    text = block(told(capsys, "doctor", *arguments), "device")
     assert text.endswith("cells need --fm-device=cpu" if arguments else "untested on CUDA")
 
 
@@ -272,7 +324,7 @@ def test_a_run_on_record_is_told_with_command_and_card(
     monkeypatch.setenv("FMTRANSFER_DEVICE", "cuda")
     device_runs.cache_clear()
     try:
-        assert line(told(capsys, "doctor"), "device").endswith(
+        assert block(told(capsys, "doctor"), "device").endswith(
             "last run on CUDA: pytest suites/pocket --fm-device=cuda on NVIDIA L4, 2027-01-31, torch 2.14.1: 60 passed"
         )
         assert standing_of("mps") == "untested on MPS"

@@ -26,7 +26,7 @@ from pytest_fmtransfer.catalog.specs import (
     UserFolder,
 )
 from pytest_fmtransfer.catalog.user_dataset import UserDataset
-from pytest_fmtransfer.cli.catalogue import ROWS_KNOWN, state, table
+from pytest_fmtransfer.cli.catalogue import ROWS_KNOWN, stacked, state, table, width_here, wrapped
 from pytest_fmtransfer.cli.places import add_places, places_of
 from pytest_fmtransfer.device_runs import NAMES, standing_of
 from pytest_fmtransfer.devices import Device
@@ -69,17 +69,16 @@ def run(arguments: argparse.Namespace) -> int:
     print(table([("python", platform.python_version()), *((name, _version(name)) for name in (*NEEDED, *WANTED))]))
     print()
     unwritable = _unwritable(places.store)
-    print(table([*_folders(places, unwritable), ("device", _device(places.device, ask_torch=arguments.torch))]))
+    width, device = width_here(), _device(places.device, ask_torch=arguments.torch)
+    print(wrapped([*_folders(places, unwritable), ("device", device)], width))
     print()
-    print(
-        table(
-            [
-                ("what", "state", "images", "file", "published", "place"),
-                *(_fetched(line, coming) for line in _backbones(registry, here)),
-                *(_fetched(line, coming) for line in _datasets(registry, here, coming)),
-            ]
-        )
-    )
+    lines = [
+        ("what", "state", "images", "file", "published", "place"),
+        *(_fetched(line, coming) for line in _backbones(registry, here)),
+        *(_fetched(line, coming) for line in _datasets(registry, here, coming)),
+    ]
+    # The place is short, a file and its address are long: these stand below the others.
+    print(stacked([(*what, place, file, published) for *what, file, published, place in lines], 4, width))
     return 0 if unwritable is None else 1
 
 
@@ -90,7 +89,7 @@ def _version(name: str) -> str:
         return "not installed" + ("; pip install " + name if name in NEEDED else "")
 
 
-def _folders(places: Places, unwritable: str | None) -> list[Line]:
+def _folders(places: Places, unwritable: str | None) -> list[tuple[str, str]]:
     named = ((places.weights, "weights", "FMTRANSFER_WEIGHTS"), (places.data_root, "data-root", "FMTRANSFER_DATA"))
     return [
         ("store", f"{places.store}: {unwritable or _made(places.store)}"),
