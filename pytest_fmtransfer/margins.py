@@ -4,7 +4,7 @@ Its names are `pytest_fmtransfer.metrics.METRICS`; here, because a catalogue che
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pytest_fmtransfer.errors import InvalidInput
 
@@ -58,3 +58,35 @@ def unusual(margin: float, metric: str, classes: int) -> str:
     if margin <= UNUSUAL * (highest - lowest):
         return ""
     return f"the margin {margin:g} is more than a tenth of the range of {metric} ({lowest:g} to {highest:.3g})"
+
+
+def check_gain_margin(margin: float, default: float, limits: Iterable[tuple[float, float]], whose: str) -> None:
+    """Raises InvalidInput for a margin in percent that is not above 0, or with which any gain would agree.
+
+    `limits` are `gain_limits` of each dataset, `default` is what the datasets' own margins come to.
+    """
+    highest = _mean(high for _, high in limits)
+    if not 0 < margin < highest:
+        raise InvalidInput(
+            f"{whose} needs a margin above 0 and below {highest:.3g}, in percent of the reference, not {margin:g}; "
+            f"leave it out for what the datasets' own come to, {default:.3g}"
+        )
+
+
+def unusual_gain(margin: float, limits: Iterable[tuple[float, float]]) -> str:
+    """`unusual` of a margin in percent."""
+    lowest, highest = (_mean(side) for side in zip(*limits, strict=True))
+    if margin <= UNUSUAL * (highest - lowest):
+        return ""
+    return f"the margin {margin:g} % is more than a tenth of the range of the gain ({lowest:.3g} % to {highest:.3g} %)"
+
+
+def gain_limits(metric: str, classes: int, reference: float) -> tuple[float, float]:
+    """The metric's lowest and highest value in percent of a reference that is above 0."""
+    lowest, highest = range_of(metric, classes)
+    return 100 * lowest / reference, 100 * highest / reference
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = [*values]
+    return sum(found) / len(found)

@@ -412,7 +412,33 @@ def test_what_is_no_order_is_refused(levels: tuple[list[RelativeGain], ...], mes
         gains_in_order(*levels)
 
 
-@pytest.mark.parametrize("margin", [0.0, -1.0, math.inf, math.nan])
-def test_a_margin_is_above_0(margin: float) -> None:
-    with pytest.raises(InvalidInput, match="needs a margin above 0"):
+@pytest.mark.parametrize("margin", [0.0, -1.0, -math.inf, math.inf, math.nan, 100.0 / 0.7, 500.0])
+def test_a_margin_is_above_0_and_below_what_any_gain_would_agree_with(margin: float) -> None:
+    """In percent: of an AUC 1 is the highest, 100/r percent of the reference's r on the average."""
+    highest = float(np.mean([100 / other.mean for other in REFERENCE]))
+    assert 110 < highest < 100 / 0.7
+    with pytest.raises(InvalidInput) as raised:
         gain_consistent_with(GOOD, published(0.0), margin=margin)
+    told = str(raised.value)
+    assert f"needs a margin above 0 and below {highest:.3g}, in percent of the reference, not {margin:g}" in told
+    assert f"leave it out for what the datasets' own come to, {GOOD.margin:.3g}" in told
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.99])
+def test_a_margin_within_the_range_is_heard(share: float) -> None:
+    highest = float(np.mean([100 / other.mean for other in REFERENCE]))
+    verdict = gain_consistent_with(GOOD, published(GOOD.value), margin=share * highest)
+    assert verdict.margin == share * highest
+    warning = f"the margin {share * highest:g} % is more than a tenth of the range of the gain (0 % to {highest:.3g} %)"
+    assert verdict.mark == (warning if share > 0.1 else "")
+    assert (warning in verdict.text) == (share > 0.1)
+
+
+def test_the_datasets_own_margins_are_never_refused() -> None:
+    wide = [replace(each, margin=0.9) for each in REFERENCE]
+    assert gain_consistent_with(gain(of("b", 1.3), wide), published(0.0)).margin > 100
+
+
+def test_a_margin_in_words_is_told_its_unit() -> None:
+    with pytest.raises(InvalidInput, match=r"margin: '2 %' is no number; give a number of percent, as in 2\.5"):
+        gain_consistent_with(GOOD, published(0.0), margin="2 %")  # pyright: ignore[reportArgumentType]

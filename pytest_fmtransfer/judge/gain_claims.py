@@ -1,6 +1,5 @@
 """Claims about relative gains averaged over datasets: in this order, and consistent with a published average."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
@@ -14,6 +13,7 @@ from pytest_fmtransfer.judge.power import POWER, both_ways, shared_power, smalle
 from pytest_fmtransfer.judge.published import Published
 from pytest_fmtransfer.judge.relative_gain import METRIC, RelativeGain, merged, patient_pieces, seed_pieces
 from pytest_fmtransfer.judge.wording import figures, in_full, scope, shortened
+from pytest_fmtransfer.margins import check_gain_margin, gain_limits, unusual_gain
 from pytest_fmtransfer.words import counted
 
 KINDS = ("gains_in_order", "gain_consistent_with")
@@ -116,13 +116,16 @@ def gain_consistent_with(gain: RelativeGain, published: Published, margin: float
 
     As for a single result: nothing is paired, and theirs has the variance of our patients unless it says how many it
     had. Supported when the interval of the difference lies within ±margin, refuted when wholly outside. Raises
-    InvalidInput for a margin that is not above 0.
+    InvalidInput for a margin that is not above 0, or as large as the metric's highest value is in percent of the
+    reference.
     """
     _check_gain(gain)
     require(published, Published, "published", "give Published(value=…, source='…'), in percent")
-    allowed = gain.margin if margin is None else number_of(margin, "margin")
-    if not 0 < allowed < math.inf:
-        raise InvalidInput(f"gain_consistent_with needs a margin above 0, not {allowed}")
+    allowed = gain.margin
+    limits = [gain_limits(other.question.metric, len(other.classes), other.mean) for other in gain.references]
+    if margin is not None:
+        allowed = number_of(margin, "margin", "give a number of percent, as in 2.5")
+        check_gain_margin(allowed, gain.margin, limits, "gain_consistent_with")
     court = current()
     level, effect = court.level, gain.value - published.value
     terms = merged(gain.weighed)
@@ -157,6 +160,7 @@ def gain_consistent_with(gain: RelativeGain, published: Published, margin: float
         margin=allowed,
         published=published.value,
         reason=reason,
+        mark=unusual_gain(allowed, limits),
         settle=SETTLE if outcome == "inconclusive" else "",
     )
     by_dataset = zip(gain.datasets, gain.by_dataset, strict=True)
@@ -168,7 +172,7 @@ def gain_consistent_with(gain: RelativeGain, published: Published, margin: float
         f"nothing is paired; supported when the interval at one-sided level {level:.4g} lies within ±{allowed:.3g}",
         *dict.fromkeys(line for result in gain.candidates for line in scope(result)),
     ]
-    return _recorded(replace(verdict, text=in_full([*lines, *filter(None, [verdict.settle])])))
+    return _recorded(replace(verdict, text=in_full([*lines, *filter(None, [verdict.mark, verdict.settle])])))
 
 
 def _part(better: RelativeGain, worse: RelativeGain, unclear: str) -> _Part:
