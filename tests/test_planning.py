@@ -243,7 +243,7 @@ def test_a_claim_is_foretold_from_a_pair_else_from_an_assumption(ours: Registry,
     results = {cell: transfer(cell, registry=ours, places=own) for cell in cells("heads")}
     assert foretold().source == "this pair, from store"
     assert foretold().answer == (
-        "not enough patients to tell: class 'no tumour' has 12 in the test side, beats needs 20"
+        "not enough groups of near copies to tell: class 'no tumour' has 12 in the test side, beats needs 20"
     )
     (own.store / "results").rename(own.store / "elsewhere")
     assert foretold(results.get).source == "this pair, from computed"
@@ -304,7 +304,7 @@ def test_a_claim_about_what_is_absent_is_foretold_from_the_classes_that_are_expe
     assert found.detectable is not None
     assert 0.02 < found.detectable < (foretold("beats", "smoke", "aptos2019").detectable or 0)
     assert foretold("not_worse_than", "full", "isic2019").answer == (
-        "absent; not enough patients to tell: class 'DF' has 24 in the test side, not_worse_than needs 50"
+        "absent; not enough lesions to tell: class 'DF' has 24 in the test side, not_worse_than needs 50"
     )
 
 

@@ -190,7 +190,8 @@ def test_too_few_patients_open_every_place_and_the_table_says_why(suite: pytest.
         [
             "1 (1-2)  mobilenetv2 *",
             "2 (1-2)  efficientnet_lite0 *",
-            "No place is told: not enough patients to tell: class 'tumour' has 12 in the test side, beats needs 20.",
+            "No place is told: not enough groups of near copies to tell: class 'tumour' has 12 in the test side, "
+            "beats needs 20.",
         ]
     )
 

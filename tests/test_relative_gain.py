@@ -232,7 +232,7 @@ def test_seeds_widen_an_order_and_an_agreement() -> None:
 
 def test_texts_say_each_part_what_it_takes_for_granted_and_what_would_settle_it() -> None:
     acknowledged = {"data1": {"exact_copies": "they are few"}}
-    settle = "would settle it: more patients or seeds of the datasets whose gains are least sure"
+    settle = "would settle it: a larger test side or more seeds of the datasets whose gains are least sure"
     with judging(Court(acknowledged=acknowledged)):
         told = gains_in_order([BEST], [GOOD, ITSELF])
         open_, agreed = (gain_consistent_with(GOOD, published(GOOD.value + off), margin=8) for off in (8, 0))

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_fmtransfer.judge.compound import ranks_above
-from pytest_fmtransfer.judge.court import Court, judging
-from pytest_fmtransfer.judge.published import Published, consistent_with
-from pytest_fmtransfer.judge.verdicts import beats
+from pytest_fmtransfer.judge.court import Court, Verdict, judging
+from pytest_fmtransfer.judge.published import Published, above_published, consistent_with
+from pytest_fmtransfer.judge.verdicts import beats, not_worse_than
 from pytest_fmtransfer.judge.wording import more_seeds
 from tests.helpers import CANDIDATE, LAWS, REFERENCE, result, retrained
 
@@ -105,7 +105,8 @@ def test_an_inconclusive_text_says_when_seeds_would_settle_it_and_whether_patien
 def test_a_unit_that_is_not_the_patient_is_an_assumption(unit: str, assumed: str) -> None:
     one = result(CANDIDATE, 1.0, patient_unit=unit)
     verdict = beats(one, one)
-    assert f"120 images of 120 {assumed}" in verdict.text
+    of = "" if unit == "image" else f" of 120 {assumed}"
+    assert f"test side: 120 images{of} (class0 60, class1 60)" in verdict.text
     assert f"assumes independent {assumed}" in verdict.text
 
 
@@ -127,7 +128,7 @@ def test_a_reason_does_not_hide_the_figures_and_says_what_is_needed() -> None:
     verdict = beats(result(CANDIDATE, 2.0, **more), result(REFERENCE, 0.3, **more))
     assert "class 'malign' has 12 in the test side, beats needs 20" in repr(verdict)
     assert "% interval [" in verdict.text
-    assert "would settle it: what is named above" in verdict.text
+    assert "would settle it: 20 patients or more of each class in the test side ('malign' has 12)" in verdict.text
 
 
 def test_one_patient_in_a_class_is_inconclusive_and_has_no_interval() -> None:
@@ -136,3 +137,68 @@ def test_one_patient_in_a_class_is_inconclusive_and_has_no_interval() -> None:
     assert verdict.outcome == "inconclusive"
     assert "class 'malign' has 1 in the test side" in repr(verdict)
     assert "too few patients for an interval" in verdict.text
+
+
+PATIENTS = re.compile(r"\bpatients?\b")
+
+
+@pytest.mark.parametrize(
+    ("counts", "needed"),
+    [
+        ((60, 12), "would settle it: 20 {}s or more of each class in the test side ('malign' has 12)"),
+        ((9, 1), "would settle it: 20 {}s or more of each class in the test side ('benign' has 9, 'malign' has 1)"),
+    ],
+)
+@pytest.mark.parametrize("unit", ["patient", "image", "lesion"])
+def test_what_too_few_patients_take_is_said_in_the_datasets_unit(
+    unit: str, counts: tuple[int, int], needed: str
+) -> None:
+    more: dict[str, Any] = {"counts": counts, "classes": ("benign", "malign"), "patient_unit": unit}
+    one, other = result(CANDIDATE, 2.0, **more), result(REFERENCE, 0.3, **more)
+    for verdict in (beats(one, other), above_published(one, Published(value=0.9, source="table 1"))):
+        assert verdict.reason.startswith(f"not enough {unit}s to tell: class 'malign' has ")
+        assert verdict.settle == needed.format(unit)
+        assert needed.format(unit) in verdict.text
+    ranked = ranks_above(one, other)
+    assert ranked.settle == f"{needed.format(unit)}, on {one.cell}"
+
+
+def test_what_too_few_seeds_take_is_said() -> None:
+    verdict = beats(retrained(CANDIDATE, 2.0), retrained(REFERENCE, 0.3, 0.4))
+    assert verdict.settle == f"would settle it: {CANDIDATE} at 2 seeds or more, of its profile or of transfer(seeds=…)"
+    with judging(Court(family_size=20)):
+        verdict = beats(retrained(CANDIDATE, *5 * [2.0]), retrained(REFERENCE, 0.3, 0.4))
+    assert verdict.settle == f"would settle it: {REFERENCE} at 5 seeds or more, of its profile or of transfer(seeds=…)"
+
+
+def test_a_dataset_that_cannot_tell_backbones_apart_is_not_its_own_remedy() -> None:
+    told = Verdict(kind="tells_backbones_apart", candidate="", reference="", outcome="refuted", summary="refuted: no")
+    more: dict[str, Any] = {"counts": (60, 60)}
+    with judging(Court(telling=told)):
+        verdict = not_worse_than(result(CANDIDATE, 2.0, **more), result(REFERENCE, 0.3, **more))
+    assert verdict.reason == "no"
+    assert verdict.settle == "would settle it: a dataset and a regime that can tell backbones apart"
+
+
+def test_where_no_patient_shows_variance_more_of_them_are_asked_for() -> None:
+    alike: dict[str, Any] = {"metric": "average_precision", "patient_unit": "image"}
+    verdict = beats(result(CANDIDATE, 90.0, **alike), result(REFERENCE, 90.0, seed=1, **alike))
+    assert verdict.reason.startswith("no image shows any variance")
+    assert verdict.settle == "would settle it: more images, until some show a difference"
+
+
+@pytest.mark.parametrize("counts", [(60, 60), (60, 12), (60, 1)])
+@pytest.mark.parametrize("metric", ["roc_auc", "accuracy", "log_loss"])
+def test_nothing_is_said_of_patients_where_a_dataset_names_none(counts: tuple[int, int], metric: str) -> None:
+    more: dict[str, Any] = {"counts": counts, "patient_unit": "image", "metric": metric}
+    number = Published(value=0.9, source="table 1")
+    for one, other in (
+        (result(CANDIDATE, 1.0, **more), result(REFERENCE, 0.9, seed=1, **more)),
+        (result(CANDIDATE, 90.0, **more), result(REFERENCE, 90.0, seed=1, **more)),
+    ):
+        found = [beats(one, other), not_worse_than(one, other), ranks_above(one, other), consistent_with(one, number)]
+        for verdict in found:
+            said = "\n".join((repr(verdict), verdict.text, verdict.settle, verdict.reason))
+            assert not PATIENTS.search(said.replace("the dataset names no patients", ""))
+            assert f"{sum(counts)} images of" not in said
+            assert "what is named above" not in said

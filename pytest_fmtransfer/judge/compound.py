@@ -104,8 +104,8 @@ def _whole(kind: Compound, readings: list[Reading]) -> Verdict:
         reason=weakest.reason,
         mark=uninformative("beats", court)[1],
     )
-    where = comparison.candidate.cell
-    summary = shortened(f"{outcome}: {verdict.reason or f'weakest on {where}: {figures(verdict)}'}")
+    where, unit = comparison.candidate.cell, comparison.candidate.patient_unit
+    summary = shortened(f"{outcome}: {verdict.reason or f'weakest on {where}: {figures(verdict, unit)}'}")
     settle = f"{what_would_settle_it(verdict, weakest, power)}, on {where}" if outcome == "inconclusive" else ""
     verdict = replace(verdict, summary=summary, settle=settle)
     return replace(verdict, text=_text(verdict, readings, outcomes, court))

@@ -18,6 +18,7 @@ from pytest_fmtransfer.judge.reading import Reading, too_few_seeds
 from pytest_fmtransfer.judge.wording import in_full, scope, shortened
 from pytest_fmtransfer.metrics import metric_named
 from pytest_fmtransfer.results import Result
+from pytest_fmtransfer.words import plural
 
 KIND = "tells_backbones_apart"
 
@@ -129,7 +130,7 @@ def _is_better(comparison: Comparison, name: str, lack: str = "") -> Check:
     figures = (
         f"[{reading.limits[0]:+.4f}, {reading.limits[1]:+.4f}]"
         if reading.limits
-        else "too few patients for an interval"
+        else f"too few {plural(reference.patient_unit)} for an interval"
     )
     sentence = (
         f"{reference.cell} {reference.mean:.4f} against {name} ({control.cell}) {control.mean:.4f}: "
@@ -172,7 +173,9 @@ def _headroom(reference: Result, recorded: Piece | None) -> Check:
     room = abs(best - reference.mean)
     if piece is None:
         return Check(
-            name="headroom not known", outcome="inconclusive", sentence="too few patients to know the headroom"
+            name="headroom not known",
+            outcome="inconclusive",
+            sentence=f"too few {plural(reference.patient_unit)} to know the headroom",
         )
     pieces = [against_an_equal(piece)]
     if (seeds := seed_piece_of(reference, recorded)) is not None:

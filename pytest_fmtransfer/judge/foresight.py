@@ -102,7 +102,7 @@ def from_assumption(kind: str, sample: Sample, court: Court, *, power: float = P
     Raises InvalidInput for a metric whose error is not known beforehand, unless a class is too small for any verdict.
     """
     source = f"assumed: {_metric(sample)} {ASSUMED_METRIC:g} in both, scores correlated {ASSUMED_CORRELATION:g}"
-    lack = too_few_patients(kind, sample.by_class)
+    lack = too_few_patients(kind, sample.by_class, sample.patient_unit)
     if lack and sample.metric not in VARIANCES:  # no verdict is to come, whatever the error
         return Foresight(detectable=None, settled=False, answer=lack, source="")
     piece = assumed_piece(sample, ASSUMED_METRIC, ASSUMED_CORRELATION)

@@ -17,7 +17,7 @@ from pytest_fmtransfer.margins import check_gain_margin, gain_limits, unusual_ga
 from pytest_fmtransfer.words import counted
 
 KINDS = ("gains_in_order", "gain_consistent_with")
-SETTLE = "would settle it: more patients or seeds of the datasets whose gains are least sure"
+SETTLE = "would settle it: a larger test side or more seeds of the datasets whose gains are least sure"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,8 @@ def gains_in_order(*levels: Sequence[RelativeGain]) -> Verdict:
         reason=weakest.reason,
         settle=SETTLE if outcome == "inconclusive" else "",
     )
-    said = weakest.reason or f"{_short(weakest.better)} over {_short(weakest.worse)}: {figures(verdict)}"
+    unit = weakest.better.candidates[0].patient_unit
+    said = weakest.reason or f"{_short(weakest.better)} over {_short(weakest.worse)}: {figures(verdict, unit)}"
     verdict = replace(verdict, summary=shortened(f"{outcome}: {said}"))
     lines = [
         f"average relative gain over {_reference(levels[0][0])}, in percent, in this order: {verdict.summary}",

@@ -10,11 +10,11 @@ from pytest_fmtransfer.judge.comparison import own_piece, patients_by_class, see
 from pytest_fmtransfer.judge.court import Outcome, Verdict, current
 from pytest_fmtransfer.judge.deciding import between
 from pytest_fmtransfer.judge.power import POWER, both_ways, patients_to_settle, smallest_detectable
-from pytest_fmtransfer.judge.reading import no_bound, too_few_patients, too_few_seeds
+from pytest_fmtransfer.judge.reading import no_bound, settling, too_few_patients, too_few_seeds
 from pytest_fmtransfer.judge.verdicts import margin_of, margin_warning, uninformative
 from pytest_fmtransfer.judge.wording import exact_rule, in_full, it_takes, scope, shortened
 from pytest_fmtransfer.results import Result
-from pytest_fmtransfer.words import counted
+from pytest_fmtransfer.words import counted, plural
 
 Spread = Literal["sd", "se", "interval", "unknown"]
 
@@ -83,7 +83,7 @@ def _judge(kind: str, result: Result, published: Published, margin: float) -> Ve
     value = published if isinstance(published, float) else "…"
     require(published, Published, "a published number", f"give Published(value={value}, source='…')")
     court = current()
-    reason = too_few_patients(kind, patients_by_class(result))
+    reason = too_few_patients(kind, patients_by_class(result), result.patient_unit)
     if not reason and court.seed_variance(result) is None:
         reason = too_few_seeds(result, court.level)
     reason = reason or no_bound(own_piece(result), result)
@@ -100,7 +100,9 @@ def _judge(kind: str, result: Result, published: Published, margin: float) -> Ve
             p = max(bound.p_above(low), bound.p_below(high))
             outcome = between(lower, upper, low, high)
     effect = result.mean - published.value
-    interval = f"[{limits[0]:+.4f}, {limits[1]:+.4f}]" if limits else "too few patients for an interval"
+    interval = (
+        f"[{limits[0]:+.4f}, {limits[1]:+.4f}]" if limits else f"too few {plural(result.patient_unit)} for an interval"
+    )
     summary = shortened(
         f"{outcome}: {reason or f'Δ {effect:+.4f} {interval} against the published {published.value:g}'}"
     )
@@ -123,7 +125,7 @@ def _judge(kind: str, result: Result, published: Published, margin: float) -> Ve
         reason=reason,
         mark="; ".join(filter(None, (mark, margin_warning(result, margin)))),
         published=published.value,
-        settle=_what_would_settle_it(result, published, margin, reason) if outcome == "inconclusive" else "",
+        settle=_what_would_settle_it(kind, result, published, margin, reason) if outcome == "inconclusive" else "",
     )
     verdict = replace(verdict, text=_text(verdict, result, published, interval))
     court.record(verdict)
@@ -154,10 +156,10 @@ def _seed_pieces(result: Result, published: Published) -> list[Piece]:
     return [theirs] if ours is None else [theirs, ours]
 
 
-def _what_would_settle_it(result: Result, published: Published, margin: float, reason: str) -> str:
+def _what_would_settle_it(kind: str, result: Result, published: Published, margin: float, reason: str) -> str:
     own = own_piece(result)
     if reason or own is None:
-        return f"would settle it: what is named above ({reason})"
+        return settling(kind, [result], current().level, reason)
     variance = own.variance_at(current().level)
     fixed = variance * _patients_to_theirs(result, published)
     enough = patients_to_settle(
@@ -169,7 +171,7 @@ def _what_would_settle_it(result: Result, published: Published, margin: float, r
         power=both_ways() if margin else POWER,
         alike=own.alike > 0,
     )
-    otherwise = "no number of patients, but more seeds or a published number that is surer"
+    otherwise = f"no number of {plural(result.patient_unit)}, but more seeds or a published number that is surer"
     return it_takes(result, enough, 0.0 if margin else result.margin, otherwise=otherwise)
 
 
@@ -177,7 +179,7 @@ def _text(verdict: Verdict, result: Result, published: Published, interval: str)
     rule = f"within ±{verdict.margin:g}" if verdict.margin else "above 0"
     images = "the same test images" if published.same_images else "other test images, or not known to be the same"
     bound = _bound(result, published)
-    exact = f"; exact, {exact_rule(bound)}" if bound and bound.alike else ""
+    exact = f"; exact, {exact_rule(bound, result.patient_unit)}" if bound and bound.alike else ""
     lines = [
         f"{verdict.candidate} {verdict.kind.replace('_', ' ')} {verdict.reference}: {verdict.summary}",
         f"{verdict.metric_of}: ours {result.mean:.4f}, published {published.value:g} "

@@ -1,22 +1,25 @@
 """What one comparison says of one claim at one level; verdicts are made of readings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from pytest_fmtransfer.errors import first_few
 from pytest_fmtransfer.judge.bounds import Bound, Piece
-from pytest_fmtransfer.judge.comparison import Comparison
+from pytest_fmtransfer.judge.comparison import Comparison, patients_by_class
 from pytest_fmtransfer.judge.court import Outcome
 from pytest_fmtransfer.judge.mover import Mover
 from pytest_fmtransfer.judge.power import POWER, both_ways, smallest_detectable
 from pytest_fmtransfer.judge.score_bound import ScoreBound
 from pytest_fmtransfer.results import Result
+from pytest_fmtransfer.words import counted, plural
 
 # Test patients below which the smallest class cannot carry a verdict of each kind.
 FEWEST_PATIENTS = {"beats": 20, "not_worse_than": 50, "equivalent_to": 50, "above_published": 20, "consistent_with": 50}
 
 # Metrics that a few patients can move far: where none shows any variance, nothing bounds what was missed.
 UNBOUNDED = ("average_precision", "log_loss")
+NO_VARIANCE = "no {} shows any variance"  # how that reason begins; {} is what patients are on the dataset
 
 # Where the level of a single claim is below this, a seeded regime needs this many seeds.
 STRICT_LEVEL, STRICT_SEEDS = 0.01, 5
@@ -119,7 +122,9 @@ class Reading:
 
     @cached_property
     def reason(self) -> str:
-        if lack := too_few_patients(self.kind, self.comparison.patients_by_class):
+        if lack := too_few_patients(
+            self.kind, self.comparison.patients_by_class, self.comparison.candidate.patient_unit
+        ):
             return lack
         for result in (self.comparison.candidate, self.comparison.reference):
             if self.comparison.recorded is None and (lack := too_few_seeds(result, self.level)):
@@ -132,20 +137,44 @@ class Reading:
         return [each for each in (self.comparison.bound, *of_a_margin) if each is not None]
 
 
-def too_few_patients(kind: str, by_class: Mapping[str, int]) -> str:
-    """Names the smallest class where it has too few test patients for a verdict of a kind; else empty."""
+def too_few_patients(kind: str, by_class: Mapping[str, int], unit: str) -> str:
+    """Names the smallest class where it has too few test patients for a verdict of a kind; else empty.
+
+    `unit` is what patients are on the dataset, a `patient_unit`.
+    """
     name, count = min(by_class.items(), key=lambda row: row[1], default=("", FEWEST_PATIENTS[kind]))
     if count >= FEWEST_PATIENTS[kind]:
         return ""
     has = f"class '{name}' has {count} in the test side"
-    return f"not enough patients to tell: {has}, {kind} needs {FEWEST_PATIENTS[kind]}"
+    return f"not enough {plural(unit)} to tell: {has}, {kind} needs {FEWEST_PATIENTS[kind]}"
+
+
+def settling(kind: str, results: Sequence[Result], level: float, reason: str) -> str:
+    """'would settle it: …' so many patients or seeds, or what else a `reason` against a verdict says is lacking.
+
+    `results` are of one dataset.
+    """
+    first = results[0]
+    unit, by_class = first.patient_unit, patients_by_class(first)
+    if (lack := too_few_patients(kind, by_class, unit)) and lack in reason:
+        enough = counted(FEWEST_PATIENTS[kind], unit)
+        small = [f"'{name}' has {count}" for name, count in by_class.items() if count < FEWEST_PATIENTS[kind]]
+        return f"would settle it: {enough} or more of each class in the test side ({first_few(small)})"
+    for result in results:
+        if (lack := too_few_seeds(result, level)) and lack in reason:
+            seeds = STRICT_SEEDS if level < STRICT_LEVEL else 2
+            return f"would settle it: {result.cell} at {seeds} seeds or more, of its profile or of transfer(seeds=…)"
+    if reason.startswith(NO_VARIANCE.format(unit)):
+        return f"would settle it: more {plural(unit)}, until some show a difference"
+    return "would settle it: a dataset and a regime that can tell backbones apart"
 
 
 def no_bound(piece: Piece | None, result: Result) -> str:
     """Says where no patient shows any variance and the metric sets no limit to what was missed; else empty."""
     if piece is None or not piece.alike or result.question.metric not in UNBOUNDED:
         return ""
-    return f"no patient shows any variance, and few that were not drawn could move {result.metric_of} far"
+    shows_none = NO_VARIANCE.format(result.patient_unit)
+    return f"{shows_none}, and few that were not drawn could move {result.metric_of} far"
 
 
 def too_few_seeds(result: Result, level: float) -> str:

@@ -32,7 +32,7 @@ from pytest_fmtransfer.judge.resampling import bootstrap_piece
 from pytest_fmtransfer.judge.verdicts import check_results
 from pytest_fmtransfer.metrics import metric_named
 from pytest_fmtransfer.results import Result
-from pytest_fmtransfer.words import counted
+from pytest_fmtransfer.words import counted, plural
 
 METRIC = "average relative gain"
 
@@ -130,7 +130,7 @@ class RelativeGain:
     def reason(self, kind: str, level: float) -> str:
         """Why no verdict of a kind can rest on this average, whatever its interval says; empty where one can."""
         for result in self.candidates:
-            if lack := too_few_patients(kind, patients_by_class(result)):
+            if lack := too_few_patients(kind, patients_by_class(result), result.patient_unit):
                 return f"{lack} ({result.cell.dataset})"
         for result in self.results:
             if current().seed_variance(result) is None and (lack := too_few_seeds(result, level)):
@@ -186,11 +186,13 @@ def patient_pieces(terms: Sequence[Weighed]) -> list[Piece] | str:
         here = [term for term in terms if term.result.cell.dataset == dataset]
         piece = _patient_piece(here)
         if piece is None:
-            return f"a class of {dataset} has too few patients to show any variance"
+            return f"a class of {dataset} has too few {plural(here[0].result.patient_unit)} to show any variance"
         first_SNC = here[0].result.scores_SNC
         equal = all(np.array_equal(term.result.scores_SNC, first_SNC) for term in here)
         if piece.variance <= (100 * ROUNDING) ** 2 and not equal:
-            return f"no patient of {dataset} shows any variance, and what was missed is not bounded"
+            return (
+                f"no {here[0].result.patient_unit} of {dataset} shows any variance, and what was missed is not bounded"
+            )
         pieces.append(piece)
     return pieces
 

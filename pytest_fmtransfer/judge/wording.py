@@ -8,7 +8,7 @@ from pytest_fmtransfer.judge.bounds import Bound
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court, Verdict, current
 from pytest_fmtransfer.judge.power import POWER, both_ways, patient_variance, patients_to_settle
-from pytest_fmtransfer.judge.reading import Reading
+from pytest_fmtransfer.judge.reading import Reading, settling
 from pytest_fmtransfer.metrics import absent_labels
 from pytest_fmtransfer.printable import inline
 from pytest_fmtransfer.results import Result
@@ -20,13 +20,13 @@ WIDTH = 120
 def worded(draft: Verdict, reading: Reading, court: Court, diagnostics: list[str]) -> Verdict:
     """The verdict with its line, its text and what would settle it."""
     settle = what_would_settle_it(draft, reading) if draft.outcome == "inconclusive" else ""
-    verdict = replace(draft, summary=one_line(draft), settle=settle)
+    verdict = replace(draft, summary=one_line(draft, reading.comparison.candidate.patient_unit), settle=settle)
     return replace(verdict, text=_full_text(verdict, reading, court, diagnostics))
 
 
-def one_line(verdict: Verdict) -> str:
-    """Outcome, effect, interval and smallest detectable effect; or outcome and reason."""
-    return shortened(f"{verdict.outcome}: {verdict.reason or figures(verdict)}")
+def one_line(verdict: Verdict, unit: str) -> str:
+    """Outcome, effect, interval and smallest detectable effect; or outcome and reason. `unit` is as for `figures`."""
+    return shortened(f"{verdict.outcome}: {verdict.reason or figures(verdict, unit)}")
 
 
 def shortened(line: str) -> str:
@@ -40,12 +40,12 @@ def in_full(lines: Iterable[str]) -> str:
     return "\n  ".join(map(inline, lines))
 
 
-def figures(verdict: Verdict) -> str:
-    """Effect, interval and smallest detectable effect."""
+def figures(verdict: Verdict, unit: str) -> str:
+    """Effect, interval and smallest detectable effect; `unit` is what patients are on the dataset."""
     if verdict.effect is None:
         return "no difference was measured"
     if verdict.lower is None or verdict.level is None:
-        return f"Δ {verdict.effect:+.4f}, too few patients for an interval"
+        return f"Δ {verdict.effect:+.4f}, too few {plural(unit)} for an interval"
     what = "margin that could be shown" if verdict.kind == "equivalent_to" else "detectable"
     return (
         f"Δ {verdict.effect:+.4f}, {100 * (1 - 2 * verdict.level):.4g} % interval "
@@ -65,7 +65,8 @@ def what_would_settle_it(verdict: Verdict, reading: Reading, power: float = POWE
     """
     comparison, planned, patients = reading.comparison, reading.planned, reading.comparison.patient_piece
     if verdict.reason or planned is None or patients is None:
-        return f"would settle it: what is named above ({verdict.reason})"
+        kind, pair = reading.kind, (comparison.candidate, comparison.reference)
+        return settling(kind, pair, reading.level, verdict.reason)
     margin, true_effect = comparison.candidate.margin, reading.threshold + comparison.candidate.margin
     if reading.ceiling is not None:
         margin, true_effect, power = reading.ceiling, 0.0, both_ways(power)
@@ -91,7 +92,7 @@ def more_seeds(patients: int | None, there: int, unit: str) -> str:
     `patients` are what it would take with no randomness left: where they are more than are there, they are needed too.
     """
     if patients is None or patients <= there:
-        return "more seeds, not more patients"
+        return f"more seeds, not more {plural(unit)}"
     return f"more seeds, and at least {counted(patients, unit)} where there are {there}"
 
 
@@ -107,7 +108,7 @@ def it_takes(result: Result, enough: int | None, true_effect: float, *, otherwis
 
 def scope(result: Result) -> list[str]:
     """What every verdict on a result's dataset is conditional on."""
-    lines = ["the verdict is about this training set and test patients like these"]
+    lines = [f"the verdict is about this training set and test {plural(result.patient_unit)} like these"]
     if result.patient_unit != "patient":
         lines.append(f"assumes independent {plural(result.patient_unit)}: the dataset names no patients")
     if result.labels_N.ndim > 1 and (absent := absent_labels(result.labels_N, result.classes)):
@@ -131,15 +132,15 @@ def _full_text(verdict: Verdict, reading: Reading, court: Court, diagnostics: li
     """Both metrics, patients, seeds, level and family, the rule that decided, and what would settle it."""
     comparison = reading.comparison
     candidate = comparison.candidate
-    patients = counted(candidate.patients, candidate.patient_unit)
+    patients, unit = counted(candidate.patients, candidate.patient_unit), candidate.patient_unit
     classes = ", ".join(f"{name} {count}" for name, count in comparison.patients_by_class.items())
     lines = [
         f"{verdict.candidate} {verdict.kind.replace('_', ' ')} {verdict.reference}: {verdict.summary}",
         f"{candidate.metric_of}: candidate {_values(candidate)}, reference {_values(comparison.reference)}",
-        f"test side: {len(candidate.ids_N)} images of {patients} ({classes})",
+        f"test side: {patients if unit == 'image' else f'{len(candidate.ids_N)} images of {patients}'} ({classes})",
     ]
     if verdict.reason:
-        lines.append(figures(verdict))
+        lines.append(figures(verdict, unit))
     lines += _rule(verdict, reading, court)
     lines += diagnostics and [f"for comparison, deciding nothing: {'; '.join(diagnostics)}"]
     lines += [*scope(candidate), *filter(None, [verdict.mark])]
@@ -165,33 +166,35 @@ def _rule(verdict: Verdict, reading: Reading, court: Court) -> list[str]:
         others = [name for name, other in named.items() if other is not None]
     wider = f", or {' or '.join(others)} where that is wider" if others else ""
     ceiling = "" if reading.ceiling is None else f" and the upper one below {reading.ceiling:g}"
-    error = (
-        f"standard error {bound.standard_error:.4f} ({_pieces(reading.comparison)}), {bound.degrees:.0f} degrees of "
-    )
+    if bound.alike:
+        of = exact_rule(bound, reading.comparison.candidate.patient_unit)
+    else:
+        of = f"standard error {bound.standard_error:.4f} ({_pieces(reading.comparison)})"
+        of += f", {bound.degrees:.0f} degrees of freedom"
     corrected = " before correction for the family" if court.family_size > 1 else ""
     return [
         f"bound: {'exact' if bound.alike else 't'}{wider} at one-sided level {court.level:.4g} ({court.shared}), "
-        f"{exact_rule(bound) if bound.alike else f'{error}freedom'}; supported when the lower limit "
-        f"is above {reading.threshold:g}{ceiling}",
+        f"{of}; supported when the lower limit is above {reading.threshold:g}{ceiling}",
         *([] if verdict.p is None else [f"p {verdict.p:.2g}{corrected}"]),
     ]
 
 
-def exact_rule(bound: Bound) -> str:
-    """What limits are made of where no patient shows any variance."""
+def exact_rule(bound: Bound, unit: str) -> str:
+    """What limits are made of where no patient shows any variance; `unit` is what patients are on the dataset."""
     seeds = f", and standard error {bound.standard_error:.4f} of the seeds" if bound.standard_error else ""
-    return f"by the share of the smallest class that may differ though no patient shows any variance{seeds}"
+    return f"by the share of the smallest class that may differ though no {unit} shows any variance{seeds}"
 
 
 def _pieces(comparison: Comparison) -> str:
     """Where the standard error comes from, patients and seeds."""
+    unit = plural(comparison.candidate.patient_unit)
     if comparison.patient_piece is None or not comparison.seed_pieces:
-        return "patients"
+        return unit
     seeds = sum(piece.variance for piece in comparison.seed_pieces)
     whole = seeds + comparison.patient_piece.variance
     share = 100 * seeds / whole if whole else 0.0
     recorded = ", by the recorded variance" if comparison.recorded is not None else ""
-    return f"patients, and seeds for {share:.0f} % of its square{recorded}"
+    return f"{unit}, and seeds for {share:.0f} % of its square{recorded}"
 
 
 def _values(result: Result) -> str:

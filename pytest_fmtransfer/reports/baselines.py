@@ -16,7 +16,7 @@ from pytest_fmtransfer.judge.regression import rank_correlation, relative_move
 from pytest_fmtransfer.printable import inline
 from pytest_fmtransfer.pseudonyms import SHOWN
 from pytest_fmtransfer.results import Result
-from pytest_fmtransfer.words import counted
+from pytest_fmtransfer.words import counted, plural
 
 HEADINGS = ("cell", "metric", "mean", "images", "patients", "profile", "recorded", "obtained")
 
@@ -52,7 +52,7 @@ def in_full(result: Result) -> str:
     """Everything that a record says, for people."""
     question, cost = result.question, result.cost
     found = interval(result)
-    limits = ", too few patients for an interval, or none that shows any variance"
+    limits = f", too few {plural(result.patient_unit)} for an interval, or none that shows any variance"
     if found:
         limits = f", 95 % interval [{found[0]:.4f}, {found[1]:.4f}]"
     seeds = "the seed does not matter" if not result.seeded else counted(len(result.seeds), "seed")
