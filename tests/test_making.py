@@ -6,7 +6,7 @@ import pytest
 
 from pytest_fmtransfer.catalog.regime_specs import Profile
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.reports.making import in_a_line
+from pytest_fmtransfer.reports.making import in_a_line, title
 from pytest_fmtransfer.reports.rows import Report, as_json, cell_row, gather
 from pytest_fmtransfer.reports.tables import RENDERERS
 from tests.helpers import result
@@ -47,7 +47,14 @@ def test_a_profile_that_nobody_knows_and_a_result_without_versions_are_told_as_f
 @pytest.mark.parametrize("kind", ["terminal", "markdown"])
 def test_the_line_comes_first(kind: str) -> None:
     made = report(HERE)
-    assert RENDERERS[kind](made).splitlines()[0] == line_of(made)
+    top = {"markdown": ["# fmtransfer report: profile smoke, 2026-11-26", ""], "terminal": []}[kind]
+    assert RENDERERS[kind](made).splitlines()[: len(top) + 1] == [*top, line_of(made)]
+
+
+def test_the_title_names_every_profile() -> None:
+    cells = [{"profile": name} for name in ("ci", "smoke", "ci")]
+    assert title(cells, {"date": "2026-11-26"}) == "fmtransfer report: profile ci and smoke, 2026-11-26"
+    assert title(cells[:1], {"date": ""}) == "fmtransfer report: profile ci"
 
 
 def test_programs_are_told_too() -> None:

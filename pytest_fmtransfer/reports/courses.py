@@ -20,7 +20,8 @@ CURVES = (
     "A curve is the metric on the validation side, from the first epoch on the left to the last on the right, at most "
     f"{MOST_COLUMNS} of them. Each has a scale of its own: {BARS[0]} is its lowest value and {BARS[-1]} its highest, "
     "so that heights of two curves do not compare. The best epoch, whose weights are tested, is in brackets; "
-    f"{NONE} is an epoch whose metric is no number. `validation` is the metric at the best epoch."
+    f"{NONE} is an epoch whose metric is no number. None is drawn of values that agree to three decimals. "
+    "`validation` is the metric at the best epoch."
 )
 
 
@@ -83,13 +84,18 @@ def spread(count: int, most: int, always: int) -> list[int]:
 
 
 def curve(course: Mapping[str, Any]) -> str:
-    """The validation metric by epoch, the best epoch in brackets: '▁▃▆[█]▇'; from its smallest value to its largest."""
+    """The validation metric by epoch, the best epoch in brackets: '▁▃▆[█]▇'; from its smallest value to its largest.
+
+    Where all are printed as one number there is no height to draw: '1.000 at every epoch'.
+    """
     epochs = [epoch["epoch"] for epoch in course["history"]]
     best = epochs.index(course["best_epoch"])
     shown = spread(len(epochs), MOST_COLUMNS, best)
     values = [course["history"][at]["validation"] for at in shown]
     known = [value for value in values if value is not None]
     low, high = min(known, default=0.0), max(known, default=0.0)
+    if known and f"{low:.3f}" == f"{high:.3f}":
+        return f"{low:.3f} at {'every epoch' if len(known) == len(values) else 'every epoch where it is a number'}"
     bars = [NONE if value is None else _bar(value, low, high) for value in values]
     return "".join(f"[{bar}]" if at == best else bar for at, bar in zip(shown, bars, strict=True))
 

@@ -37,6 +37,12 @@ def making(cells: Iterable[Mapping[str, Any]], *, profiles: Iterable[Profile], d
     }
 
 
+def title(cells: Iterable[Mapping[str, Any]], made: Mapping[str, Any]) -> str:
+    """'fmtransfer report: profile smoke, 2026-11-26', of the rows of cells and of how they were made."""
+    profiles = dict.fromkeys(str(cell["profile"]) for cell in cells)
+    return ", ".join([f"fmtransfer report: profile {' and '.join(profiles)}", *filter(None, [made["date"]])])
+
+
 def in_a_line(made: Mapping[str, Any]) -> str:
     """'Profile smoke (…), on cpu (AMD EPYC), torch 2.9.0, timm 1.0.22, 2026-11-26.'"""
     told = [f"Profile {' and '.join(made['profiles'])}"]

@@ -26,7 +26,8 @@ def terminal(report: Report) -> str:
 
 def markdown(report: Report) -> str:
     told = in_words_of(report, _in_markdown)
-    return printable(_sections(told, heading=lambda text: f"## {text}", layout="pipe", curves=True))
+    text = _sections(told, heading=lambda text: f"## {text}", layout="pipe", curves=True)
+    return printable(f"# {making.title(told.cells, told.made)}\n\n{text}" if told.made else text)
 
 
 def csv(report: Report) -> str:
