@@ -172,6 +172,51 @@ def test_collected_cells_count_as_measured(suite: pytest.Pytester, exported: Pat
         result.assert_outcomes(passed=2)
 
 
+NOTHING = "fmtransfer: nothing was judged: "
+FAILS = " (--fm-require=1 fails a run like this)"
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2"), ("--fm-profile=smoke",), ("-q", "--fm-report=json:r.json")])
+def test_a_folder_without_an_export_judges_nothing_and_says_so(
+    suite: pytest.Pytester, options: tuple[str, ...]
+) -> None:
+    (suite.path / "out").mkdir()
+    run = suite.runpytest_subprocess if "-n" in options else suite.runpytest
+    result = run("--fm-collect=out", *options)
+    result.assert_outcomes(skipped=2)
+    assert result.ret == pytest.ExitCode.OK
+    empty = f"{NOTHING}no exported result in out; fill it where weights and data are: --fm-export=DIR{FAILS}"
+    assert result.stdout.lines.count(empty) == 1
+
+
+def test_results_of_other_cells_judge_nothing_either(suite: pytest.Pytester, exported: Path) -> None:
+    forget(exported, CELL)
+    forget(exported, OTHER)
+    for name in ("mobilenetv2-br35h-knn", "efficientnet_lite0-br35h-knn"):
+        Baselines(folder=exported).write(as_declared(name, 1.5))
+    (suite.path / "empty").mkdir()
+    result = suite.runpytest("--fm-collect=out", "--fm-collect=empty")
+    result.assert_outcomes(skipped=2)
+    assert f"{NOTHING}no test used the 2 results in out and empty{FAILS}" in result.stdout.lines
+
+
+@pytest.mark.parametrize("options", [("--fm-collect=out",), ("--fm-collect=out", "--co"), ()], ids=str)
+def test_nothing_is_said_of_a_run_that_judges_or_lists(
+    suite: pytest.Pytester, exported: Path, options: tuple[str, ...]
+) -> None:
+    suite.makeini("[pytest]\nfm_store = store\n")
+    chosen = options or ("-k", "nothing_of_this_name")
+    assert "nothing was judged" not in suite.runpytest(*chosen).stdout.str()
+
+
+def test_with_a_number_required_that_alone_is_said(suite: pytest.Pytester) -> None:
+    (suite.path / "out").mkdir()
+    result = suite.runpytest("--fm-collect=out", "--fm-require=1")
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert "only 0 cells measured, --fm-require=1 (exit code 5)" in result.stdout.str()
+    assert "nothing was judged" not in result.stdout.str()
+
+
 def test_two_workers_export_as_none_does(suite: pytest.Pytester) -> None:
     """Real images."""
     suite.runpytest("--fm-export=0", "-k", "not_worse").assert_outcomes(passed=1)

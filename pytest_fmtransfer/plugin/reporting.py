@@ -158,6 +158,8 @@ class Reporter:
             terminalreporter.write_line(
                 f"fmtransfer: only {found} measured, --fm-require={least} (exit code 5)", red=True
             )
+        elif self._settings.collect and not (self._measured() or self._failures or self._refused):
+            terminalreporter.write_line(inline(f"fmtransfer: {self._nothing_judged()}"), yellow=True)
 
     def pytest_unconfigure(self) -> None:
         if self._terminal is not None:
@@ -168,6 +170,19 @@ class Reporter:
 
     def _measured(self) -> int:
         return len({cell["cell"] for row in self._rows for cell in row["cells"]})
+
+    def _nothing_judged(self) -> str:
+        """Why a green run with --fm-collect judged nothing, and how to have it fail."""
+        from pytest_fmtransfer.baselines import Baselines
+
+        folders = self._settings.collect
+        held = sum(len(Baselines(folder=self._settings.of_profile(each)).cells()) for each in folders)
+        where = " and ".join(str(shown(each, self._root)) for each in folders)
+        if held:
+            found = f"no test used the {counted(held, 'result')} in {where}"
+        else:
+            found = f"no exported result in {where}; fill it where weights and data are: --fm-export=DIR"
+        return f"nothing was judged: {found} (--fm-require=1 fails a run like this)"
 
     def _written(self) -> list[str]:
         """How many baselines `--fm-update` wrote, and where; nothing without that option."""
