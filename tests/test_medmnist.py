@@ -19,6 +19,7 @@ from pytest_fmtransfer.catalog.medmnist_sets import COLLECTIONS, Collection
 from pytest_fmtransfer.catalog.specs import DataRoot, DatasetSpec, Download
 from pytest_fmtransfer.data.dataset import open_dataset, read_table
 from pytest_fmtransfer.data.images import load_images
+from pytest_fmtransfer.data.named_side import named_test_side
 from pytest_fmtransfer.data.readers.medmnist import SIDES, pictures
 from pytest_fmtransfer.data.table import TEST, TRAIN, VALIDATION
 from pytest_fmtransfer.errors import DatasetError, FmTransferError, Unavailable
@@ -275,8 +276,10 @@ def test_a_file_goes_the_whole_way_to_a_result(tmp_path: Path) -> None:
     registry.register(spec_of(COLLECTIONS[6], 28, name="striped"))
     own = replace(places(tmp_path), weights=tmp_path / "weights")
     result = transfer(Cell("tiny", "striped", "knn"), registry=registry, places=own)
-    assert result.ids_N.tolist() == [f"test/{row:08}" for row in range(60)]
-    assert result.labels_N.tolist() == [row % 2 for row in range(60)]
+    side = named_test_side(open_dataset(registry.dataset("striped"), own))
+    assert result.ids_N.tolist() == side.images_T.tolist()
+    assert sorted(side.ids_T.tolist()) == [f"test/{row:08}" for row in range(60)]
+    assert result.labels_N.tolist() == [int(name[-1]) % 2 for name in side.ids_T.tolist()]
     assert evaluate("roc_auc", result.labels_N, result.scores_SNC[0]).value > 0.8
     assert transfer(Cell("tiny", "striped", "knn"), registry=registry, places=own).origin == "store"
 

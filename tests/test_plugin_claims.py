@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pytest_fmtransfer.baselines import Baselines
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.store import MANIFEST, Store, fingerprint
-from tests.helpers import as_declared
+from tests.helpers import as_declared, image
 
 WIDTH = 100
 
@@ -208,7 +209,8 @@ def test_a_baseline_is_never_held_against_itself(suite: pytest.Pytester) -> None
 
 def test_results_that_cannot_be_compared_are_no_verdict(suite: pytest.Pytester) -> None:
     reference = as_declared(PROBE_REFERENCE, 0.2)
-    others = replace(reference, ids_N=reference.ids_N[::-1])
+    others_N = np.array([image(number) for number in range(500, 500 + len(reference.ids_N))])
+    others = replace(reference, ids_N=others_N, patients_N=others_N)
     store(suite, as_declared(PROBE, 3.0), replace(others, question=replace(others.question, dataset_fingerprint="f")))
     assert last_verdict(suite, "-k", "test_beats and lite1 and probe").startswith("not run to its end: ")
 

@@ -7,7 +7,6 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from pytest_fmtransfer.baselines import Baselines
@@ -76,8 +75,6 @@ def result_of(cell: str, signal: float, *, version: str = "1.0.20", seed: int = 
         classes=CLASSES,
         patient_unit=UNIT,
         settings=declared,
-        ids_N=[f"{HOSTILE[1:-3]}{number:03}" for number in range(120)],
-        patients_N=np.array([f"{number:03}{HOSTILE}" for number in range(120)]),
         subject={
             "weights": "",
             "architecture": "",
