@@ -80,7 +80,7 @@ def test_ddsm_is_seen_in_grey_through_a_stem_of_one_channel(own: Places, tmp_pat
     ddsm(tmp_path / "data", lists, pictures=True)
     result = result_of(registry_of("ddsm"), own)
     assert result.mean == 1
-    side = named_test_side(open_dataset(registry_of("ddsm").dataset("ddsm"), own))
+    side = named_test_side(open_dataset(registry_of("ddsm").dataset(CELL.dataset), own))
     assert result.ids_N.tolist() == side.images_T.tolist()
     assert sorted(side.ids_T.tolist()) == sorted(f"ddsm_raw/{name}" for name in lists["test"])
     assert result.patients == 16
