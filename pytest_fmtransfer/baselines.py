@@ -235,7 +235,8 @@ class Baselines:
                         folder = quote(str(self._folder_to_type()))
                         raise OldBaseline(
                             f"{origin} {pair.record} cannot be used: {error}; write it anew without them, where the "
-                            f"data are: fmtransfer baseline migrate --folder={folder}"
+                            f"data are: fmtransfer baseline migrate --folder={folder} (and, where a conftest.py "
+                            "registers the dataset, the tests beside it)"
                         ) from error
                     except BaselineError as error:
                         raise BaselineError(f"{origin} {pair.record} cannot be used: {error}; {remedy}") from error

@@ -25,6 +25,9 @@ from pytest_fmtransfer.places import Places
 from pytest_fmtransfer.result_files import check_plain, check_schema, read_arrays, read_record
 from pytest_fmtransfer.results import OLD_SCHEMA, SCHEMA, Result, packed_scores, record_checksum, scores_checksum
 
+_AGAIN = "record it again: run its test with --fm-update=all"
+_RESTORE = f"restore both files from version control, or {_AGAIN}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Migrated:
@@ -51,11 +54,13 @@ def data_here(cell: Cell, profile: str, registry: Registry, places: Places) -> D
     return DataHere(fingerprint=dataset.fingerprint, side=named_test_side(dataset))
 
 
-def migrated(record_file: Path, scores_file: Path, data: Callable[[Cell, str], DataHere]) -> Migrated | None:
-    """A result of schema 2 in this version's, from its two files; None for one that is of this version's already.
+def migrated(
+    cell: Cell, record_file: Path, scores_file: Path, data: Callable[[Cell, str], DataHere]
+) -> Migrated | None:
+    """A cell's result of schema 2 in this version's, from its two files; None for one that is of that already.
 
-    `data` opens a cell's dataset under a profile. Raises BaselineError for files that are not as they were written, and
-    where the data here are not those that the result was measured on, and what `data` raises.
+    `data` opens a cell's dataset under a profile. Raises BaselineError for files that are not as they were written or
+    of another cell, and where the data here are not those that the result was measured on, and what `data` raises.
     """
     try:
         record, packed = read_record(record_file), scores_file.read_bytes()
@@ -67,13 +72,15 @@ def migrated(record_file: Path, scores_file: Path, data: Callable[[Cell, str], D
     if record.get("schema") != OLD_SCHEMA:
         raise BaselineError(f"{record_file.name} is of no schema that can be migrated, which is {OLD_SCHEMA}")
     if record_checksum(record) != record.get("checksum"):
-        raise BaselineError(f"{record_file.name} was edited after it was written")
+        raise BaselineError(f"the record was edited after it was written; {_RESTORE}")
     fields = {name: value for name, value in record.items() if name != "checksum"} | {"schema": SCHEMA}
     check_schema(fields | {"checksum": record["checksum"]})
     arrays = read_arrays(packed, record)
     if scores_checksum(**arrays) != record["scores"]:
-        raise BaselineError(f"{scores_file.name} does not hold the scores that the record was written with")
-    here = data(Cell.parse(record["cell"]), record["question"]["profile"])
+        raise BaselineError(f"the scores are not the ones that the record was written with; {_RESTORE}")
+    if record["cell"] != cell.id:
+        raise BaselineError(f"it holds the result of {record['cell']}; {_RESTORE}")
+    here = data(cell, record["question"]["profile"])
     renamed = _renamed(arrays, here, record["question"]["dataset_fingerprint"])
     fields["scores"] = scores_checksum(**renamed)
     made = Migrated(record=fields | {"checksum": record_checksum(fields)}, scores=packed_scores(**renamed))
@@ -88,8 +95,5 @@ def _renamed(arrays: Mapping[str, NDArray[Any]], here: DataHere, fingerprint: st
     found = {"ids_N": here.side.images_T, "patients_N": here.side.patients_T, "labels_N": arrays["labels_N"][rows_N]}
     same = here.fingerprint == fingerprint and np.array_equal(arrays["ids_N"][rows_N], here.side.ids_T)
     if not same or len(rows_N) != len(order_N) or not here.side.matches(*found.values()):
-        raise BaselineError(
-            "the data here are not those that it was measured on; restore these, or record it again: run its test with "
-            "--fm-update=all"
-        )
+        raise BaselineError(f"the data here are not those that it was measured on; restore these, or {_AGAIN}")
     return found | {"scores_SNC": arrays["scores_SNC"][:, rows_N]}

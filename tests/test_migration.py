@@ -85,7 +85,7 @@ def test_it_holds_what_it_held_under_other_names(
     before = json.loads(stored.pair(CELL).record.read_text())
     assert migrate(small) == 0
     record, scores = stored.pair(CELL)
-    assert capsys.readouterr().out == f"{CELL}: written anew; commit {record} and .npz\n"
+    assert capsys.readouterr().out == f"{CELL}: written anew, {record} and .npz\n"
     assert stored.load(CELL) == measured
     after = json.loads(record.read_text())
     assert {name for name in after if after[name] != before[name]} == {"schema", "scores", "checksum"}
@@ -223,7 +223,7 @@ def test_a_row_of_a_conftest_asks_for_the_tests_beside_it(
     assert main(["baseline", "migrate", f"--store={small.store}"]) == 2
     told = left(capsys, stored, files)
     assert "unknown dataset 'stripes'" in told
-    assert "name the tests beside it: fmtransfer baseline migrate SUITE" in told
+    assert "where a conftest.py registers it, name the tests beside that behind the same command" in told
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_it.py").write_text("def test_it():\n    pass\n")
     places = (f"--data-root={small.data_root}", f"--store={small.store}")
@@ -231,6 +231,34 @@ def test_a_row_of_a_conftest_asks_for_the_tests_beside_it(
     root = str(Path(__file__).parent.parent)  # for `tests.small`
     subprocess.run(command, env={**os.environ, "PYTHONPATH": root}, check=True, timeout=120)
     assert stored.load(CELL) == measured
+
+
+def test_a_pair_of_another_cell_is_left(stored: Baselines, small: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    other = stored.pair(Cell("tiny", "ward7", "knn"))
+    for mine, theirs in zip(stored.pair(CELL), other, strict=True):
+        mine.rename(theirs)
+    assert migrate(small) == 2
+    assert f"{other.record} is left as it is: it holds the result of {CELL}; restore" in capsys.readouterr().err
+
+
+def test_an_old_baseline_has_a_row_in_the_list(stored: Baselines, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["baseline", "list"]) == 2
+    assert capsys.readouterr().out.splitlines()[-1].split() == [CELL.id, "schema", "2"]
+
+
+def test_images_are_named_for_who_has_them(
+    stored: Baselines, small: Places, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert migrate(small) == 0
+    capsys.readouterr()
+    command = ["baseline", "images", CELL.id, f"--store={small.store}"]
+    assert main([*command, f"--data-root={small.data_root}"]) == 0
+    side = named_test_side(open_dataset(DATASET, small))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [list(pair) for pair in zip(side.images_T.tolist(), side.ids_T.tolist(), strict=True)]
+    (tmp_path / "empty").mkdir()
+    assert main([*command, f"--data-root={tmp_path / 'empty'}"]) == 2
+    assert "no images of stripes: get it from" in capsys.readouterr().err
 
 
 def test_a_ci_writes_no_baseline(

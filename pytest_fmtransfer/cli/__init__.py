@@ -20,7 +20,7 @@ from pytest_fmtransfer.errors import FmTransferError, nearest
 VERBS = {
     "audit": "look for copies, patients on two sides, conflicting labels and small classes in a dataset",
     "convert": "keep the tensors of an old checkpoint as .safetensors, running nothing in it",
-    "baseline": "list, show, diff, accept, migrate or prune baselines",
+    "baseline": "list, show, diff, accept, migrate or prune baselines, and name their images",
     "doctor": "say what is here and what is missing: weights, data, versions, the store",
     "list": "list backbones, datasets, regimes or profiles, and whether they are ready here",
 }

@@ -16,14 +16,15 @@ from pytest_fmtransfer.baselines import Baselines, Pair
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.cli.places import add_places, places_of
-from pytest_fmtransfer.errors import BaselineError, FmTransferError, InvalidInput, UnknownName, nearest
+from pytest_fmtransfer.errors import BaselineError, FmTransferError, InvalidInput, OldBaseline, UnknownName, nearest
 from pytest_fmtransfer.migration import DataHere, data_here, migrated
 from pytest_fmtransfer.places import Places, on_ci
 from pytest_fmtransfer.reports import baselines as texts
 from pytest_fmtransfer.results import OLD_SCHEMA, Result
 from pytest_fmtransfer.work import idle
 
-_NAME_SUITE = "of a row that a conftest.py registers, name the tests beside it: fmtransfer baseline migrate SUITE"
+_SUITES = "files or folders of tests whose conftest.py registers the dataset, where one does"
+_NAME_SUITE = "where a conftest.py registers it, name the tests beside that behind the same command"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +50,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for added in (showing, comparing):
         added.add_argument("cell", metavar="CELL", help="id of a cell")
+    imaging = verb(
+        "images",
+        _images,
+        "the test images of a cell's baseline, or of what waits beside it, by pseudonym, with their own ids: takes the "
+        "data, and is for your eyes",
+        "data_root",
+        "on_bad_image",
+    )
+    imaging.add_argument("cell", metavar="CELL", help="id of a cell")
+    imaging.add_argument("suites", nargs="*", metavar="SUITE", help=_SUITES)
     accepting = verb("accept", _accept, "make what a run obtained the baseline; refused where CI is set")
     which = accepting.add_mutually_exclusive_group(required=True)
     which.add_argument("cells", nargs="*", default=[], metavar="CELL", help="ids of cells")
@@ -72,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "suites",
         nargs="*",
         metavar="SUITE",
-        help="files or folders of tests whose conftest.py registers the datasets, where one does",
+        help=_SUITES,
     )
 
 
@@ -94,10 +105,13 @@ def _list(arguments: argparse.Namespace, stored: Baselines) -> int:
     for cell in stored.cells():
         try:
             rows.append(texts.line(stored.load(cell), waits=cell in waiting))
+        except OldBaseline as error:
+            unusable.append(error)
+            rows.append(texts.without(cell, f"schema {OLD_SCHEMA}"))
         except BaselineError as error:
             unusable.append(error)
     unusable += [BaselineError(stored.gone(cell)) for cell in stored.lost()]
-    rows += [texts.missing(cell) for cell in stored.lost()]
+    rows += [texts.without(cell, "missing") for cell in stored.lost()]
     print(texts.table([texts.HEADINGS, *sorted(rows)]) if rows or unusable else f"no baseline in {stored.folder}")
     for error in unusable:
         print(f"fmtransfer baseline: {error}", file=sys.stderr)
@@ -113,6 +127,16 @@ def _diff(arguments: argparse.Namespace, stored: Baselines) -> int:
     cell = _known(arguments.cell, stored.waiting(), f"no obtained result waits in {stored.folder}")
     obtained = stored.load_obtained(cell)
     print(texts.compared(obtained, stored.load(cell), ids_here(obtained, places_of(arguments))))
+    return 0
+
+
+def _images(arguments: argparse.Namespace, stored: Baselines) -> int:
+    here = [*stored.cells(), *stored.waiting()]
+    cell = _known(arguments.cell, here, f"no baseline in {stored.folder}")
+    result = stored.load(cell) if stored.has(cell) else stored.load_obtained(cell)
+    side = data_here(cell, result.question.profile, _registry(arguments.suites), places_of(arguments)).side
+    ids = dict(zip(side.images_T.tolist(), side.ids_T.tolist(), strict=True))
+    print(texts.table([(name, ids.get(name, "not among the test images here")) for name in result.ids_N.tolist()]))
     return 0
 
 
@@ -185,7 +209,7 @@ def _migrate(arguments: argparse.Namespace, stored: Baselines) -> int:
     there += [(cell, stored.obtained(cell)) for cell in stored.waiting()]
     for cell, pair in there:
         try:
-            made = migrated(pair.record, pair.scores, lambda cell, profile: opened(cell.dataset, profile))
+            made = migrated(cell, *pair, lambda cell, profile: opened(cell.dataset, profile))
         except UnknownName as error:
             unusable += 1
             _complain(pair, f"{error}; {_NAME_SUITE}")
@@ -195,7 +219,7 @@ def _migrate(arguments: argparse.Namespace, stored: Baselines) -> int:
         else:
             if made is not None:
                 stored.rewrite(pair, made.record, made.scores)
-            print(f"{cell}: {'is up to date' if made is None else f'written anew; commit {pair.record} and .npz'}")
+            print(f"{cell}: {'is up to date' if made is None else f'written anew, {pair.record} and .npz'}")
     if not there:
         print(f"no baseline in {stored.folder}")
     return 2 if unusable else 0

@@ -35,9 +35,9 @@ def line(result: Result, *, waits: bool) -> tuple[str, ...]:
     )
 
 
-def missing(cell: Cell) -> tuple[str, ...]:
-    """The row of a cell that was recorded and has no baseline any more."""
-    return (cell.id, *("" for _ in HEADINGS[2:-1]), "missing", "")
+def without(cell: Cell, why: str) -> tuple[str, ...]:
+    """The row of a cell of whose baseline nothing can be told, and why, in a word."""
+    return (cell.id, *("" for _ in HEADINGS[2:-1]), why, "")
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -80,6 +80,7 @@ def compared(obtained: Result, baseline: Result, ids: Mapping[str, str]) -> str:
     `ids` are those of images, by pseudonym, as far as they are known here.
     """
     metric, was = obtained.metric_of, baseline.metric_of
+    asked, under = question_changes(obtained, baseline), subject_changes(obtained.subject, baseline.subject)
     lines = [
         f"{obtained.cell}: obtained against its baseline",
         f"  baseline: {_when(baseline)}",
@@ -87,8 +88,8 @@ def compared(obtained: Result, baseline: Result, ids: Mapping[str, str]) -> str:
         f"  {metric if metric == was else f'{was} → {metric}'}: {baseline.mean:.4f} → {obtained.mean:.4f} "
         f"({obtained.mean - baseline.mean:+.4f})",
         *(f"  {move}" for move in _moves(obtained, baseline, ids)),
-        *(f"  the question changed: {change}" for change in question_changes(obtained, baseline)),
-        f"  {subject_changes(obtained.subject, baseline.subject)}",
+        *(f"  the question changed: {change}" for change in asked),
+        f"  {under.replace('nothing known', 'nothing else known') if asked else under}",
     ]
     return "\n".join(map(inline, lines))
 
