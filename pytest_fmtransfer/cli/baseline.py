@@ -209,7 +209,7 @@ def _migrate(arguments: argparse.Namespace, stored: Baselines) -> int:
     there += [(cell, stored.obtained(cell)) for cell in stored.waiting()]
     for cell, pair in there:
         try:
-            made = migrated(cell, *pair, lambda cell, profile: opened(cell.dataset, profile))
+            made = migrated(cell, pair.record, pair.scores, lambda cell, profile: opened(cell.dataset, profile))
         except UnknownName as error:
             unusable += 1
             _complain(pair, f"{error}; {_NAME_SUITE}")
