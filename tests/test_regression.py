@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.judge.court import Court, Verdict, judging
-from pytest_fmtransfer.judge.regression import Tolerance, accept, relative_move, unchanged_from
+from pytest_fmtransfer.judge.regression import MAD_SCALE, Tolerance, accept, relative_move, scale_of, unchanged_from
 from pytest_fmtransfer.results import Result
-from tests.helpers import LAWS, image, labels_of, make_result, noisy_scores
+from tests.helpers import LAWS, image, labels_of, make_result, noisy_scores, two_columns
 
 CELL = "some.model-data-knn"
 TOLERANCE = Tolerance(score=0.01, metric=0.001)  # scores in standard deviations of the stored ones
@@ -27,9 +27,9 @@ def baseline(**more: Any) -> Result:
 
 
 def moved(by: float, *, image: int = 3, subject: Mapping[str, Any] = OLD) -> Result:
-    """The baseline, with class 1's score of one image higher by so many standard deviations."""
+    """The baseline, with class 1's score of one image higher by so many (robust) standard deviations."""
     scores_SNC = baseline().scores_SNC.copy()
-    scores_SNC[0, image, 1] += by * np.sqrt(scores_SNC.var(axis=1).mean())
+    scores_SNC[0, image, 1] += by * scale_of(scores_SNC)[0, 0, 1]
     return replace(baseline(), scores_SNC=scores_SNC, subject=subject)
 
 
@@ -106,6 +106,65 @@ def test_the_outcome_follows_the_largest_move(by: float, image: int) -> None:
     assert largest == pytest.approx(abs(by), abs=1e-5)
     supported = bool(unchanged_from(candidate, baseline(), TOLERANCE))
     assert supported == (largest <= TOLERANCE.score)
+
+
+def shuffled_but_for(outlier: float) -> tuple[Result, Result]:
+    """A baseline one of whose scores lies far out, and a candidate whose other scores are another image's."""
+    scores_SNC = baseline().scores_SNC.copy()
+    scores_SNC[0, 40, 1] = outlier
+    others = np.delete(np.arange(80), 40)
+    shuffled_SNC = scores_SNC.copy()
+    shuffled_SNC[:, others] = scores_SNC[:, np.random.default_rng(0).permutation(others)]
+    return replace(baseline(), scores_SNC=shuffled_SNC), replace(baseline(), scores_SNC=scores_SNC)
+
+
+@pytest.mark.parametrize("outlier", [1e2, 1e4, 1e6])
+def test_an_outlier_does_not_pass_shuffled_scores_for_rounding(outlier: float) -> None:
+    candidate, stored = shuffled_but_for(outlier)
+    verdict = unchanged_from(candidate, stored, TOLERANCE)
+    assert verdict.outcome == "refuted"
+    assert verdict.effect is not None
+    assert verdict.effect < -0.2
+    assert relative_move(candidate.scores_SNC, stored.scores_SNC) > 1
+
+
+@LAWS
+@given(st.floats(1, 1e6), st.integers(0, 79))
+def test_an_outlier_hardly_moves_the_scale(outlier: float, image: int) -> None:
+    scores_SNC = baseline().scores_SNC.copy()
+    scores_SNC[0, image, 1] = outlier
+    assert scale_of(scores_SNC) == pytest.approx(scale_of(baseline().scores_SNC), rel=0.1)
+
+
+def test_the_scale_is_the_standard_deviation_of_normal_scores() -> None:
+    scores_SNC = np.random.default_rng(0).normal(size=(1, 100_000, 2)) * [1.0, 50.0] + [7.0, 0.0]
+    assert scale_of(scores_SNC)[0, 0] == pytest.approx([1.0, 50.0], rel=0.01)
+
+
+def test_where_more_than_half_of_the_scores_are_equal_the_scale_is_that_of_the_others() -> None:
+    scores_SNC = np.zeros((1, 100, 2))
+    scores_SNC[0, :20, 1] = np.linspace(1, 3, 20)
+    assert scale_of(scores_SNC)[0, 0] == pytest.approx([1.0, MAD_SCALE * 2.0])  # the first column is constant
+
+
+def test_a_column_is_held_to_its_own_scale() -> None:
+    """Scores of one class that are large do not hide what those of another did."""
+    scores_SNC = baseline().scores_SNC * [1000.0, 1.0]
+    expected = 0.5 / scale_of(scores_SNC)[0, 0, 1]
+    assert relative_move(scores_SNC + np.array([0.0, 0.5]), scores_SNC) == pytest.approx(expected)
+
+
+def test_a_metric_that_moved_beyond_its_own_tolerance_is_drift_though_no_score_did() -> None:
+    """Ranks that hang on little: half of the positives lie above all others by less than a score's tolerance."""
+    score_N = np.concatenate([np.linspace(-1, 0, 40), np.full(20, 1e-4), np.linspace(1, 2, 20)])
+    stored = replace(baseline(), scores_SNC=two_columns(score_N)[None])
+    candidate = replace(baseline(), scores_SNC=two_columns(np.where(score_N == 1e-4, -1e-4, score_N))[None])
+    assert relative_move(candidate.scores_SNC, stored.scores_SNC) < TOLERANCE.score
+    verdict = unchanged_from(candidate, stored, TOLERANCE)
+    assert verdict.outcome == "refuted"
+    assert repr(verdict).startswith("drifted: roc_auc 1.0000 → 0.9875")
+    assert "roc_auc moved by 0.0125, and rounding moves it by 0.001 at most" in verdict.text
+    assert unchanged_from(candidate, stored, replace(TOLERANCE, metric=0.013))
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,9 @@ class RegimeSpec:
     """A way of adapting a backbone to a dataset.
 
     `seeded` is True where training depends on a seed. `tolerance` is how far rounding on another processor
-    may move a score of a regime that does not, in standard deviations of the stored scores, the largest
+    may move a score of a regime that does not, in robust standard deviations of the stored scores, the largest
     over images; `metric_tolerance` how far it may move the metric, which is what runs at other seeds are compared
-    by. `python benchmarks/tolerance.py` prints what was measured. `seed_variances` by dataset let a claim be
+    by too. `python benchmarks/tolerance.py` prints what was measured. `seed_variances` by dataset let a claim be
     judged on a single run. `seeds` is at how many it runs where nothing else is asked, whatever the profile says.
     `costly`: a run takes so long that chance is told from as many shuffled labellings as there are seeds.
     """

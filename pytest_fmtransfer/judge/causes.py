@@ -8,6 +8,7 @@ from itertools import permutations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pytest_fmtransfer.results import Result
 
@@ -44,15 +45,15 @@ def subject_changes(subject: Mapping[str, Any], stored: Mapping[str, Any]) -> st
     return f"changed since the baseline: {', '.join(moved)}" if moved else "nothing known changed since the baseline"
 
 
-def looks_like(candidate: Result, baseline: Result, tolerance: float) -> str:
+def looks_like(candidate: Result, baseline: Result, tolerance_S1C: NDArray[np.float64]) -> str:
     """A fault that leaves the marks found in the scores; empty when none is recognised.
 
-    `tolerance` is that of scores, in the scores' unit.
+    `tolerance_S1C` is that of each column's scores, in the scores' unit.
     """
     mine_SNC, stored_SNC = candidate.scores_SNC, baseline.scores_SNC
     classes = mine_SNC.shape[2]
     for order in permutations(range(classes)) if classes <= _MOST_CLASSES else ():
-        if order != tuple(range(classes)) and np.abs(mine_SNC[:, :, order] - stored_SNC).max() <= tolerance:
+        if order != tuple(range(classes)) and (np.abs(mine_SNC[:, :, order] - stored_SNC) <= tolerance_S1C).all():
             return f"the scores are the baseline's with the classes in another order, {_order(candidate, order)}"
     return ""
 

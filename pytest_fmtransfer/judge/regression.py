@@ -1,8 +1,8 @@
 """Did our number move? The gate that holds a result against its own baseline.
 
 Same images, so drawing patients says nothing about it. First tier: scores identical, byte for byte. Second
-tier, for regimes that do not depend on a seed: no score moved by more than rounding can move it. Third tier, for
-regimes that do: a screen with one new seed, and beyond it six fresh seeds, once (see `drift`). Both
+tier, for regimes that do not depend on a seed: no score moved by more than rounding can move it, nor did the metric.
+Third tier, for regimes that do: a screen with one new seed, and beyond it six fresh seeds, once (see `drift`). Both
 directions fail, because an unexplained gain in medical data is often leakage.
 
 Legend: S seeds, N test images, C classes.
@@ -24,13 +24,16 @@ from pytest_fmtransfer.judge.wording import in_full, shortened
 from pytest_fmtransfer.pseudonyms import SHOWN
 from pytest_fmtransfer.results import Result
 
+# Standard deviations in a median absolute deviation: 1 / Φ⁻¹(3/4), which makes it one of normal scores.
+MAD_SCALE = 1.4826022185056018
+
 Rerun = Callable[[tuple[int, ...]], Result]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerance:
-    """What another processor's rounding can do: `score` in standard deviations of the stored scores, the largest
-    over images; `metric` in the metric's unit.
+    """What another processor's rounding can do: `score` in robust standard deviations of the stored scores
+    (`scale_of`), the largest over images; `metric` in the metric's unit.
     """
 
     score: float
@@ -63,7 +66,7 @@ def unchanged_from(candidate: Result, baseline: Result, tolerance: Tolerance, re
     elif candidate.seeded:
         verdict = _third_tier(candidate, baseline, tolerance.metric, rerun)
     else:
-        verdict = _second_tier(candidate, baseline, tolerance.score)
+        verdict = _second_tier(candidate, baseline, tolerance)
     current().record(verdict)
     return verdict
 
@@ -77,23 +80,24 @@ def _same_scores(candidate: Result, baseline: Result) -> bool:
     return bool(shared) and np.array_equal(mine_SNC, stored_SNC)
 
 
-def _second_tier(candidate: Result, baseline: Result, tolerance: float) -> Verdict:
-    moved_N = np.abs(candidate.scores_SNC - baseline.scores_SNC).max(axis=(0, 2))
-    largest, worst = relative_move(candidate.scores_SNC, baseline.scores_SNC), int(moved_N.argmax())
+def _second_tier(candidate: Result, baseline: Result, tolerance: Tolerance) -> Verdict:
+    moved_N = relative_moves(candidate.scores_SNC, baseline.scores_SNC)
+    largest, worst = float(moved_N.max()), int(moved_N.argmax())
     metric, effect = candidate.metric_of, candidate.mean - baseline.mean
     agreement = rank_correlation(candidate.scores_SNC, baseline.scores_SNC)
     move = f"{metric} {baseline.mean:.4f} → {candidate.mean:.4f}"
     detail = [
         "second tier: every score against the stored one, this regime depends on no seed",
-        f"largest score change {largest:.2g} standard deviations (allowed {tolerance:g}) at image "
-        f"{candidate.ids_N[worst][:SHOWN]}; "
-        f"rank correlation {agreement:.4f}; {move} ({effect:+.4f})",
+        f"largest score change {largest:.2g} standard deviations (allowed {tolerance.score:g}) at image "
+        f"{candidate.ids_N[worst][:SHOWN]}; rank correlation {agreement:.4f}; {move} ({effect:+.4f})",
         subject_changes(candidate.subject, baseline.subject),
     ]
-    if largest <= tolerance:
+    if largest <= tolerance.score and abs(effect) <= tolerance.metric:
         summary = f"unchanged within rounding: largest score change {largest:.2g} sd, {metric} {effect:+.4f}"
         return _verdict(candidate, "supported", summary, detail, effect)
-    if cause := looks_like(candidate, baseline, tolerance * _spread(baseline.scores_SNC)):
+    if largest <= tolerance.score:
+        detail.append(f"{metric} moved by {abs(effect):.4g}, and rounding moves it by {tolerance.metric:g} at most")
+    elif cause := looks_like(candidate, baseline, tolerance.score * scale_of(baseline.scores_SNC)):
         detail.append(cause)
     return _verdict(candidate, "refuted", f"drifted: {move}, largest score change {largest:.2g} sd", detail, effect)
 
@@ -139,9 +143,32 @@ def _third_tier(candidate: Result, baseline: Result, tolerance: float, rerun: Re
     return _verdict(candidate, "supported", summary, detail, effect)
 
 
+def relative_moves(scores_SNC: np.ndarray, stored_SNC: np.ndarray) -> NDArray[np.float64]:
+    """(N,): each image's largest change of a score, in robust standard deviations of the column's stored scores."""
+    moved_SNC = np.abs(scores_SNC.astype(np.float64) - stored_SNC) / scale_of(stored_SNC)
+    return np.asarray(moved_SNC.max(axis=(0, 2)), dtype=np.float64)
+
+
 def relative_move(scores_SNC: np.ndarray, stored_SNC: np.ndarray) -> float:
-    """The largest change of any score, in standard deviations of the stored scores within their column."""
-    return float(np.abs(scores_SNC - stored_SNC).max()) / _spread(stored_SNC)
+    """The largest change of any score, in robust standard deviations of the stored scores within their column."""
+    return float(relative_moves(scores_SNC, stored_SNC).max())
+
+
+def scale_of(scores_SNC: np.ndarray) -> NDArray[np.float64]:
+    """(S, 1, C): how far apart the scores of a column lie, whatever a few of them do.
+
+    The median distance from the column's median, times 1.4826, which makes it the standard deviation of normal scores
+    (Hampel, "The influence curve and its role in robust estimation", Journal of the American Statistical Association
+    1974). Up to half of the scores may lie anywhere. Where more than half are equal, as votes of neighbours may be, it
+    is that median over the others; where all are, the scores' own unit.
+    """
+    distance_SNC = np.abs(scores_SNC - np.median(scores_SNC, axis=1, keepdims=True)).astype(np.float64)
+    median_S1C = np.median(distance_SNC, axis=1, keepdims=True)
+    for seed, _, column in np.argwhere(median_S1C == 0):
+        distance_N = distance_SNC[seed, :, column]
+        others = distance_N[distance_N > 0]
+        median_S1C[seed, 0, column] = np.median(others) if others.size else 1 / MAD_SCALE
+    return np.asarray(MAD_SCALE * median_S1C, dtype=np.float64)
 
 
 def rank_correlation(scores_SNC: np.ndarray, stored_SNC: np.ndarray) -> float:
@@ -151,11 +178,6 @@ def rank_correlation(scores_SNC: np.ndarray, stored_SNC: np.ndarray) -> float:
         return 0.0
     ranks_2N: NDArray[np.float64] = np.stack([rankdata(column) for column in columns])
     return float(np.asarray(np.corrcoef(ranks_2N))[0, 1])
-
-
-def _spread(scores_SNC: np.ndarray) -> float:
-    """Standard deviation within columns; 1 where every score is the same."""
-    return float(np.sqrt(np.var(scores_SNC, axis=1, dtype=np.float64).mean())) or 1.0
 
 
 def _verdict(

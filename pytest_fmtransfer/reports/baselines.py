@@ -12,7 +12,7 @@ import numpy as np
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.judge.causes import question_changes, subject_changes
 from pytest_fmtransfer.judge.intervals import interval
-from pytest_fmtransfer.judge.regression import rank_correlation, relative_move
+from pytest_fmtransfer.judge.regression import rank_correlation, relative_moves
 from pytest_fmtransfer.printable import inline
 from pytest_fmtransfer.pseudonyms import SHOWN
 from pytest_fmtransfer.results import Result
@@ -105,13 +105,10 @@ def _moves(obtained: Result, baseline: Result, ids: Mapping[str, str]) -> Iterat
             yield f"scores are of other {what}, and not compared: {_plain(old)} → {_plain(new)}"
             return
     new_SNC, old_SNC = obtained.scores_SNC, baseline.scores_SNC
-    worst = int(np.abs(new_SNC - old_SNC).max(axis=(0, 2)).argmax())
-    image = str(obtained.ids_N[worst])
+    moved_N = relative_moves(new_SNC, old_SNC)
+    image = str(obtained.ids_N[moved_N.argmax()])
     named = f" ({ids[image]})" if image in ids else ""
-    yield (
-        f"largest score change: {relative_move(new_SNC, old_SNC):.2g} standard deviations, at image "
-        f"{image[:SHOWN]}{named}"
-    )
+    yield f"largest score change: {moved_N.max():.2g} standard deviations, at image {image[:SHOWN]}{named}"
     yield f"rank correlation: {rank_correlation(new_SNC, old_SNC):.4f}"
     if obtained.labels_N.ndim == 1:  # an image of several labels has no predicted class
         other_SN = new_SNC.argmax(axis=2) != old_SNC.argmax(axis=2)
