@@ -175,6 +175,22 @@ def test_the_last_bin_of_the_calibration_error_holds_probability_one() -> None:
     assert evaluate("expected_calibration_error", np.array([0, 1]), scores_NC).value == pytest.approx(0.98 / 2)
 
 
+@pytest.mark.parametrize(("beside", "together"), [(0.01, True), (-0.01, False)])
+def test_a_bin_of_the_calibration_error_holds_its_lower_edge(beside: float, together: bool) -> None:
+    """Three scores that are equal have probability 1/3, where the sixth of fifteen bins begins.
+
+    Another image is right with a little more, or of two classes with a little less. In one bin what the first is too
+    sure and the second too unsure is set off, and in two it is added.
+    """
+    confidence = 1 / 3 + beside
+    rest = (1 - confidence) / 3  # of four classes, so that less than 1/3 can be the most probable
+    scores_NC = np.log([[1 / 3, 1 / 3, 1 / 3, 1e-300], [rest, rest, rest, confidence]])
+    first, second = 1 / 3, confidence - 1  # the first is wrong, the second right
+    expected = abs(first + second) if together else abs(first) + abs(second)
+    found = evaluate("expected_calibration_error", np.array([1, 3]), scores_NC).value
+    assert found == pytest.approx(expected / 2)
+
+
 def test_an_unknown_metric_names_the_nearest() -> None:
     with pytest.raises(UnknownName, match=r"unknown metric 'roc_acu'; did you mean roc_auc"):
         evaluate("roc_acu", labels_of(1, 1), np.zeros((2, 2)))

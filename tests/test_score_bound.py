@@ -17,6 +17,7 @@ from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court
 from pytest_fmtransfer.judge.foresight import from_pair
 from pytest_fmtransfer.judge.power import patients_to_settle, smallest_detectable
+from pytest_fmtransfer.judge.reading import Reading
 from pytest_fmtransfer.judge.score_bound import ScoreBound, score_bound_of
 from pytest_fmtransfer.judge.verdicts import beats, equivalent_to, not_worse_than
 from pytest_fmtransfer.results import Result
@@ -180,6 +181,26 @@ def test_what_would_settle_it_is_planned_with_the_limits_that_decide(
     times = needed / sum(classes)
     enough = tuple(math.ceil(times * size) for size in classes)
     assert not_worse_than(*differing(enough, lost, gained), margin=0.02)
+
+
+@pytest.mark.parametrize(("lost", "gained", "wider"), [((4, 0), (), "below"), ((0, 0), (4, 0), "above")])
+def test_a_claim_with_one_threshold_is_planned_with_its_lower_limit(
+    lost: tuple[int, int], gained: tuple[int, ...], wider: str
+) -> None:
+    """Limits are not as far above the effect as below it, and the upper one decides nothing."""
+    one, other = differing((100, 100), lost, gained)
+    reading = Reading(
+        kind="not_worse_than",
+        comparison=Comparison(candidate=one, reference=other),
+        level=0.05,
+        threshold=-0.02,
+    )
+    assert reading.limits is not None
+    assert reading.planned is not None
+    effect, (lower, upper) = reading.comparison.effect, reading.limits
+    assert (effect - lower > 1.05 * (upper - effect)) == (wider == "below")
+    assert (upper - effect > 1.05 * (effect - lower)) == (wider == "above")
+    assert reading.planned.lower(0.05) == pytest.approx(lower)
 
 
 def test_either_side_of_an_equivalence_may_be_the_wider_one() -> None:
