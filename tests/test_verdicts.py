@@ -9,7 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court, Outcome, Verdict, current, judging
 from pytest_fmtransfer.judge.verdicts import beats, not_worse_than
 from pytest_fmtransfer.results import Result
@@ -217,6 +219,26 @@ def test_results_that_disagree_about_the_same_images_are_not_compared(name: str)
     other_N[0] = other_N[-1]
     with pytest.raises(InvalidInput, match="have other labels or patients for the same images"):
         beats(mine, replace(theirs, **{name: other_N}), 0.0)
+
+
+def test_classes_in_another_order_are_no_comparison() -> None:
+    """Wherever one is built: scores are held to classes by their place."""
+    one, other = result(CANDIDATE, 1.0), result(REFERENCE, 1.0, classes=("class1", "class0"))
+    told = f"{CANDIDATE} names the classes class0, class1, {REFERENCE} class1, class0"
+    with pytest.raises(InvalidInput, match=told):
+        Comparison(candidate=one, reference=other)
+    with pytest.raises(InvalidInput, match=told):
+        beats(one, other)
+
+
+def test_other_settings_of_one_regime_are_no_comparison() -> None:
+    """They are of two regimes, which may well be compared."""
+    one, other = result(CANDIDATE, 1.0), result(REFERENCE, 1.0, settings={"neighbours": [1], "metric": "cosine"})
+    told = r"of one regime: metric: none, cosine; neighbours: \[1, 2, 5\], \[1\]; measure both again under one"
+    with pytest.raises(InvalidInput, match=told):
+        Comparison(candidate=one, reference=other)
+    probe = replace(other, cell=Cell.parse("old.model-data-linear_probe"))
+    assert Comparison(candidate=one, reference=probe).effect == pytest.approx(one.mean - probe.mean)
 
 
 def test_underpowered_is_told_by_the_margin_of_the_claim() -> None:

@@ -76,6 +76,16 @@ class Comparison:
                 f"{ours.cell} and {theirs.cell} have other labels or patients for the same images of one dataset: one "
                 "of the two was not measured on it; measure both again, or export both again"
             )
+        if ours.classes != theirs.classes:
+            raise InvalidInput(
+                f"{ours.cell} names the classes {', '.join(ours.classes)}, {theirs.cell} {', '.join(theirs.classes)}: "
+                "scores are held to the classes by their place; measure both again, or export both again"
+            )
+        if ours.cell.regime == theirs.cell.regime and ours.question.settings != theirs.question.settings:
+            raise InvalidInput(
+                f"{ours.cell} and {theirs.cell} ran with other settings of one regime: "
+                f"{_other_settings(ours, theirs)}; measure both again under one"
+            )
 
     @property
     def sign(self) -> int:
@@ -152,6 +162,13 @@ class Comparison:
             reference=auc_of(self.reference, self.recorded),
             covariance=covariance,
         )
+
+
+def _other_settings(ours: Result, theirs: Result) -> str:
+    """'name: candidate's, reference's' for each that differs."""
+    mine, other = ours.question.settings, theirs.question.settings
+    names = [name for name in sorted(mine.keys() | other.keys()) if mine.get(name) != other.get(name)]
+    return "; ".join(f"{name}: {mine.get(name, 'none')}, {other.get(name, 'none')}" for name in names)
 
 
 def influence_of(result: Result) -> Floats | None:
