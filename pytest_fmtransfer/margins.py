@@ -41,6 +41,23 @@ def range_of(metric: str, classes: int) -> tuple[float, float]:
     return lowest, math.log(max(2, classes)) if math.isinf(highest) else highest
 
 
+def within_range(value: float, metric: str, classes: int) -> float:
+    """The value of a metric, or the nearest that it can have."""
+    lowest, highest = _ends(metric, classes)
+    return min(max(value, lowest), highest)
+
+
+def within_width(difference: float, metric: str, classes: int) -> float:
+    """A difference of two values of a metric, or the nearest that there can be."""
+    lowest, highest = _ends(metric, classes)
+    return min(max(difference, lowest - highest), highest - lowest)
+
+
+def _ends(metric: str, classes: int) -> tuple[float, float]:
+    """Of the metric's values, infinite where a few images can make a loss as large as one likes."""
+    return RANGES[metric] if math.isinf(RANGES[metric][1]) else range_of(metric, classes)
+
+
 def check_margin(margin: float, metric: str, classes: int, whose: str) -> None:
     """Raises InvalidInput for a margin outside the metric's range or not above 0; `whose` begins the message."""
     lowest, highest = range_of(metric, classes)

@@ -13,6 +13,8 @@ from scipy.stats import t as student
 from pytest_fmtransfer.judge.bounds import Bound
 from pytest_fmtransfer.judge.intervals import interval
 from pytest_fmtransfer.judge.power import patients_to_settle, smallest_detectable
+from pytest_fmtransfer.margins import RANGES
+from pytest_fmtransfer.metrics import METRICS
 from tests.helpers import LAWS, labels_of, make_result, noisy_scores, two_columns
 
 
@@ -44,6 +46,35 @@ def test_the_interval_of_an_accuracy_is_its_bound() -> None:
     result = make_result("a-b-c", labels_N, np.eye(2)[[0] * 40], metric="accuracy")
     half = student.ppf(0.975, 39) * math.sqrt(0.75 * 0.25 / 39)
     assert interval(result) == (pytest.approx(0.75 - half), pytest.approx(0.75 + half))
+
+
+@LAWS
+@given(
+    st.sampled_from([name for name in sorted(METRICS) if METRICS[name].task != "multilabel"]),
+    st.integers(2, 12),
+    st.floats(-1, 6),
+    st.integers(0, 2**32 - 3),
+    st.sampled_from([0.5, 0.95, 0.9999]),
+)
+def test_an_interval_stays_inside_the_metrics_range(
+    metric: str, fewest: int, signal: float, seed: int, confidence: float
+) -> None:
+    """However few patients there are, and however much three trainings differ."""
+    labels_N = labels_of(fewest, fewest + 3)
+    scores_SNC = np.stack([noisy_scores(labels_N, signal, seed=seed + more) for more in range(3)])
+    result = make_result("a-b-c", labels_N, scores_SNC, seeded=True, metric=metric)
+    found = interval(result, confidence)
+    if found is not None:
+        lowest, highest = RANGES[metric]
+        assert lowest <= found[0] <= result.mean <= found[1] <= highest
+
+
+def test_an_interval_ends_at_the_best_value() -> None:
+    """Of 30 right of 31, plain limits would end at 1.034."""
+    result = make_result("a-b-c", labels_of(30, 30), np.eye(2)[[0] * 29 + [1] * 31], metric="accuracy")
+    found = interval(result)
+    assert found is not None
+    assert (found[0] < 0.96, found[1]) == (True, 1.0)
 
 
 def test_seeds_widen_the_interval_of_a_seeded_regime_only() -> None:

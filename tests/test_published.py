@@ -77,8 +77,9 @@ def test_spreads_of_both_sides_add_with_satterthwaites_degrees() -> None:
 
 
 def test_one_published_run_has_one_degree_of_freedom() -> None:
-    """Its variance outweighs all others here, so that the bound is Student's at one degree."""
-    lower, upper = limits_of(consistent_with(OURS, number(0.9, spread=10.0)))
+    """Its variance outweighs all others here, so that the bound is Student's at one degree. A loss has no upper end."""
+    ours = replace(OURS, question=replace(OURS.question, metric="log_loss"))
+    lower, upper = limits_of(consistent_with(ours, number(0.9, spread=10.0)))
     assert (upper - lower) / 2 == pytest.approx(10 * student.ppf(0.95, 1), rel=1e-3)
 
 

@@ -13,6 +13,7 @@ from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court, Outcome, Verdict, current, judging
+from pytest_fmtransfer.judge.published import Published, above_published
 from pytest_fmtransfer.judge.verdicts import beats, not_worse_than
 from pytest_fmtransfer.results import Result
 from tests.helpers import CANDIDATE, LAWS, REFERENCE, image, make_result, result, retrained
@@ -239,6 +240,39 @@ def test_other_settings_of_one_regime_are_no_comparison() -> None:
         Comparison(candidate=one, reference=other)
     probe = replace(other, cell=Cell.parse("old.model-data-linear_probe"))
     assert Comparison(candidate=one, reference=probe).effect == pytest.approx(one.mean - probe.mean)
+
+
+@LAWS
+@given(pairs(fewest=50), levels, margins)
+def test_what_can_be_shown_is_never_below_nothing(pair: tuple[Result, Result], court: Court, margin: float) -> None:
+    """A wide margin is not "smallest detectable −0.42"."""
+    with judging(court):
+        wide = not_worse_than(*pair, margin + 0.5)
+        narrow = not_worse_than(*pair, margin)
+        better = beats(*pair, margin)
+    assert "smallest margin that could be shown" in wide.text
+    for verdict in (wide, narrow, better):
+        assert verdict.detectable is not None
+        assert verdict.detectable >= 0
+    assert better.detectable is not None
+    assert better.detectable >= margin
+
+
+@LAWS
+@given(st.floats(0, 3), st.integers(2, 6), levels)
+def test_limits_of_a_difference_are_ones_that_there_can_be(signal: float, seeds: int, court: Court) -> None:
+    """Seeds that come to all or nothing make a t interval that reaches beyond −1 or 1."""
+    signals = [signal if seed % 2 else -signal for seed in range(seeds)]
+    with judging(court):
+        verdicts = [
+            beats(retrained(CANDIDATE, *signals), retrained(REFERENCE, *reversed(signals))),
+            not_worse_than(retrained(CANDIDATE, *signals), retrained(REFERENCE, *reversed(signals)), 0.5),
+            above_published(retrained(CANDIDATE, *signals), Published(value=0.9, source="Somebody 2020")),
+        ]
+    for verdict in verdicts:
+        assert verdict.lower is not None
+        assert verdict.upper is not None
+        assert -1 <= verdict.lower <= verdict.upper <= 1
 
 
 def test_underpowered_is_told_by_the_margin_of_the_claim() -> None:

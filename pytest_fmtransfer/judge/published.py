@@ -13,6 +13,7 @@ from pytest_fmtransfer.judge.power import POWER, both_ways, patients_to_settle, 
 from pytest_fmtransfer.judge.reading import no_bound, settling, too_few_patients, too_few_seeds
 from pytest_fmtransfer.judge.verdicts import margin_of, margin_warning, uninformative
 from pytest_fmtransfer.judge.wording import exact_rule, in_full, it_takes, scope, shortened
+from pytest_fmtransfer.margins import within_width
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.words import counted, plural
 
@@ -94,7 +95,9 @@ def _judge(kind: str, result: Result, published: Published, margin: float) -> Ve
     outcome: Outcome = "inconclusive"
     limits = p = detectable = None
     if bound is not None:
-        lower, upper = limits = bound.lower(court.level), bound.upper(court.level)
+        metric, classes = result.question.metric, len(result.classes)
+        far = bound.lower(court.level), bound.upper(court.level)
+        lower, upper = limits = within_width(far[0], metric, classes), within_width(far[1], metric, classes)
         detectable = smallest_detectable(bound, court.level, both_ways() if margin else POWER)
         if not reason:
             p = max(bound.p_above(low), bound.p_below(high))

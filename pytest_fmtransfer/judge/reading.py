@@ -11,11 +11,15 @@ from pytest_fmtransfer.judge.court import Outcome
 from pytest_fmtransfer.judge.mover import Mover
 from pytest_fmtransfer.judge.power import POWER, both_ways, smallest_detectable
 from pytest_fmtransfer.judge.score_bound import ScoreBound
+from pytest_fmtransfer.margins import within_width
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.words import counted, plural
 
 # Test patients below which the smallest class cannot carry a verdict of each kind.
 FEWEST_PATIENTS = {"beats": 20, "not_worse_than": 50, "equivalent_to": 50, "above_published": 20, "consistent_with": 50}
+
+# Claims that allow for a margin: what data can show of them is a margin, not an effect.
+ALLOWING = ("not_worse_than", "equivalent_to")
 
 # Metrics that a few patients can move far: where none shows any variance, nothing bounds what was missed.
 UNBOUNDED = ("average_precision", "log_loss")
@@ -40,7 +44,18 @@ class Reading:
 
     @cached_property
     def limits(self) -> tuple[float, float] | None:
-        """The one-sided limits that decide, each at `level`; None where a class has too few patients."""
+        """The one-sided limits that decide, each at `level`, no further than two values of the metric can lie apart.
+
+        None where a class has too few patients. Thresholds lie inside that range, so that it decides nothing.
+        """
+        result = self.comparison.candidate
+        if self._unclipped is None:
+            return None
+        lower, upper = (within_width(each, result.question.metric, len(result.classes)) for each in self._unclipped)
+        return lower, upper
+
+    @cached_property
+    def _unclipped(self) -> tuple[float, float] | None:
         if not self._bounds:
             return None
         return (
@@ -87,22 +102,23 @@ class Reading:
     def planned(self) -> Bound | None:
         """The t bound to plan with: its standard error is what makes its limits those that decide."""
         bound = self.comparison.bound
-        if bound is None or bound.alike or self.limits is None:
+        if bound is None or bound.alike or self._unclipped is None:
             return bound
-        lower, upper = self.limits
+        lower, upper = self._unclipped
         reach = bound.effect - lower if self.ceiling is None else max(bound.effect - lower, upper - bound.effect)
         return replace(bound, standard_error=reach / bound.quantile(1 - self.level))
 
     def detectable(self, power: float = POWER) -> float | None:
-        """The true effect that would be supported with this power; for `equivalent_to` the narrowest margin that
-        would, were there no effect.
+        """The true effect that would be supported with this power, 0 or more.
+
+        Where a margin is allowed, the narrowest margin that would be kept with it, were there no effect.
         """
         bound = self.planned
         if bound is None:
             return None
         if self.ceiling is not None:
             return smallest_detectable(bound, self.level, both_ways(power))
-        return smallest_detectable(bound, self.level, power) + self.threshold
+        return smallest_detectable(bound, self.level, power) + max(0.0, self.threshold)
 
     @property
     def underpowered(self) -> bool:
@@ -112,7 +128,7 @@ class Reading:
     @property
     def margin(self) -> float:
         """What matters in practice: the margin that the claim allows, else the dataset's."""
-        allows = self.kind in ("not_worse_than", "equivalent_to")
+        allows = self.kind in ALLOWING
         return abs(self.threshold) if allows else self.comparison.candidate.margin
 
     @property

@@ -8,7 +8,7 @@ from pytest_fmtransfer.judge.bounds import Bound
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court, Verdict, current
 from pytest_fmtransfer.judge.power import POWER, both_ways, patient_variance, patients_to_settle
-from pytest_fmtransfer.judge.reading import Reading, settling
+from pytest_fmtransfer.judge.reading import ALLOWING, Reading, settling
 from pytest_fmtransfer.metrics import absent_labels
 from pytest_fmtransfer.printable import inline
 from pytest_fmtransfer.results import Result
@@ -46,7 +46,7 @@ def figures(verdict: Verdict, unit: str) -> str:
         return "no difference was measured"
     if verdict.lower is None or verdict.level is None:
         return f"Δ {verdict.effect:+.4f}, too few {plural(unit)} for an interval"
-    what = "margin that could be shown" if verdict.kind == "equivalent_to" else "detectable"
+    what = "margin that could be shown" if verdict.kind in ALLOWING else "detectable"
     return (
         f"Δ {verdict.effect:+.4f}, {100 * (1 - 2 * verdict.level):.4g} % interval "
         f"[{verdict.lower:+.4f}, {verdict.upper:+.4f}], smallest {what} {_unsigned_zero(f'{verdict.detectable:.4f}')}"

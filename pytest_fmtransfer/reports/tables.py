@@ -99,7 +99,8 @@ def _sections(report: Report, heading: Callable[[str], str], layout: str, *, cur
         heading("Cells"),
         table([_cell_line(cell) for cell in report.cells]),
         "95 % intervals; Δ, its interval and the smallest detectable effect are candidate minus reference, at the "
-        "level of the claim's family. Seconds and images/s are of the computation, also where it came from the store, "
+        "level of the claim's family; of a claim that allows for a margin, the smallest margin that could be shown. "
+        "Seconds and images/s are of the computation, also where it came from the store, "
         "and of every leg of a training that was resumed.",
         *_left_out(report),
         *ranking_parts(report.rankings, heading, table),
