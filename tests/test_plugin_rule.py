@@ -83,7 +83,7 @@ def test_a_verdict_that_nobody_asserts_fails_its_test_where_it_is_not_supported(
 
 @pytest.mark.parametrize("body", UNASSERTED)
 def test_the_same_is_a_known_exception_where_it_is_declared(suite: pytest.Pytester, body: str) -> None:
-    known = f"@pytest.mark.fm_claim(expected={{'{CELL}': ('refuted', 'found so')}})"
+    known = f"@pytest.mark.fm_claim(family_size=2, expected={{'{CELL}': ('refuted', 'found so')}})"
     run(suite, body, mark=known, **{"skipped" if "skip" in body else "passed": 1})
     inconclusive = known.replace("'refuted'", "'inconclusive'")
     result = run(suite, body, mark=inconclusive, failed=1)
@@ -115,12 +115,73 @@ def test_every_verdict_that_is_not_supported_is_named_once(suite: pytest.Pyteste
 
 def test_of_several_verdicts_any_may_be_the_known_exception(suite: pytest.Pytester) -> None:
     """The others are supported."""
-    known = f"@pytest.mark.fm_claim(expected={{'{CELL}': ('refuted', 'found so')}})"
+    known = f"@pytest.mark.fm_claim(family_size=2, expected={{'{CELL}': ('refuted', 'found so')}})"
     for body in (
         "assert all([candidate.beats(reference), reference.beats(candidate)])",
         "assert all([reference.beats(candidate), candidate.beats(reference)])",
     ):
         run(suite, body, mark=known, passed=1)
+
+
+TWICE = [
+    "assert candidate.beats(reference); assert candidate.not_worse_than(reference)",
+    "assert all([candidate.not_worse_than(reference, margin=by) for by in (0.04, 0.05)])",
+    "assert all([candidate.beats(reference), fm.ranks_above(candidate, reference)])",
+]
+
+
+@pytest.mark.parametrize("body", TWICE)
+def test_verdicts_of_one_test_share_its_level(suite: pytest.Pytester, body: str) -> None:
+    """Each at half of it, or the test is refused, and no p is told of what it did not count."""
+    result = run(suite, body, signals=BETTER, failed=1)
+    told = (
+        f"test_it[[]{CELL}[]] reached 2 verdicts, and its family counts 1: *fm_claim(family_size=2), whose level they*"
+    )
+    result.stdout.fnmatch_lines([told])
+    claims = json.loads((suite.path / "r.json").read_text())["claims"]
+    assert [claim["p_holm"] for claim in claims] == [None, None]
+    assert all("its family counts 1" in claim["mark"] for claim in claims)
+    run(suite, body, signals=BETTER, mark="@pytest.mark.fm_claim(family_size=2)", passed=1)
+    claims = json.loads((suite.path / "r.json").read_text())["claims"]
+    assert [claim["level"] for claim in claims] == [0.025, 0.025]
+    assert all(claim["p_holm"] < 0.05 for claim in claims)
+
+
+def test_margins_tried_in_turn_are_counted(suite: pytest.Pytester) -> None:
+    """As known exceptions too, of which one is supported."""
+    known = f"@pytest.mark.fm_claim({{size}}expected={{{{'{CELL}': ('refuted', 'found so')}}}})"
+    body = "assert any(each for each in [candidate.beats(reference), candidate.not_worse_than(reference, margin=.9)])"
+    result = run(suite, body, mark=known.format(size=""), failed=1)
+    result.stdout.fnmatch_lines(["*reached 2 verdicts, and its family counts 1: *"])
+    run(suite, body, mark=known.format(size="family_size=2, "), passed=1)
+
+
+def test_one_verdict_told_twice_is_one(suite: pytest.Pytester) -> None:
+    body = "assert candidate.beats(reference); assert candidate.beats(reference)"
+    run(suite, body, signals=BETTER, passed=1)
+    above = FIXTURE.format(verb="beats")
+    run(
+        suite,
+        "assert candidate.beats(reference)",
+        above=above,
+        fixtures="candidate, reference, verdict",
+        signals=BETTER,
+        passed=1,
+    )
+
+
+def test_verdicts_of_each_case_count(suite: pytest.Pytester) -> None:
+    """Two candidates about one data set and regime, each with two verdicts, are four."""
+    both = SUITE.replace('["mobilenetv2"]', '["mobilenetv2", "efficientnet_lite1"]')
+    for seed, (cell, signal) in enumerate(zip((CELL, OTHER), BETTER, strict=True)):
+        Baselines(folder=suite.path / "out").write(as_declared(cell, signal, seed=seed))
+    for size, outcome in ((2, "failed"), (3, "failed"), (4, "passed")):
+        mark = f"@pytest.mark.fm_claim(family_size={size})"
+        suite.makepyfile(test_suite=both.format(mark=mark, fixtures="candidate, reference", body=TWICE[0]))
+        result = suite.runpytest("--fm-collect=out", "-k", "mobilenetv2")
+        result.assert_outcomes(**{outcome: 1})
+        if outcome == "failed":
+            result.stdout.fnmatch_lines([f"*reached 2 verdicts, in each of 2 cases, and its family counts {size}: *"])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -20,7 +21,15 @@ from pytest_fmtransfer.plugin.measuring import MEASURED, lacking
 from pytest_fmtransfer.plugin.obtained import keep_obtained
 from pytest_fmtransfer.plugin.on_record import seed_variances
 from pytest_fmtransfer.plugin.settings import settings_of
-from pytest_fmtransfer.plugin.verdict_rule import is_claim, not_asserted, unexpected, unmarked, without_a_verdict
+from pytest_fmtransfer.plugin.verdict_rule import (
+    GATES,
+    is_claim,
+    not_asserted,
+    uncounted,
+    unexpected,
+    unmarked,
+    without_a_verdict,
+)
 from pytest_fmtransfer.printable import inline, printable
 from pytest_fmtransfer.stand_ins.planted import LABEL
 
@@ -162,6 +171,7 @@ def judge(item: pytest.Function) -> Generator[None, object, object]:
             stand_ins.compare(planted, reached, settings_of(item.config).registry)
         else:
             told = _against_the_claim(item, case, reached, expectation)
+        told = told or uncounted(item, case, reached)
     if told is not None:
         pytest.fail(printable(told), pytrace=False)
     if isinstance(stopped, pytest.skip.Exception):
@@ -198,7 +208,7 @@ def _row(
     """What an item tells the report, as plain JSON values."""
     from pytest_fmtransfer.reports.rows import cell_row, verdict_row
 
-    claim = claim_of(item)
+    claim, looks = claim_of(item), uncounted(item, case, reached)
     return {
         "id": identity_of(item),
         "file": item.nodeid.partition("::")[0],
@@ -207,12 +217,21 @@ def _row(
         "family": family_of(item),
         "expected": _expected(item, case, reached),
         "cells": [cell_row(result) for result in item.stash.setdefault(MEASURED, [])],
-        "verdicts": [verdict_row(verdict) for verdict in reached],
+        "verdicts": [_verdict_row(verdict, looks) for verdict in reached],
         "telling": verdict_row(telling) if telling is not None else None,
         "ranked": _place(item),
         "written": str(written) if (written := item.stash.get(WRITTEN, None)) else None,
         **({"note": LABEL} if settings_of(item.config).stand_ins else {}),
     }
+
+
+def _verdict_row(verdict: "Verdict", looks: str | None) -> dict[str, object]:
+    """Its row in a report; without p where the family does not count it, and with what says so."""
+    from pytest_fmtransfer.reports.rows import verdict_row
+
+    if looks is None or verdict.kind in GATES:
+        return verdict_row(verdict)
+    return verdict_row(replace(verdict, p=None, mark="; ".join(filter(None, (verdict.mark, looks)))))
 
 
 def _expected(item: pytest.Item, case: Case | None, reached: "Sequence[Verdict]") -> dict[str, str] | None:

@@ -12,6 +12,7 @@ import pytest
 from pytest_fmtransfer.claims import Expectation
 from pytest_fmtransfer.plugin.cases import Case
 from pytest_fmtransfer.plugin.cells_mark import cells_of_mark
+from pytest_fmtransfer.plugin.claim_mark import claim_of
 
 if TYPE_CHECKING:
     from pytest_fmtransfer.judge.court import Verdict
@@ -58,6 +59,23 @@ def without_a_verdict(item: pytest.Item, case: Case | None, asks_baseline: bool)
     return None
 
 
+def uncounted(item: pytest.Item, case: Case | None, reached: "Sequence[Verdict]") -> str | None:
+    """What to say where a test reached more verdicts than its family counts: each was judged as if alone.
+
+    Of several that were looked at, one may be supported by chance alone: margins tried in turn, `any([...])`. The same
+    verdict twice is one.
+    """
+    compared = list(dict.fromkeys(_question(verdict) for verdict in reached if verdict.kind not in GATES))
+    needed, size = len(compared) * _claims_of_its_kind(item, case), claim_of(item).family_size
+    if len(compared) < 2 or size >= needed:
+        return None
+    each = f", in each of {needed // len(compared)} cases" if needed > len(compared) else ""
+    return (
+        f"{_name(item, case)} reached {len(compared)} verdicts{each}, and its family counts {size}: each was judged as "
+        f"if there were no others; write a test for each, or fm_claim(family_size={needed}), whose level they share"
+    )
+
+
 def unexpected(reached: "Sequence[Verdict]", expectation: Expectation | None) -> "list[Verdict]":
     """The verdicts that fail an item: neither supported nor what was declared.
 
@@ -81,6 +99,10 @@ def not_asserted(item: pytest.Item, case: Case | None, wrong: "Sequence[Verdict]
         lines.append(f"assert each verdict by itself, `assert candidate.beats(reference)`; {known}")
     lines += dict.fromkeys(_assert_of(verdict) for verdict in gates)
     return "\n".join(lines)
+
+
+def _question(verdict: "Verdict") -> tuple[str, str, str, float]:
+    return verdict.kind, verdict.candidate, verdict.reference, verdict.margin
 
 
 def _assert_of(verdict: "Verdict") -> str:
