@@ -49,7 +49,8 @@ def test_delong_and_mcnemar_are_the_textbooks(one: float, other: float, positive
     lines = told(mine, theirs)
     z = delong(mine, theirs)
     assert lines[0].startswith("DeLong's test: z ")
-    assert figures(lines[0]) == pytest.approx([z, 2 * norm.sf(abs(z))], abs=0.006, rel=0.06)
+    assert figures(lines[0]) == pytest.approx([z, norm.sf(z), 2 * norm.sf(abs(z))], abs=0.006, rel=0.06)
+    assert re.search(r"one-sided p \S+ \(better\), two-sided p \S+$", lines[0])
     right_2N = [each.scores_SNC[0].argmax(axis=1) == each.labels_N for each in (mine, theirs)]
     better, worse = (int((right_2N[i] & ~right_2N[1 - i]).sum()) for i in (0, 1))
     p = min(1.0, 2 * binom.cdf(min(better, worse), better + worse, 0.5))
@@ -61,7 +62,9 @@ def test_delong_and_mcnemar_are_the_textbooks(one: float, other: float, positive
 def test_exchanging_the_two_turns_the_sign() -> None:
     one, other = result(CANDIDATE, 1.0), result(REFERENCE, 0.5, seed=1)
     there, back = told(one, other), told(other, one)
-    assert figures(there[0]) == [-figures(back[0])[0], figures(back[0])[1]]
+    (z, better, either), (other_z, worse, other_either) = figures(there[0]), figures(back[0])
+    assert (z, either) == (-other_z, other_either)
+    assert better + worse == pytest.approx(1, abs=0.02)
     assert figures(there[1]) == [figures(back[1])[i] for i in (1, 0, 2)]
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pytest_fmtransfer.judge.compound import ranks_above
 from pytest_fmtransfer.judge.court import Court, Verdict, judging
 from pytest_fmtransfer.judge.published import Published, above_published, consistent_with
-from pytest_fmtransfer.judge.verdicts import beats, not_worse_than
+from pytest_fmtransfer.judge.verdicts import beats, equivalent_to, not_worse_than
 from pytest_fmtransfer.judge.wording import more_seeds
 from tests.helpers import CANDIDATE, LAWS, REFERENCE, result, retrained
 
@@ -68,6 +68,18 @@ def test_a_claim_alone_is_not_said_to_be_declared(size: int, added: int, told: s
         verdict = beats(result(CANDIDATE, 2.0), result(REFERENCE, 0.3))
     assert f"at one-sided level {told}, standard error" in verdict.text
     assert ("before correction for the family" in verdict.text) == (size > 1)
+
+
+def test_a_p_value_names_its_side() -> None:
+    one, other = result(CANDIDATE, 1.0), result(REFERENCE, 0.9, seed=1)
+    sides = {
+        beats(one, other): "above 0",
+        beats(one, other, 0.01): "above 0.01",
+        not_worse_than(one, other): "above -0.02",
+        equivalent_to(one, other): "the larger of above -0.02 and below 0.02",
+    }
+    for verdict, side in sides.items():
+        assert f"\n  one-sided p {verdict.p:.2g} ({side})\n" in verdict.text
 
 
 def test_each_seeds_metric_is_in_the_full_text() -> None:

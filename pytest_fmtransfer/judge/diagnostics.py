@@ -19,7 +19,8 @@ def diagnostics(comparison: Comparison) -> list[str]:
     piece = comparison.patient_piece
     if candidate.question.metric == "roc_auc" and piece is not None and piece.variance > 0:
         z = comparison.effect / float(np.sqrt(piece.variance))
-        told.append(f"DeLong's test: z {z:+.2f}, two-sided p {2 * float(norm.sf(abs(z))):.2g}")
+        above, either = float(norm.sf(z)), 2 * float(norm.sf(abs(z)))
+        told.append(f"DeLong's test: z {z:+.2f}, one-sided p {above:.2g} (better), two-sided p {either:.2g}")
     mine_N, other_N = (result.scores_SNC[0].argmax(axis=1) == result.labels_N for result in (candidate, reference))
     better, worse = int((mine_N & ~other_N).sum()), int((other_N & ~mine_N).sum())
     if better + worse:

@@ -171,11 +171,14 @@ def _rule(verdict: Verdict, reading: Reading, court: Court) -> list[str]:
     else:
         of = f"standard error {bound.standard_error:.4f} ({_pieces(reading.comparison)})"
         of += f", {bound.degrees:.0f} degrees of freedom"
-    corrected = " before correction for the family" if court.family_size > 1 else ""
+    corrected = ", before correction for the family" if court.family_size > 1 else ""
+    side = f"above {reading.threshold:g}"
+    if reading.ceiling is not None:
+        side = f"the larger of {side} and below {reading.ceiling:g}"
     return [
         f"bound: {'exact' if bound.alike else 't'}{wider} at one-sided level {court.level:.4g} ({court.shared}), "
         f"{of}; supported when the lower limit is above {reading.threshold:g}{ceiling}",
-        *([] if verdict.p is None else [f"p {verdict.p:.2g}{corrected}"]),
+        *([] if verdict.p is None else [f"one-sided p {verdict.p:.2g} ({side}){corrected}"]),
     ]
 
 

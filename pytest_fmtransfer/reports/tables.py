@@ -76,10 +76,10 @@ RENDERERS: dict[str, Callable[[Report], str]] = {
 
 _HOW_CLAIMS_READ = (
     "The interval decides, not p: it is two-sided at 1 − 2 × .05/m, for the m claims that the family declares. p is "
-    "one-sided, corrected by Holm for m; it can be below .05 where the interval does not decide. Differences are "
-    "candidate minus what it is held against. What it takes to tell is for a true difference that lies beyond the "
-    "claim by the dataset's margin, not for the one found. `expected` is what the suite said beforehand. `.random` is "
-    "the same network with random weights, `shortcut.metadata` sees of a file its size, shape and grey levels alone; "
+    "one-sided, on the side that the claim is about, corrected by Holm for m; it can be below .05 where the interval "
+    "does not decide. Differences are candidate minus what it is held against. What it takes to tell is for a true "
+    "difference that lies beyond the claim by the dataset's margin, not for the one found. `expected` is what the suite "
+    "said beforehand. `.random` is the same network with random weights, `shortcut.metadata` sees of a file its size, shape and grey levels alone; "
     "that a dataset tells backbones apart means that these, and shuffled labels, fail on it where a backbone succeeds."
 )
 
@@ -205,7 +205,7 @@ def _claim_line(claim: Row) -> Row:
         "in words": in_words(claim),
         "expected": f"{expected['outcome']}: {expected['reason']}" if expected else "supported",
         "Δ [interval]": _delta(claim),
-        "p": _number(claim["p_holm"], ".2g"),
+        "one-sided p": _number(claim["p_holm"], ".2g"),
         "m": str(claim["family_size"]),
     }
 
