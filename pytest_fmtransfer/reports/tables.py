@@ -78,9 +78,10 @@ _HOW_CLAIMS_READ = (
     "The interval decides, not p: it is two-sided at 1 − 2 × .05/m, for the m claims that the family declares. p is "
     "one-sided, on the side that the claim is about, corrected by Holm for m; it can be below .05 where the interval "
     "does not decide. Differences are candidate minus what it is held against. What it takes to tell is for a true "
-    "difference that lies beyond the claim by the dataset's margin, not for the one found. `expected` is what the suite "
-    "said beforehand. `.random` is the same network with random weights, `shortcut.metadata` sees of a file its size, shape and grey levels alone; "
-    "that a dataset tells backbones apart means that these, and shuffled labels, fail on it where a backbone succeeds."
+    "difference that lies beyond the claim by the dataset's margin, not for the one found. `expected` is what the "
+    "suite said beforehand. `.random` is the same network with random weights, `shortcut.metadata` sees of a file its "
+    "size, shape and grey levels alone; that a dataset tells backbones apart means that these, and shuffled labels, "
+    "fail on it where a backbone succeeds."
 )
 
 
@@ -100,8 +101,8 @@ def _sections(report: Report, heading: Callable[[str], str], layout: str, *, cur
         table([_cell_line(cell) for cell in report.cells]),
         "95 % intervals; Δ, its interval and the smallest detectable effect are candidate minus reference, at the "
         "level of the claim's family; of a claim that allows for a margin, the smallest margin that could be shown. "
-        "Seconds and images/s are of the computation, also where it came from the store, "
-        "and of every leg of a training that was resumed.",
+        "Seconds and images/s are of the computation, also where it came from the store, and of every leg of a "
+        "training that was resumed.",
         *_left_out(report),
         *ranking_parts(report.rankings, heading, table),
         heading("Claims"),
