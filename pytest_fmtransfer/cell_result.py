@@ -41,7 +41,7 @@ class CellResult(Result):
         return published.consistent_with(self, number, margin)
 
     def above(self, number: published.Published) -> Verdict:
-        """Does it lie above a published number?"""
+        """Is it better than a published number: higher, or lower for a loss?"""
         return published.above_published(self, number)
 
     def unchanged_from(self, baseline: Result) -> Verdict:

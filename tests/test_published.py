@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm
 from scipy.stats import t as student
 
 from pytest_fmtransfer.errors import InvalidInput
@@ -15,13 +16,24 @@ from pytest_fmtransfer.judge.bounds import Piece
 from pytest_fmtransfer.judge.comparison import own_piece
 from pytest_fmtransfer.judge.court import Court, Verdict, judging
 from pytest_fmtransfer.judge.power import patients_to_settle
-from pytest_fmtransfer.judge.published import Published, above_published, consistent_with
+from pytest_fmtransfer.judge.published import Published, _their_piece, above_published, consistent_with
 from pytest_fmtransfer.judge.verdicts import beats
 from pytest_fmtransfer.results import Result
-from tests.helpers import CANDIDATE, LAWS, REFERENCE, labels_of, make_result, noisy_scores, result, retrained
+from tests.helpers import (
+    CANDIDATE,
+    LAWS,
+    REFERENCE,
+    labels_of,
+    make_result,
+    noisy_scores,
+    result,
+    retrained,
+    two_columns,
+)
 from tests.strategies import levels, margins
 
 OURS = result(CANDIDATE, 1.5, counts=(100, 100))
+PERFECT = result(CANDIDATE, 20.0, counts=(100, 100))
 TABLE = "Somebody 2020, table 1"
 
 
@@ -56,24 +68,50 @@ def test_the_variance_of_a_published_mean_is_read_from_its_spread(printed: dict[
     assert number(0.9, **printed).seed_variance == pytest.approx(variance)
 
 
-@pytest.mark.parametrize(("patients", "theirs"), [(None, 1.0), (200, 1.0), (50, 4.0), (2000, 0.1)])
-def test_the_error_is_that_of_both_means_and_nothing_is_paired(patients: int | None, theirs: float) -> None:
-    """Without spreads the degrees of freedom are those of our own variance, of which theirs is a multiple."""
-    half = student.ppf(0.95, 99) * math.sqrt(own_variance() * (1 + theirs))
-    verdict = consistent_with(OURS, number(0.9, patients=patients))
+def their_piece(of: Result, published: Published) -> Piece:
+    own = own_piece(of)
+    assert own is not None
+    return _their_piece(of, published, own)
+
+
+@pytest.mark.parametrize("patients", [None, 200, 50, 20_000])
+def test_the_error_is_that_of_both_means_and_nothing_is_paired(patients: int | None) -> None:
+    published = number(0.9, patients=patients)
+    own, theirs = own_variance(), their_piece(OURS, published)
+    degrees = (own + theirs.variance) ** 2 / (own**2 / 99 + theirs.variance**2 / theirs.degrees)
+    half = student.ppf(0.95, degrees) * math.sqrt(own + theirs.variance)
+    verdict = consistent_with(OURS, published)
     effect = OURS.mean - 0.9
-    assert (verdict.effect, *limits_of(verdict)) == pytest.approx((effect, effect - half, effect + half))
-    assert limits_of(above_published(OURS, number(0.9, patients=patients))) == limits_of(verdict)
+    lower, upper = limits_of(verdict)
+    assert verdict.effect == pytest.approx(effect)
+    assert lower <= effect - half + 1e-9
+    assert upper == pytest.approx(effect + half) or upper > effect + half  # or the logits', where that is wider
+    assert limits_of(above_published(OURS, published)) == (lower, upper)
+
+
+@pytest.mark.parametrize("patients", [None, 50, 20_000])
+def test_the_patients_behind_their_number_count(patients: int | None) -> None:
+    """Ours where the publication does not say."""
+    equal, theirs = their_piece(OURS, number(0.9)), their_piece(OURS, number(0.9, patients=patients))
+    assert theirs.variance == pytest.approx(equal.variance * 200 / (patients or 200))
+    assert theirs.degrees == pytest.approx((patients or 200) / 2 - 1)
 
 
 def test_spreads_of_both_sides_add_with_satterthwaites_degrees() -> None:
+    """Of a metric that has no limits on the logit scale."""
     ours = retrained(CANDIDATE, 1.0, 1.5, 2.0)
-    verdict = above_published(ours, number(0.5, spread=0.03, spread_is="sd", runs=4))
-    patients, own, theirs = 2 * own_variance(ours), float(np.var(ours.by_seed, ddof=1)) / 3, 0.03**2 / 4
-    total = patients + own + theirs
-    degrees = total**2 / (patients**2 / 59 + own**2 / 2 + theirs**2 / 3)
+    ours = replace(ours, question=replace(ours.question, metric="accuracy"))
+    published = number(0.5, spread=0.03, spread_is="sd", runs=4)
+    pieces = [(own_variance(ours), 119), (float(np.var(ours.by_seed, ddof=1)) / 3, 2), (0.03**2 / 4, 3)]
+    their = their_piece(ours, published)
+    pieces.append((their.variance, their.degrees))
+    assert their.variance == pytest.approx(0.25 / 120)  # a share of .5
+    total = sum(variance for variance, _ in pieces)
+    degrees = total**2 / sum(variance**2 / each for variance, each in pieces)
     half = student.ppf(0.95, degrees) * math.sqrt(total)
-    assert limits_of(verdict) == pytest.approx((ours.mean - 0.5 - half, ours.mean - 0.5 + half))
+    assert limits_of(above_published(ours, published)) == pytest.approx(
+        (ours.mean - 0.5 - half, ours.mean - 0.5 + half)
+    )
 
 
 def test_one_published_run_has_one_degree_of_freedom() -> None:
@@ -188,26 +226,59 @@ def test_what_would_settle_it_counts_our_patients_only() -> None:
     variance = own_variance()
     known = {"patients": 200, "patient_variance": variance, "alpha": 0.05}
     published = number(OURS.mean, patients=20_000, spread=0.001)
-    enough = patients_to_settle(**known, seed_variance=variance / 100 + 1e-6, delta=0.02, power=0.9)
+    fixed = their_piece(OURS, published).variance + 1e-6
+    enough = patients_to_settle(**known, seed_variance=fixed, delta=0.02, power=0.9)
     assert consistent_with(OURS, published).settle == (
         f"would settle it: {enough} patients in the test side (it has 200), for a true difference of 0"
     )
-    enough = patients_to_settle(**known, seed_variance=variance / 100 + 1e-6, delta=0.02)
+    enough = patients_to_settle(**known, seed_variance=fixed, delta=0.02)
     assert above_published(OURS, published).settle == (
         f"would settle it: {enough} patients in the test side (it has 200), for a true difference of 0.02"
     )
-    enough = patients_to_settle(**known, seed_variance=variance / 100 + 1e-6, delta=0.015, power=0.9)
+    enough = patients_to_settle(**known, seed_variance=fixed, delta=0.015, power=0.9)
     assert consistent_with(OURS, published, 0.015).settle.startswith(f"would settle it: {enough} patients")
     unsure = consistent_with(OURS, number(OURS.mean, spread=0.05))
     assert unsure.settle.startswith("would settle it: no number of patients, but more seeds or a published number")
     assert unsure.settle in unsure.text
 
 
-def test_a_loss_is_compared_as_it_stands() -> None:
+def test_a_loss_is_better_where_it_is_lower() -> None:
     labels_N = labels_of(80, 80)
     loss = make_result(CANDIDATE, labels_N, noisy_scores(labels_N, 1.0, seed=0), metric="log_loss")
-    assert above_published(loss, number(loss.mean - 1)).outcome == "supported"
-    assert above_published(loss, number(loss.mean + 1)).outcome == "refuted"
+    better, worse = above_published(loss, number(loss.mean + 1)), above_published(loss, number(loss.mean - 1))
+    assert (better.outcome, better.effect) == ("supported", pytest.approx(1))
+    assert (worse.outcome, worse.effect) == ("refuted", pytest.approx(-1))
+    assert "a difference above 0 is better: of a loss it is theirs less ours" in better.text
+
+
+@pytest.mark.parametrize("value", [0.5, 0.9, 0.97, 1.0])
+def test_their_variance_is_that_of_their_value(value: float) -> None:
+    """Whatever our estimate is: a sample of ours that looks sure does not make their number sure."""
+    found = [their_piece(ours, number(value)) for ours in (OURS, PERFECT)]
+    assert found[0] == found[1]
+    assert found[0].variance > 0
+    assert their_piece(OURS, number(value, patients=800)).variance < found[0].variance / 3
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "margin"), [(0.97, 0.97, None), (0.99, 0.97, 0.02), (0.97, 0.99, 0.02), (0.85, 0.85, None)]
+)
+def test_a_claim_beside_a_published_number_keeps_its_level(ours: float, theirs: float, margin: float | None) -> None:
+    """Of 200 and 50 patients each, the truth at the threshold: today's bound supported up to .13 of them."""
+    rng, labels_N = np.random.default_rng(0), labels_of(200, 50)
+
+    def drawn(auc: float) -> Result:
+        score_N = rng.normal(size=250) + math.sqrt(2) * norm.ppf(auc) * labels_N
+        return make_result(CANDIDATE, labels_N, two_columns(score_N))
+
+    supported = 0
+    for _ in range(200):
+        published = number(drawn(theirs).mean)
+        one = drawn(ours)
+        supported += bool(
+            above_published(one, published) if margin is None else consistent_with(one, published, margin)
+        )
+    assert supported / 200 <= 0.085
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,8 @@ TABLE: list[tuple[str, Outcome, dict[str, Any], str]] = [
         DOWN | {"margin": 0.02},
         "does not agree within 0.02: roc_auc -0.041, between -0.061 and -0.021 (97.5 % sure of each)",
     ),
-    ("above_published", "supported", UP, "above: roc_auc +0.031, at least +0.011 (97.5 % sure)"),
-    ("above_published", "refuted", DOWN, "not above: roc_auc -0.041, at most -0.021 (97.5 % sure)"),
+    ("above_published", "supported", UP, "better than published: roc_auc +0.031, at least +0.011 (97.5 % sure)"),
+    ("above_published", "refuted", DOWN, "not better than published: roc_auc -0.041, at most -0.021 (97.5 % sure)"),
     (
         "consistently_better",
         "supported",
@@ -189,13 +189,17 @@ def test_a_margin_to_be_exceeded_is_named() -> None:
             UP,
             "each better than the next; the closest pair log_loss improved by +0.031, at least +0.011 (97.5 % sure)",
         ),
-        # A published number is subtracted as it stands: above is worse, and nothing improved.
-        ("above_published", "supported", UP, "above: log_loss +0.031, at least +0.011 (97.5 % sure)"),
+        (
+            "above_published",
+            "supported",
+            UP,
+            "better than published: log_loss improved by +0.031, at least +0.011 (97.5 % sure)",
+        ),
         (
             "consistent_with",
             "supported",
             SAME | {"margin": 0.02},
-            "agrees within 0.02: log_loss +0.001, between -0.011 and +0.013 (97.5 % sure of each)",
+            "agrees within 0.02: log_loss improved by +0.001, between -0.011 and +0.013 (97.5 % sure of each)",
         ),
     ],
 )

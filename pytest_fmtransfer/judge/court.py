@@ -25,15 +25,15 @@ ALPHA = 0.05  # one-sided level of a family
 class Verdict:
     """What the data say of a claim; true only when they support it.
 
-    `effect`, `lower` and `upper` are in the metric's unit, candidate minus reference (the reverse for a loss, except
-    that a published number is subtracted as it stands). `lower` and `upper` are the two-sided interval at 1 − 2 ×
-    `level`, whose ends are the one-sided limits that decide, inside what the metric's range allows; they are None where
-    a class has too few patients for any. `detectable` is the smallest effect that could be shown, or, of a claim that
-    allows for a margin, the smallest margin; it is never below 0. `p` is one-sided, and None where there is a `reason`,
-    which says why a verdict is not what the interval alone would say: among the claims of a family it counts as 1.
-    `metric_of` is the metric with the class that it is of, where it is of one. `margin` is what the claim asks for or
-    allows, `mark` what a reader should hold against it. `settle` is the sentence that says what would settle one that
-    does not pass, `published` the number that a claim is held against. Texts are empty where there is nothing to say.
+    `effect`, `lower` and `upper` are in the metric's unit, candidate minus reference (the reverse for a loss). `lower`
+    and `upper` are the two-sided interval at 1 − 2 × `level`, whose ends are the one-sided limits that decide, inside
+    what the metric's range allows; they are None where a class has too few patients for any. `detectable` is the
+    smallest effect that could be shown, or, of a claim that allows for a margin, the smallest margin; it is never below
+    0. `p` is one-sided, and None where there is a `reason`, which says why a verdict is not what the interval alone
+    would say: among the claims of a family it counts as 1. `metric_of` is the metric with the class that it is of,
+    where it is of one. `margin` is what the claim asks for or allows, `mark` what a reader should hold against it.
+    `settle` is the sentence that says what would settle one that does not pass, `published` the number that a claim is
+    held against. Texts are empty where there is nothing to say.
     """
 
     kind: str

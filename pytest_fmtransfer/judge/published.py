@@ -6,14 +6,17 @@ from typing import Literal, get_args
 
 from pytest_fmtransfer.errors import InvalidInput, nearest, number_of, require
 from pytest_fmtransfer.judge.bounds import Bound, Piece, combine
-from pytest_fmtransfer.judge.comparison import own_piece, patients_by_class, seed_piece_of
+from pytest_fmtransfer.judge.comparison import auc_of, fewest_patients, own_piece, patients_by_class, seed_piece_of
 from pytest_fmtransfer.judge.court import Outcome, Verdict, current
 from pytest_fmtransfer.judge.deciding import between
+from pytest_fmtransfer.judge.foresight import VARIANCES, Sample
+from pytest_fmtransfer.judge.mover import Auc, Mover
 from pytest_fmtransfer.judge.power import POWER, both_ways, patients_to_settle, smallest_detectable
 from pytest_fmtransfer.judge.reading import no_bound, settling, too_few_patients, too_few_seeds
 from pytest_fmtransfer.judge.verdicts import margin_of, margin_warning, uninformative
 from pytest_fmtransfer.judge.wording import exact_rule, in_full, it_takes, scope, shortened
 from pytest_fmtransfer.margins import within_width
+from pytest_fmtransfer.metrics import metric_named
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.words import counted, plural
 
@@ -75,12 +78,17 @@ def consistent_with(result: Result, published: Published, margin: float | None =
 
 
 def above_published(result: Result, published: Published) -> Verdict:
-    """Is our value above the published one? Of other runs and perhaps other images: not a claim about backbones."""
+    """Is our value better than the published one: higher, or lower for a loss?
+
+    Of other runs and perhaps other images: not a claim about backbones.
+    """
     return _judge("above_published", result, published, 0.0)
 
 
 def _judge(kind: str, result: Result, published: Published, margin: float) -> Verdict:
-    """The difference is ours minus theirs as it stands, also for a loss. With a margin it must lie on both sides."""
+    """The difference is an improvement: ours minus theirs, or the reverse for a loss. With a margin it must lie on both
+    sides.
+    """
     value = published if isinstance(published, float) else "…"
     require(published, Published, "a published number", f"give Published(value={value}, source='…')")
     court = current()
@@ -96,13 +104,17 @@ def _judge(kind: str, result: Result, published: Published, margin: float) -> Ve
     limits = p = detectable = None
     if bound is not None:
         metric, classes = result.question.metric, len(result.classes)
-        far = bound.lower(court.level), bound.upper(court.level)
+        mover = _mover(result, published)
+        bounds = [bound] if mover is None else [bound, mover]
+        far = min(each.lower(court.level) for each in bounds), max(each.upper(court.level) for each in bounds)
         lower, upper = limits = within_width(far[0], metric, classes), within_width(far[1], metric, classes)
         detectable = smallest_detectable(bound, court.level, both_ways() if margin else POWER)
         if not reason:
-            p = max(bound.p_above(low), bound.p_below(high))
+            p = max(each.p_above(low) for each in bounds)
+            if margin:
+                p = max(p, *(each.p_below(high) for each in bounds))
             outcome = between(lower, upper, low, high)
-    effect = result.mean - published.value
+    effect = _improvement(result, published)
     interval = (
         f"[{limits[0]:+.4f}, {limits[1]:+.4f}]" if limits else f"too few {plural(result.patient_unit)} for an interval"
     )
@@ -140,10 +152,63 @@ def _bound(result: Result, published: Published) -> Bound | None:
     own = own_piece(result)
     if own is None:
         return None
-    # Theirs is ours by another number of patients: one estimate, so one piece with its degrees of freedom.
-    both_by_ours = 1 + _patients_to_theirs(result, published)
-    both = replace(own, variance=own.variance * both_by_ours, alike=own.alike / both_by_ours)
-    return combine(result.mean - published.value, [both, *_seed_pieces(result, published)])
+    patients = [own, _their_piece(result, published, own)]
+    if own.alike:  # what was not drawn, of either side, may lie the same way
+        times = 1 + _patients_to_theirs(result, published)
+        patients[0] = replace(own, alike=own.alike / times)
+    return combine(_improvement(result, published), [*patients, *_seed_pieces(result, published)])
+
+
+def _mover(result: Result, published: Published) -> Mover | None:
+    """Limits recovered from both AUCs' own on the logit scale, which hold near the ceiling; None for other metrics."""
+    own = own_piece(result)
+    if result.question.metric != "roc_auc" or own is None or not 0 <= published.value <= 1:
+        return None
+    theirs = _their_piece(result, published, own)
+    seeds = _their_seeds(published)
+    both = combine(published.value, [theirs, seeds])
+    fewest = fewest_patients(result)
+    return Mover(
+        candidate=auc_of(result, current().seed_variance(result)),
+        reference=Auc(
+            value=published.value,
+            variance=both.standard_error**2,
+            degrees=both.degrees,
+            fewest=max(1, round(fewest / _patients_to_theirs(result, published))),
+        ),
+        covariance=0.0,
+    )
+
+
+def _their_piece(result: Result, published: Published, own: Piece) -> Piece:
+    """The variance from drawing their patients, of their value and their number of patients.
+
+    Classes are taken to have the shares that they have here, and each patient one image. A value at an end of the range
+    counts as half a patient of the smallest class off it. Of a metric whose variance does not follow from its value it
+    is ours by the number of patients.
+    """
+    to_theirs = _patients_to_theirs(result, published)
+    counts = {name: count / to_theirs for name, count in patients_by_class(result).items()}
+    fewest = min((count for count in counts.values() if count), default=0.0)
+    rule = VARIANCES.get(result.question.metric)
+    if rule is None or result.question.metric == "quadratic_kappa" or min(counts.values(), default=0) < 1:
+        return replace(own, variance=own.variance * to_theirs, alike=0.0)
+    end = 1 / (2 * fewest)
+    value = min(max(published.value, end), 1 - end)
+    theirs = Sample(
+        metric=result.question.metric,
+        margin=result.margin,
+        patients=max(1, round(result.patients / to_theirs)),
+        by_class={name: max(1, round(count)) for name, count in counts.items()},
+        patient_unit=result.patient_unit,
+    )
+    # Rules give the difference of two backbones; of two that have nothing in common, half of it is one's.
+    return Piece(variance=rule(theirs, value, 0.0) / 2, degrees=max(1.0, fewest - 1))
+
+
+def _improvement(result: Result, published: Published) -> float:
+    sign = 1 if metric_named(result.question.metric).higher_is_better else -1
+    return sign * (result.mean - published.value)
 
 
 def _patients_to_theirs(result: Result, published: Published) -> float:
@@ -153,10 +218,15 @@ def _patients_to_theirs(result: Result, published: Published) -> float:
 
 
 def _seed_pieces(result: Result, published: Published) -> list[Piece]:
-    """Theirs, of which only a spread is known, with a degree of freedom less than runs but at least one, and ours."""
-    theirs = Piece(variance=published.seed_variance, degrees=max(1, published.runs - 1))
+    """Theirs and ours."""
+    theirs = _their_seeds(published)
     ours = seed_piece_of(result, current().seed_variance(result))
     return [theirs] if ours is None else [theirs, ours]
+
+
+def _their_seeds(published: Published) -> Piece:
+    """Only a spread is known of them, with a degree of freedom less than runs but at least one."""
+    return Piece(variance=published.seed_variance, degrees=max(1, published.runs - 1))
 
 
 def _what_would_settle_it(kind: str, result: Result, published: Published, margin: float, reason: str) -> str:
@@ -164,7 +234,7 @@ def _what_would_settle_it(kind: str, result: Result, published: Published, margi
     if reason or own is None:
         return settling(kind, [result], current().level, reason)
     variance = own.variance_at(current().level)
-    fixed = variance * _patients_to_theirs(result, published)
+    fixed = _their_piece(result, published, own).variance
     enough = patients_to_settle(
         patients=result.patients,
         patient_variance=variance,
@@ -180,6 +250,8 @@ def _what_would_settle_it(kind: str, result: Result, published: Published, margi
 
 def _text(verdict: Verdict, result: Result, published: Published, interval: str) -> str:
     rule = f"within ±{verdict.margin:g}" if verdict.margin else "above 0"
+    higher = metric_named(verdict.metric).higher_is_better
+    better = "a difference above 0 is better" + ("" if higher else ": of a loss it is theirs less ours")
     images = "the same test images" if published.same_images else "other test images, or not known to be the same"
     bound = _bound(result, published)
     exact = f"; exact, {exact_rule(bound, result.patient_unit)}" if bound and bound.alike else ""
@@ -188,7 +260,7 @@ def _text(verdict: Verdict, result: Result, published: Published, interval: str)
         f"{verdict.metric_of}: ours {result.mean:.4f}, published {published.value:g} "
         f"(spread {published.spread:g}: {published.spread_is}, {counted(published.runs, 'run')}), {images}",
         f"nothing is paired; supported when the interval {interval} at one-sided level {verdict.level:.4g} lies {rule}"
-        f"{exact}",
+        f"{exact}; {better}",
         *scope(result),
         verdict.mark,
         verdict.settle,

@@ -5,8 +5,6 @@ from typing import Any
 
 from pytest_fmtransfer.metrics import metric_named
 
-PUBLISHED = ("consistent_with", "above_published")
-
 
 def in_words(claim: Mapping[str, Any]) -> str:
     """One sentence for somebody who has read no documentation, from a verdict's row."""
@@ -67,7 +65,9 @@ def _consistent_with(claim: Mapping[str, Any]) -> str:
 
 
 def _above_published(claim: Mapping[str, Any]) -> str:
-    return f"above: {_least(claim)}" if claim["outcome"] == "supported" else f"not above: {_most(claim)}"
+    if claim["outcome"] == "supported":
+        return f"better than published: {_least(claim)}"
+    return f"not better than published: {_most(claim)}"
 
 
 def _gains_in_order(claim: Mapping[str, Any]) -> str:
@@ -90,8 +90,8 @@ def _percent(claim: Mapping[str, Any], limit: str) -> str:
 
 
 def _found(claim: Mapping[str, Any]) -> str:
-    """A loss is said to improve, because its differences are reversed; beside a published number nothing is."""
-    is_reversed = not metric_named(claim["metric"]).higher_is_better and claim["kind"] not in PUBLISHED
+    """A loss is said to improve, because its differences are reversed."""
+    is_reversed = not metric_named(claim["metric"]).higher_is_better
     return f"{claim['metric_of']} {'improved by ' if is_reversed else ''}{claim['effect']:+.3f}"
 
 
