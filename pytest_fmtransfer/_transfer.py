@@ -160,6 +160,7 @@ def transfer(
         tolerance=tolerance_of(regime),
         rerun=rerun,
         key=asked.key,
+        hidden_share=dataset.spec.hidden_share,
     )
     if not test.matches(found.ids_N, found.patients_N, found.labels_N):
         raise CorruptEntry(

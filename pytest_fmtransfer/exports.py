@@ -147,9 +147,10 @@ def _disagreement(one: CellResult, other: CellResult) -> str:
 
 
 def as_declared(stored: Result, registry: Registry, *, origin: str, rerun: Rerun | None = None) -> CellResult:
-    """A result with the margin and the tolerance that the catalogue declares for its cell."""
+    """A result with the margin, the hidden share and the tolerance that the catalogue declares for its cell."""
     kept: dict[str, Any] = {field.name: getattr(stored, field.name) for field in fields(Result)}
-    kept |= {"origin": origin, "margin": registry.dataset(stored.cell.dataset).margin}
+    dataset = registry.dataset(stored.cell.dataset)
+    kept |= {"origin": origin, "margin": dataset.margin, "hidden_share": dataset.hidden_share}
     return CellResult(**kept, tolerance=tolerance_of(registry.regime(stored.cell.regime)), rerun=rerun)
 
 

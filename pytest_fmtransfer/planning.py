@@ -187,6 +187,7 @@ def _expected_sample(spec: DatasetSpec, expected: Expected) -> Sample:
         patients=expected.test,
         by_class=expected.by_class,
         patient_unit=spec.patient_unit,
+        hidden_share=spec.hidden_share,
     )
 
 
@@ -200,4 +201,5 @@ def _sample(dataset: Dataset) -> Sample:
         patients=len(np.unique(patients_T)),
         by_class=count_patients(labels_T, patients_T, spec.classes),
         patient_unit=spec.patient_unit,
+        hidden_share=spec.hidden_share,
     )

@@ -101,8 +101,9 @@ class Result:
     (weights, transform, versions, processor); `patient_unit` is what `patients_N` are; `seeded` is True where the
     regime depends on its seed; `training` is the course of training of each seed, () for a regime without any;
     `data_notes` are what the dataset's reader says of its images, such as how many have no patient; `recorded` is None
-    for a result that is no baseline. Two results are equal where all that can be judged is: where they come from, when
-    they were recorded and what they cost is not compared.
+    for a result that is no baseline; `hidden_share` is what the dataset's row says where the result is judged
+    (`DatasetSpec`), and is not stored. Two results are equal where all that can be judged is: where they come from,
+    when they were recorded and what they cost is not compared.
     """
 
     cell: Cell
@@ -123,6 +124,7 @@ class Result:
     data_notes: tuple[str, ...] = ()
     recorded: Recorded | None = None
     origin: str = "computed"
+    hidden_share: float | None = None
 
     def __post_init__(self) -> None:
         seeds, images, columns = self.scores_SNC.shape

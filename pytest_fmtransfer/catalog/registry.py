@@ -114,6 +114,11 @@ class Registry:
             check_prompts(spec.prompts, spec.name, spec.classes, several=spec.several_labels)
         if isinstance(spec, DatasetSpec):
             check_margin(spec.margin, spec.metric, len(spec.classes), f"dataset {spec.name}")
+            if spec.hidden_share is not None and not 0 < spec.hidden_share < 1:
+                raise InvalidInput(
+                    f"dataset {spec.name}: hidden_share={spec.hidden_share:g} is no share of a class; write one "
+                    "between 0 and 1, such as 0.05"
+                )
         if isinstance(spec, Profile | RegimeSpec):
             check_spending(spec)
         if isinstance(spec, RegimeSpec) and regime_of(spec.name) not in (None, spec):

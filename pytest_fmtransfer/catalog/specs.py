@@ -341,7 +341,9 @@ class DatasetSpec:
     the classes are taken. `intensity` is how values of more than eight bits become 0 to 255, the same way in all
     images: "image" from the lowest to the highest of each image, or through the window of a DICOM file; "dtype" from
     the lowest to the highest that the type can hold; (low, high) between two values, which in a DICOM file are those
-    after rescale slope and intercept. Images of eight bits stay as they are, but for grey DICOM files.
+    after rescale slope and intercept. Images of eight bits stay as they are, but for grey DICOM files. `hidden_share`,
+    in (0, 1), is how much of a class may be lost without that its test patients can show it: where they are too few for
+    that, every verdict is inconclusive. None: nobody said, and verdicts only tell the share.
     """
 
     name: str
@@ -365,6 +367,7 @@ class DatasetSpec:
     warm_up_steps: int = 0
     prompts: Prompts | None = None
     intensity: Intensity = "image"
+    hidden_share: float | None = None
 
     @property
     def several_labels(self) -> bool:

@@ -37,7 +37,7 @@ class FolderKeys(TypedDict, total=False):
     `classes` in the order of a scale, or with the class to detect last; `ordered`: they are a scale. `validation` and
     `test` are shares of each class where no split is given. `margin` in the metric's unit. `mean` and `std`, for values
     in [0, 1], normalise every backbone's input. `links="follow"`: links that lead out of the folder are read too.
-    `intensity`, `acknowledged` and `prompts`: see DatasetSpec.
+    `intensity`, `hidden_share`, `acknowledged` and `prompts`: see DatasetSpec.
     """
 
     classes: tuple[str, ...]
@@ -47,6 +47,7 @@ class FolderKeys(TypedDict, total=False):
     metric: Metric
     margin: float
     margin_reason: str
+    hidden_share: float
     channels: Channels
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -112,6 +113,7 @@ class UserDataset:
     metric: Metric | None = None
     margin: float | None = None
     margin_reason: str = ""
+    hidden_share: float | None = None
     channels: Channels = 3
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
@@ -193,6 +195,7 @@ class UserDataset:
             std=self._per_channel(self.std),
             prompts=self.prompts,
             intensity=self.intensity,
+            hidden_share=self.hidden_share,
         )
 
     @property
@@ -267,6 +270,10 @@ class UserDataset:
             (
                 self.margin is not None and not (math.isfinite(self.margin) and self.margin > 0),
                 "margin= is above 0, in the metric's unit",
+            ),
+            (
+                self.hidden_share is not None and not 0 < self.hidden_share < 1,
+                "hidden_share= is a share of a class, between 0 and 1",
             ),
             (not is_intensity(self.intensity), f"no intensity {self.intensity!r}; write {KEYS['intensity'][1]}"),
             ((self.mean is None) != (self.std is None), "give mean= and std= together"),

@@ -108,6 +108,7 @@ KEYS: dict[str, tuple[Callable[[str], object], str, Callable[[Any], str]]] = {
     "test": (_number, "test=0.4", repr),
     "metric": (_one_of(*get_args(Metric)), f"one of {', '.join(get_args(Metric))}", str),
     "margin": (_number, "margin=0.02", repr),
+    "hidden_share": (_number, "hidden_share=0.05", repr),
     "channels": (_channels, "channels=1, 3 or repeat", str),
     "mean": (_numbers, "one number or three, as in mean=0.5 or mean=0.485/0.456/0.406", _told_numbers),
     "std": (_positive, "one number or three, above 0, as in std=0.5 or std=0.229/0.224/0.225", _told_numbers),
@@ -121,7 +122,7 @@ DEFAULTS = (("channels", 3), ("intensity", "image"))  # of keys that always have
 OF_TABLES = ("label", "labels", "image", "patient", "split", "suffix", "root", "uncertain")
 
 _TEXTS = ("label", "image", "patient", "split", "suffix", "uncertain", "metric", "margin_reason")
-_NAMES, _SHARES, _NUMBERS = ("labels", "classes"), ("validation", "test", "margin"), ("mean", "std")
+_NAMES, _SHARES, _NUMBERS = ("labels", "classes"), ("validation", "test", "margin", "hidden_share"), ("mean", "std")
 
 
 def checked(keys: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:

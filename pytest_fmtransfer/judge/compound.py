@@ -11,6 +11,7 @@ from typing import Literal
 from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.judge import deciding
 from pytest_fmtransfer.judge.court import Court, Outcome, Verdict, current
+from pytest_fmtransfer.judge.hidden import hidden_shares
 from pytest_fmtransfer.judge.power import shared_power
 from pytest_fmtransfer.judge.reading import Reading
 from pytest_fmtransfer.judge.verdicts import check_results, check_two, compare, uninformative
@@ -103,6 +104,7 @@ def _whole(kind: Compound, readings: list[Reading]) -> Verdict:
         metric_of=comparison.candidate.metric_of,
         reason=weakest.reason,
         mark=uninformative("beats", court)[1],
+        hidden=tuple(hidden_shares(comparison.patients_by_class, court.level).items()),
     )
     where, unit = comparison.candidate.cell, comparison.candidate.patient_unit
     summary = shortened(f"{outcome}: {verdict.reason or f'weakest on {where}: {figures(verdict, unit)}'}")
@@ -149,7 +151,7 @@ def _text(verdict: Verdict, readings: list[Reading], outcomes: list[Outcome], co
             f"{pair.reference.mean:.4f}, Δ {pair.effect:+.4f} {interval}: {outcome}"
             + (f" ({reading.reason})" if reading.reason else "")
         )
-    lines += dict.fromkeys(line for reading in readings for line in scope(reading.comparison.candidate))
+    lines += dict.fromkeys(line for reading in readings for line in scope(reading.comparison.candidate, court.level))
     lines += [verdict.mark] if verdict.mark else []
     lines += [verdict.settle] if verdict.settle else []
     return in_full(lines)

@@ -93,7 +93,7 @@ def tells_backbones_apart(controls: Controls) -> Verdict:
         *(f"{check.outcome}: {check.sentence}" for check in checks),
         *([at_chance] if isinstance(at_chance, str) else []),
         f"each at one-sided level {ALPHA:g}, margin {reference.margin:g}; all must hold",
-        *scope(reference),
+        *scope(reference, ALPHA),
     ]
     return Verdict(
         kind=KIND,

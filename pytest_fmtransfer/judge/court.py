@@ -33,7 +33,8 @@ class Verdict:
     would say: among the claims of a family it counts as 1. `metric_of` is the metric with the class that it is of,
     where it is of one. `margin` is what the claim asks for or allows, `mark` what a reader should hold against it.
     `settle` is the sentence that says what would settle one that does not pass, `published` the number that a claim is
-    held against. Texts are empty where there is nothing to say.
+    held against. `hidden` is, by class, the largest share that could be lost altogether without having shown at `level`
+    (`judge.hidden`). Texts are empty where there is nothing to say.
     """
 
     kind: str
@@ -56,6 +57,7 @@ class Verdict:
     mark: str = ""
     settle: str = ""
     published: float | None = None
+    hidden: tuple[tuple[str, float], ...] = ()
 
     def __bool__(self) -> bool:
         return self.outcome == "supported"

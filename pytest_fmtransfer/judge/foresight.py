@@ -45,7 +45,7 @@ class Sample:
     """The test side of a dataset as a verdict sees it.
 
     `by_class` counts the patients with an image of each class, in the order of the classes, or those known to bear each
-    label and those known not to; `margin` is the dataset's, in the metric's unit.
+    label and those known not to; `margin`, in the metric's unit, and `hidden_share` are the dataset's.
     """
 
     metric: str
@@ -53,6 +53,7 @@ class Sample:
     patients: int
     by_class: Mapping[str, int]
     patient_unit: str
+    hidden_share: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,7 @@ def from_pair(kind: str, candidate: Result, reference: Result, court: Court, *, 
         patients=candidate.patients,
         by_class=pair.patients_by_class,
         patient_unit=candidate.patient_unit,
+        hidden_share=candidate.hidden_share,
     )
     # At a margin the limits that decide are wider than the t bound's; `planned` has their standard error.
     margin = 0.0 if kind == "beats" else candidate.margin
@@ -102,7 +104,7 @@ def from_assumption(kind: str, sample: Sample, court: Court, *, power: float = P
     Raises InvalidInput for a metric whose error is not known beforehand, unless a class is too small for any verdict.
     """
     source = f"assumed: {_metric(sample)} {ASSUMED_METRIC:g} in both, scores correlated {ASSUMED_CORRELATION:g}"
-    lack = too_few_patients(kind, sample.by_class, sample.patient_unit)
+    lack = too_few_patients(kind, sample.by_class, sample.patient_unit, court.level, sample.hidden_share)
     if lack and sample.metric not in VARIANCES:  # no verdict is to come, whatever the error
         return Foresight(detectable=None, settled=False, answer=lack, source="")
     piece = assumed_piece(sample, ASSUMED_METRIC, ASSUMED_CORRELATION)

@@ -98,7 +98,7 @@ def gains_in_order(*levels: Sequence[RelativeGain]) -> Verdict:
             f"{_told(part.better)} over {_told(part.worse)}: {_interval(part.bound, part.effect, court.level)}: {each}"
             + (f" ({part.reason})" if part.reason else "")
         )
-    lines += dict.fromkeys(line for result in levels[0][0].candidates for line in scope(result))
+    lines += dict.fromkeys(line for result in levels[0][0].candidates for line in scope(result, current().level))
     return _recorded(replace(verdict, text=in_full([*lines, *filter(None, [verdict.settle])])))
 
 
@@ -171,7 +171,7 @@ def gain_consistent_with(gain: RelativeGain, published: Published, margin: float
         f"({', '.join(f'{name} {value:+.3f}' for name, value in by_dataset)}), published {published.value:+g} % "
         f"(spread {published.spread:g}: {published.spread_is}, {counted(published.runs, 'run')})",
         f"nothing is paired; supported when the interval at one-sided level {level:.4g} lies within ±{allowed:.3g}",
-        *dict.fromkeys(line for result in gain.candidates for line in scope(result)),
+        *dict.fromkeys(line for result in gain.candidates for line in scope(result, level)),
     ]
     return _recorded(replace(verdict, text=in_full([*lines, *filter(None, [verdict.mark, verdict.settle])])))
 

@@ -10,6 +10,7 @@ from pytest_fmtransfer.judge.comparison import auc_of, fewest_patients, own_piec
 from pytest_fmtransfer.judge.court import Outcome, Verdict, current
 from pytest_fmtransfer.judge.deciding import between
 from pytest_fmtransfer.judge.foresight import VARIANCES, Sample
+from pytest_fmtransfer.judge.hidden import hidden_shares
 from pytest_fmtransfer.judge.mover import Auc, Mover
 from pytest_fmtransfer.judge.power import POWER, both_ways, patients_to_settle, smallest_detectable
 from pytest_fmtransfer.judge.reading import no_bound, settling, too_few_patients, too_few_seeds
@@ -92,7 +93,8 @@ def _judge(kind: str, result: Result, published: Published, margin: float) -> Ve
     value = published if isinstance(published, float) else "…"
     require(published, Published, "a published number", f"give Published(value={value}, source='…')")
     court = current()
-    reason = too_few_patients(kind, patients_by_class(result), result.patient_unit)
+    by_class = patients_by_class(result)
+    reason = too_few_patients(kind, by_class, result.patient_unit, court.level, result.hidden_share)
     if not reason and court.seed_variance(result) is None:
         reason = too_few_seeds(result, court.level)
     reason = reason or no_bound(own_piece(result), result)
@@ -140,6 +142,7 @@ def _judge(kind: str, result: Result, published: Published, margin: float) -> Ve
         reason=reason,
         mark="; ".join(filter(None, (mark, margin_warning(result, margin)))),
         published=published.value,
+        hidden=tuple(hidden_shares(by_class, court.level).items()),
         settle=_what_would_settle_it(kind, result, published, margin, reason) if outcome == "inconclusive" else "",
     )
     verdict = replace(verdict, text=_text(verdict, result, published, interval))
@@ -261,7 +264,7 @@ def _text(verdict: Verdict, result: Result, published: Published, interval: str)
         f"(spread {published.spread:g}: {published.spread_is}, {counted(published.runs, 'run')}), {images}",
         f"nothing is paired; supported when the interval {interval} at one-sided level {verdict.level:.4g} lies {rule}"
         f"{exact}; {better}",
-        *scope(result),
+        *scope(result, current().level),
         verdict.mark,
         verdict.settle,
     ]

@@ -55,7 +55,8 @@ def ranks(results: Sequence[Result], *, alpha: float = ALPHA) -> tuple[Rank, ...
     check_results(results)
     _check(results)
     level = alpha / max(1, len(results) * (len(results) - 1))  # of one pair, where Holm begins
-    lack = too_few_patients("beats", patients_by_class(results[0]), results[0].patient_unit)  # the same in all results
+    by_class, first = patients_by_class(results[0]), results[0]  # the same in all results
+    lack = too_few_patients("beats", by_class, first.patient_unit, level, first.hidden_share)
     reasons = [lack or _seed_reason(result, level) for result in results]
     pairs = list(combinations(range(len(results)), 2))
     piece_of = _patient_pieces(results)

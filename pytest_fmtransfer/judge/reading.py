@@ -8,6 +8,7 @@ from pytest_fmtransfer.errors import first_few
 from pytest_fmtransfer.judge.bounds import Bound, Piece
 from pytest_fmtransfer.judge.comparison import Comparison, patients_by_class
 from pytest_fmtransfer.judge.court import Outcome
+from pytest_fmtransfer.judge.hidden import patients_to_show, too_much_hidden
 from pytest_fmtransfer.judge.mover import Mover
 from pytest_fmtransfer.judge.power import POWER, both_ways, smallest_detectable
 from pytest_fmtransfer.judge.score_bound import ScoreBound
@@ -138,9 +139,9 @@ class Reading:
 
     @cached_property
     def reason(self) -> str:
-        if lack := too_few_patients(
-            self.kind, self.comparison.patients_by_class, self.comparison.candidate.patient_unit
-        ):
+        candidate, by_class = self.comparison.candidate, self.comparison.patients_by_class
+        tolerable = candidate.hidden_share
+        if lack := too_few_patients(self.kind, by_class, candidate.patient_unit, self.level, tolerable):
             return lack
         for result in (self.comparison.candidate, self.comparison.reference):
             if self.comparison.recorded is None and (lack := too_few_seeds(result, self.level)):
@@ -153,14 +154,15 @@ class Reading:
         return [each for each in (self.comparison.bound, *of_a_margin) if each is not None]
 
 
-def too_few_patients(kind: str, by_class: Mapping[str, int], unit: str) -> str:
-    """Names the smallest class where it has too few test patients for a verdict of a kind; else empty.
+def too_few_patients(kind: str, by_class: Mapping[str, int], unit: str, level: float, tolerable: float | None) -> str:
+    """Names the smallest class where it has too few test patients for a verdict of a kind, or so few that more of it
+    could be lost without having shown than is `tolerable`; else empty.
 
-    `unit` is what patients are on the dataset, a `patient_unit`.
+    `unit` is what patients are on the dataset, a `patient_unit`, `tolerable` its `hidden_share`.
     """
     name, count = min(by_class.items(), key=lambda row: row[1], default=("", FEWEST_PATIENTS[kind]))
     if count >= FEWEST_PATIENTS[kind]:
-        return ""
+        return too_much_hidden(by_class, level, unit, tolerable)
     has = f"class '{name}' has {count} in the test side"
     return f"not enough {plural(unit)} to tell: {has}, {kind} needs {FEWEST_PATIENTS[kind]}"
 
@@ -172,10 +174,11 @@ def settling(kind: str, results: Sequence[Result], level: float, reason: str) ->
     """
     first = results[0]
     unit, by_class = first.patient_unit, patients_by_class(first)
-    if (lack := too_few_patients(kind, by_class, unit)) and lack in reason:
-        enough = counted(FEWEST_PATIENTS[kind], unit)
-        small = [f"'{name}' has {count}" for name, count in by_class.items() if count < FEWEST_PATIENTS[kind]]
-        return f"would settle it: {enough} or more of each class in the test side ({first_few(small)})"
+    if (lack := too_few_patients(kind, by_class, unit, level, first.hidden_share)) and lack in reason:
+        shown = 0 if first.hidden_share is None else patients_to_show(first.hidden_share, level)
+        enough = max(FEWEST_PATIENTS[kind], shown)
+        small = [f"'{name}' has {count}" for name, count in by_class.items() if count < enough]
+        return f"would settle it: {counted(enough, unit)} or more of each class in the test side ({first_few(small)})"
     for result in results:
         if (lack := too_few_seeds(result, level)) and lack in reason:
             seeds = STRICT_SEEDS if level < STRICT_LEVEL else 2

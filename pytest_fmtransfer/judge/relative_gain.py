@@ -130,7 +130,8 @@ class RelativeGain:
     def reason(self, kind: str, level: float) -> str:
         """Why no verdict of a kind can rest on this average, whatever its interval says; empty where one can."""
         for result in self.candidates:
-            if lack := too_few_patients(kind, patients_by_class(result), result.patient_unit):
+            by_class, tolerable = patients_by_class(result), result.hidden_share
+            if lack := too_few_patients(kind, by_class, result.patient_unit, level, tolerable):
                 return f"{lack} ({result.cell.dataset})"
         for result in self.results:
             if current().seed_variance(result) is None and (lack := too_few_seeds(result, level)):

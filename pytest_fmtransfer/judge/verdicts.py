@@ -10,6 +10,7 @@ from pytest_fmtransfer.judge import wording
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court, Verdict, current
 from pytest_fmtransfer.judge.diagnostics import diagnostics
+from pytest_fmtransfer.judge.hidden import hidden_shares
 from pytest_fmtransfer.judge.reading import Reading
 from pytest_fmtransfer.margins import check_margin, unusual
 from pytest_fmtransfer.results import Result
@@ -143,6 +144,7 @@ def _judge(reading: Reading) -> Verdict:
         margin=abs(reading.threshold),
         reason=reason,
         mark="; ".join(filter(None, (mark, warning))),
+        hidden=tuple(hidden_shares(comparison.patients_by_class, court.level).items()),
     )
     verdict = wording.worded(draft, reading, court, diagnostics(comparison))
     court.record(verdict)

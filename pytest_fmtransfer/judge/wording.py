@@ -5,8 +5,9 @@ from dataclasses import replace
 from functools import partial
 
 from pytest_fmtransfer.judge.bounds import Bound
-from pytest_fmtransfer.judge.comparison import Comparison
+from pytest_fmtransfer.judge.comparison import Comparison, patients_by_class
 from pytest_fmtransfer.judge.court import Court, Verdict, current
+from pytest_fmtransfer.judge.hidden import cannot_show
 from pytest_fmtransfer.judge.power import POWER, both_ways, patient_variance, patients_to_settle
 from pytest_fmtransfer.judge.reading import ALLOWING, Reading, settling
 from pytest_fmtransfer.metrics import absent_labels
@@ -106,9 +107,19 @@ def it_takes(result: Result, enough: int | None, true_effect: float, *, otherwis
     return f"{told}, which is therefore probably not the true one" if is_enough else told
 
 
-def scope(result: Result) -> list[str]:
-    """What every verdict on a result's dataset is conditional on."""
-    lines = [f"the verdict is about this training set and test {plural(result.patient_unit)} like these"]
+def scope(result: Result, level: float) -> list[str]:
+    """What every verdict on a result's dataset is conditional on; what it cannot show depends on its level."""
+    unit, by_class = result.patient_unit, patients_by_class(result)
+    return [
+        f"the verdict is about this training set and test {plural(unit)} like these",
+        *cannot_show(result.cell.dataset, by_class, level, unit, result.hidden_share),
+        *assumptions(result),
+    ]
+
+
+def assumptions(result: Result) -> list[str]:
+    """What any figure of a result's dataset takes for granted."""
+    lines: list[str] = []
     if result.patient_unit != "patient":
         lines.append(f"assumes independent {plural(result.patient_unit)}: the dataset names no patients")
     if result.labels_N.ndim > 1 and (absent := absent_labels(result.labels_N, result.classes)):
@@ -143,7 +154,7 @@ def _full_text(verdict: Verdict, reading: Reading, court: Court, diagnostics: li
         lines.append(figures(verdict, unit))
     lines += _rule(verdict, reading, court)
     lines += diagnostics and [f"for comparison, deciding nothing: {'; '.join(diagnostics)}"]
-    lines += [*scope(candidate), *filter(None, [verdict.mark])]
+    lines += [*scope(candidate, reading.level), *filter(None, [verdict.mark])]
     if court.telling is None or court.telling.summary.partition(": ")[2] not in verdict.mark:
         lines.append(controls_line(court))
     if verdict.outcome == "inconclusive":

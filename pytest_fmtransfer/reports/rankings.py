@@ -6,7 +6,7 @@ from typing import Any
 from pytest_fmtransfer.catalog.specs import RANDOM, SHUFFLED, TINY
 from pytest_fmtransfer.cell import stem
 from pytest_fmtransfer.judge.ranks import ranks
-from pytest_fmtransfer.judge.wording import scope
+from pytest_fmtransfer.judge.wording import assumptions
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.words import counted, plural
 
@@ -34,7 +34,7 @@ def ranking_row(results: Sequence[Result]) -> Row:
         "metric_of": first.metric_of,
         "patients": first.patients,
         "patient_unit": first.patient_unit,
-        "notes": scope(first)[1:],
+        "notes": assumptions(first),
         "places": [
             {
                 "cell": each.result.cell.id,

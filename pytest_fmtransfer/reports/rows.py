@@ -126,7 +126,7 @@ def verdict_row(verdict: Verdict) -> Row:
             "settle",
         )
     }
-    return row | {"metric_of": verdict.metric_of or verdict.metric}
+    return row | {"metric_of": verdict.metric_of or verdict.metric, "hidden": dict(verdict.hidden)}
 
 
 def dataset_row(spec: DatasetSpec, cells: Iterable[Row]) -> Row:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from pytest_fmtransfer.judge.hidden import percent
 from pytest_fmtransfer.printable import inline, printable
 from pytest_fmtransfer.reports import making
 from pytest_fmtransfer.reports.courses import CURVES, course_lines, in_a_line
@@ -81,7 +82,9 @@ _HOW_CLAIMS_READ = (
     "difference that lies beyond the claim by the dataset's margin, not for the one found. `expected` is what the "
     "suite said beforehand. `.random` is the same network with random weights, `shortcut.metadata` sees of a file its "
     "size, shape and grey levels alone; that a dataset tells backbones apart means that these, and shuffled labels, "
-    "fail on it where a backbone succeeds."
+    "fail on it where a backbone succeeds. "
+    "What a claim cannot show is a part of a class that is lost altogether and of which no patient was drawn: of the "
+    "class of which most could be hidden so, how much, at the claim's level."
 )
 
 
@@ -208,7 +211,14 @@ def _claim_line(claim: Row) -> Row:
         "Δ [interval]": _delta(claim),
         "one-sided p": _number(claim["p_holm"], ".2g"),
         "m": str(claim["family_size"]),
+        "cannot show": _hidden(claim["hidden"]),
     }
+
+
+def _hidden(shares: dict[str, float]) -> str:
+    """'up to 5.8 % of tumour': of the class of which most could be lost without having shown."""
+    name, share = max(shares.items(), key=lambda row: row[1], default=("", 0.0))
+    return f"up to {percent(share)} of {name}" if name else ""
 
 
 def _claim(claim: Row) -> str:
