@@ -68,7 +68,7 @@ def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFi
         (["list", "backbones", "--library=tim"], "no 'tim' here; did you mean timm?"),
         ([], "required: VERB, which is one of: audit, baseline, convert, doctor, list"),
         (["list"], "required: WHAT, which is one of: backbones, datasets, profiles, regimes"),
-        (["baseline"], "required: WHAT, which is one of: accept, diff, list"),
+        (["baseline"], "required: WHAT, which is one of: accept, diff, images, list"),
         (["audit"], "required: DATASET\n"),
     ],
 )
