@@ -182,10 +182,10 @@ def test_a_test_that_never_judges_its_baseline_leaves_what_waits(suite: pytest.P
     make_stale(recorded)
     suite.runpytest().assert_outcomes(failed=1)
     suite.makepyfile(
-        test_suite="import pytest\n\n"
+        test_suite="import pytest\nfrom pytest_fmtransfer import Published\n\n"
         "@pytest.mark.fm_cells(backbones=['shortcut.metadata'], datasets=['br35h'], regimes=['knn'])\n"
         "@pytest.mark.fm_claim(family_size=1)\n"
-        "def test_it(candidate, baseline):\n    assert candidate.not_worse_than(baseline)\n"
+        "def test_it(candidate, baseline):\n    assert candidate.above(Published(value=0.5, source='chance'))\n"
     )
     suite.runpytest().assert_outcomes(passed=1)
     assert len(obtained(recorded)) == 2  # still those of the first run
