@@ -19,6 +19,7 @@ FmTransferError
 """
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from heapq import nsmallest
@@ -33,6 +34,7 @@ T = TypeVar("T")
 SHOWN = 5  # of many things that are not as they should be
 FEW = 12  # valid names that a message lists, where none is near
 NEAR = 0.65  # the share of their letters that two names have in common, in order: below it "did you mean" was silly
+_NUMBER = re.compile("<[a-z]+>")
 PART = 4  # letters of a name that may stand for a longer one
 
 # What lists all names of a kind.
@@ -152,13 +154,13 @@ def nearest(name: str, known: Iterable[str], *, listed_by: str = "") -> str:
 def near_names(name: str, known: Iterable[str]) -> list[str]:
     """Up to three of the names that share most letters with `name`, or of which one holds the other; nearest first.
 
-    Capitals do not count.
+    Capitals do not count, nor does what stands for a number, the <r> of lora<r>.
     """
     typed = name.casefold()
     compared = SequenceMatcher(None, "", typed)
     near: list[tuple[float, str]] = []
     for each in known:
-        other = each.casefold()
+        other = _NUMBER.sub("", each.casefold())
         compared.set_seq1(other)
         part = min(len(typed), len(other)) >= PART and (typed in other or other in typed)
         if part or (
