@@ -140,14 +140,15 @@ def test_doctor_names_places_that_are_searched(here: Places, capsys: pytest.Capt
     assert here.weights is not None
     here.weights.mkdir()
     assert main(["doctor", f"--weights={here.weights}", f"--store={here.store}"]) == 0
-    lines = [re.split(r"\s{2,}", line) for line in capsys.readouterr().out.splitlines()]
-    told = {line[0]: line for line in lines if line[1:2] == ["no weights"] and line[-1] == str(here.weights)}
+    blocks = re.split(r"\n(?=\S)", capsys.readouterr().out)  # a row's further lines are indented
+    texts = [re.split(r"\s{2,}", block.strip()) for block in blocks]
+    told = {row[0]: row for row in texts if "no weights" in row and str(here.weights) in row}
     rows = {row.name: row for row in Registry().rows(BackboneSpec) if isinstance(row.weights, PublishedWeights)}
     assert set(told) == set(rows)
     for name, spec in rows.items():
         assert isinstance(spec.weights, PublishedWeights)
-        _, _, file, _, folder = told[name]
-        place = put(Path(folder) / file)
+        *_, file, _ = told[name]
+        place = put(here.weights / file)
         assert find_weights(spec, spec.weights, here) == place
         place.unlink()
 

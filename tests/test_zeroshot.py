@@ -25,6 +25,8 @@ from pytest_fmtransfer.backbones import text_towers
 from pytest_fmtransfer.catalog.prompts import fill
 from pytest_fmtransfer.catalog.regime_settings import ZeroShotSettings
 from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, FileWeights
+from pytest_fmtransfer.data.dataset import open_dataset
+from pytest_fmtransfer.data.named_side import named_test_side
 from pytest_fmtransfer.data.table import TEST, TRAIN
 from pytest_fmtransfer.errors import CheckpointMismatch, Unavailable
 from pytest_fmtransfer.features import load_features
@@ -260,7 +262,8 @@ def test_labels_are_scored_one_by_one_against_their_absence(places: Places, tmp_
     registry.register(table)
     result = transfer(Cell("clip", "mine", "zeroshot"), registry=registry, places=places)
     tower, pooled_TE = text_towers.text_tower(CLIP, places), features_of("mine", TEST, registry, places)[0]
-    images_TD = functional.normalize(torch.from_numpy(pooled_TE), dim=1)
+    order_T = named_test_side(open_dataset(registry.dataset("mine"), places)).order_T
+    images_TD = functional.normalize(torch.from_numpy(pooled_TE[order_T]), dim=1)
 
     def cosine(name: str) -> np.ndarray:
         return (images_TD @ tower.texts([f"a medical image of {name}."], of="it")[0]).numpy()
