@@ -45,14 +45,16 @@ def cannot_show(
 
 def too_much_hidden(by_class: Mapping[str, int], level: float, unit: str, tolerable: float | None) -> str:
     """Says of which class more could be hidden than a row tolerates, and how many patients it takes; else empty."""
-    shares = hidden_shares(by_class, level)
-    name, share = max(shares.items(), key=lambda row: row[1], default=("", 0.0))
-    if tolerable is None or not name or by_class[name] >= patients_to_show(tolerable, level):
+    if tolerable is None or not by_class:
         return ""
+    name, count = min(by_class.items(), key=lambda row: row[1])
+    enough = patients_to_show(tolerable, level)
+    if count >= enough:
+        return ""
+    share = hidden_shares(by_class, level)[name]
     return (
         f"a part of up to {percent(share)} of class '{name}' could be lost without having shown, and the dataset's row "
-        f"tolerates {percent(tolerable)}: it takes {counted(patients_to_show(tolerable, level), unit)} of each class, "
-        f"and '{name}' has {by_class[name]}"
+        f"tolerates {percent(tolerable)}: it takes {counted(enough, unit)} of each class, and '{name}' has {count}"
     )
 
 
