@@ -22,8 +22,16 @@ from pytest_fmtransfer.data.named_side import NamedSide, named_test_side
 from pytest_fmtransfer.errors import BaselineError, Unavailable
 from pytest_fmtransfer.missing import Missing
 from pytest_fmtransfer.places import Places
-from pytest_fmtransfer.result_files import check_plain, check_schema, read_arrays, read_record
-from pytest_fmtransfer.results import OLD_SCHEMA, SCHEMA, Result, packed_scores, record_checksum, scores_checksum
+from pytest_fmtransfer.result_files import check_plain, read_record
+from pytest_fmtransfer.results import (
+    OLD_SCHEMA,
+    SCHEMA,
+    Result,
+    arrays_of,
+    packed_scores,
+    record_checksum,
+    scores_checksum,
+)
 
 _AGAIN = "record it again: run its test with --fm-update=all"
 _RESTORE = f"restore both files from version control, or {_AGAIN}"
@@ -45,21 +53,19 @@ class DataHere:
     side: NamedSide
 
 
-def data_here(cell: Cell, profile: str, registry: Registry, places: Places) -> DataHere:
-    """A cell's dataset as a profile uses it. Raises Unavailable where the data are not here, and as `open_under`."""
-    spec = registry.dataset(cell.dataset)
+def data_here(dataset: str, profile: str, *, registry: Registry, places: Places) -> DataHere:
+    """A dataset as a profile uses it. Raises Unavailable where the data are not here, and as `open_under`."""
+    spec = registry.dataset(dataset)
     if isinstance(state := dataset_ready(spec, places), Missing):
         raise Unavailable(str(state))
-    dataset = open_under(registry.profile(profile), spec, places)
-    return DataHere(fingerprint=dataset.fingerprint, side=named_test_side(dataset))
+    found = open_under(registry.profile(profile), spec, places)
+    return DataHere(fingerprint=found.fingerprint, side=named_test_side(found))
 
 
-def migrated(
-    cell: Cell, record_file: Path, scores_file: Path, data: Callable[[Cell, str], DataHere]
-) -> Migrated | None:
+def migrated(cell: Cell, record_file: Path, scores_file: Path, data: Callable[[str, str], DataHere]) -> Migrated | None:
     """A cell's result of schema 2 in this version's, from its two files; None for one that is of that already.
 
-    `data` opens a cell's dataset under a profile. Raises BaselineError for files that are not as they were written or
+    `data` opens a dataset under a profile. Raises BaselineError for files that are not as they were written or
     of another cell, and where the data here are not those that the result was measured on, and what `data` raises.
     """
     try:
@@ -71,18 +77,16 @@ def migrated(
         return None
     if record.get("schema") != OLD_SCHEMA:
         raise BaselineError(f"{record_file.name} is of no schema that can be migrated, which is {OLD_SCHEMA}")
-    if record_checksum(record) != record.get("checksum"):
-        raise BaselineError(f"the record was edited after it was written; {_RESTORE}")
-    fields = {name: value for name, value in record.items() if name != "checksum"} | {"schema": SCHEMA}
-    check_schema(fields | {"checksum": record["checksum"]})
-    arrays = read_arrays(packed, record)
-    if scores_checksum(**arrays) != record["scores"]:
-        raise BaselineError(f"the scores are not the ones that the record was written with; {_RESTORE}")
+    try:
+        arrays = arrays_of(record, packed)
+    except BaselineError as error:
+        raise BaselineError(f"{error}; {_RESTORE}") from error
     if record["cell"] != cell.id:
         raise BaselineError(f"it holds the result of {record['cell']}; {_RESTORE}")
-    here = data(cell, record["question"]["profile"])
+    here = data(cell.dataset, record["question"]["profile"])
     renamed = _renamed(arrays, here, record["question"]["dataset_fingerprint"])
-    fields["scores"] = scores_checksum(**renamed)
+    fields = {name: value for name, value in record.items() if name != "checksum"}
+    fields |= {"schema": SCHEMA, "scores": scores_checksum(**renamed)}
     made = Migrated(record=fields | {"checksum": record_checksum(fields)}, scores=packed_scores(**renamed))
     Result.restore(made.record, made.scores, origin="migrated")  # raises for whatever this version does not read
     return made

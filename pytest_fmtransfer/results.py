@@ -231,12 +231,7 @@ class Result:
             raise OldBaseline(f"it is of schema {OLD_SCHEMA}, which held the names of images and of patients")
         if record.get("schema") != SCHEMA:
             raise BaselineError(f"schema {shown(record.get('schema'))}; this version reads schema {SCHEMA}")
-        if record_checksum(record) != record.get("checksum"):
-            raise BaselineError("the record was edited after it was written")
-        check_schema(record)
-        arrays = read_arrays(scores_file, record)
-        if scores_checksum(**arrays) != record["scores"]:
-            raise BaselineError("the scores are not the ones that the record was written with")
+        arrays = arrays_of(record, scores_file)
         try:
             result = cls(
                 cell=Cell.parse(record["cell"]),
@@ -279,6 +274,20 @@ class Result:
             return cls.restore(read_record(record), scores.read_bytes(), origin=origin, **more)
         except OSError as error:
             raise BaselineError(str(error)) from error
+
+
+def arrays_of(record: Mapping[str, Any], scores_file: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays of a record that `check_plain` passed, of this schema or of the one before, which has the same fields.
+
+    Raises BaselineError when the record or the scores are not as they were written, or not as the schema says.
+    """
+    if record_checksum(record) != record.get("checksum"):
+        raise BaselineError("the record was edited after it was written")
+    check_schema({**record, "schema": SCHEMA})
+    arrays = read_arrays(scores_file, record)
+    if scores_checksum(**arrays) != record["scores"]:
+        raise BaselineError("the scores are not the ones that the record was written with")
+    return arrays
 
 
 def record_checksum(record: Mapping[str, Any]) -> str:

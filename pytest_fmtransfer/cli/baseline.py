@@ -8,7 +8,7 @@ A folder of baselines is looked for where you stand: this folder, if baselines a
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from pytest_fmtransfer.baseline_names import LIST, listed_cells
@@ -17,7 +17,7 @@ from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.cli.places import add_places, places_of
 from pytest_fmtransfer.errors import BaselineError, FmTransferError, InvalidInput, OldBaseline, UnknownName, nearest
-from pytest_fmtransfer.migration import DataHere, data_here, migrated
+from pytest_fmtransfer.migration import data_here, migrated
 from pytest_fmtransfer.places import Places, on_ci
 from pytest_fmtransfer.reports import baselines as texts
 from pytest_fmtransfer.results import OLD_SCHEMA, Result
@@ -134,8 +134,8 @@ def _images(arguments: argparse.Namespace, stored: Baselines) -> int:
     here = [*stored.cells(), *stored.waiting()]
     cell = _known(arguments.cell, here, f"no baseline in {stored.folder}")
     result = stored.load(cell) if stored.has(cell) else stored.load_obtained(cell)
-    side = data_here(cell, result.question.profile, _registry(arguments.suites), places_of(arguments)).side
-    ids = dict(zip(side.images_T.tolist(), side.ids_T.tolist(), strict=True))
+    registry, places = _registry(arguments.suites), places_of(arguments)
+    ids = data_here(cell.dataset, result.question.profile, registry=registry, places=places).side.ids
     print(texts.table([(name, ids.get(name, "not among the test images here")) for name in result.ids_N.tolist()]))
     return 0
 
@@ -144,15 +144,14 @@ def ids_here(result: Result, places: Places) -> Mapping[str, str]:
     """The ids of a result's images by pseudonym; none where the data are not here, or were never hashed here."""
     try:
         with idle():
-            side = data_here(result.cell, result.question.profile, Registry(), places).side
+            here = data_here(result.cell.dataset, result.question.profile, registry=Registry(), places=places)
     except (FmTransferError, OSError):
         return {}
-    return dict(zip(side.images_T.tolist(), side.ids_T.tolist(), strict=True))
+    return here.side.ids
 
 
 def _accept(arguments: argparse.Namespace, stored: Baselines) -> int:
-    if on_ci():
-        raise InvalidInput("accept refuses to write baselines where CI is set; run it on your machine, without CI set")
+    _refuse_on_ci("accept")
     waiting, none = stored.waiting(), f"no obtained result waits in {stored.folder}"
     cells = waiting if arguments.all else [_known(name, waiting, none) for name in arguments.cells]
     # All are read before any is written: one that cannot be used leaves the others as they are.
@@ -196,20 +195,15 @@ def _prune(arguments: argparse.Namespace, stored: Baselines) -> int:
 
 
 def _migrate(arguments: argparse.Namespace, stored: Baselines) -> int:
-    if on_ci():
-        raise InvalidInput("migrate refuses to write baselines where CI is set; run it on your machine, without CI set")
-    registry, places = _registry(arguments.suites), places_of(arguments)
-
-    @cache  # opened once for all cells of a dataset
-    def opened(dataset: str, profile: str) -> DataHere:
-        return data_here(Cell("any", dataset, "any"), profile, registry, places)
-
+    _refuse_on_ci("migrate")
+    # Opened once for all cells of a dataset.
+    opened = cache(partial(data_here, registry=_registry(arguments.suites), places=places_of(arguments)))
     unusable = 0
     there = [*((cell, stored.pair(cell)) for cell in stored.cells())]
     there += [(cell, stored.obtained(cell)) for cell in stored.waiting()]
     for cell, pair in there:
         try:
-            made = migrated(cell, pair.record, pair.scores, lambda cell, profile: opened(cell.dataset, profile))
+            made = migrated(cell, pair.record, pair.scores, opened)
         except UnknownName as error:
             unusable += 1
             _complain(pair, f"{error}; {_NAME_SUITE}")
@@ -223,6 +217,11 @@ def _migrate(arguments: argparse.Namespace, stored: Baselines) -> int:
     if not there:
         print(f"no baseline in {stored.folder}")
     return 2 if unusable else 0
+
+
+def _refuse_on_ci(verb: str) -> None:
+    if on_ci():
+        raise InvalidInput(f"{verb} refuses to write baselines where CI is set; run it on your machine, without CI set")
 
 
 def _registry(suites: Sequence[str]) -> Registry:

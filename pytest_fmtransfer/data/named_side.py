@@ -25,6 +25,11 @@ class NamedSide:
     patients_T: np.ndarray
     labels_T: np.ndarray
 
+    @property
+    def ids(self) -> dict[str, str]:
+        """The dataset's own ids by pseudonym."""
+        return dict(zip(self.images_T.tolist(), self.ids_T.tolist(), strict=True))
+
     def matches(self, images_T: np.ndarray, patients_T: np.ndarray, labels_T: np.ndarray) -> bool:
         """Whether a result of these is of this test side."""
         pairs = ((self.images_T, images_T), (self.patients_T, patients_T), (self.labels_T, labels_T))
