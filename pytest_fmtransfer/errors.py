@@ -154,11 +154,13 @@ def nearest(name: str, known: Iterable[str], *, listed_by: str = "") -> str:
 def near_names(name: str, known: Iterable[str]) -> list[str]:
     """Up to three of the names that share most letters with `name`, or of which one holds the other; nearest first.
 
-    Capitals do not count, nor does what stands for a number, the <r> of lora<r>.
+    A name that begins with what was typed comes before all others: "linear" is short for linear_probe rather than for
+    drop<k>_linear, which has one letter less. Capitals do not count, nor does what stands for a number, the <r> of
+    lora<r>.
     """
     typed = name.casefold()
     compared = SequenceMatcher(None, "", typed)
-    near: list[tuple[float, str]] = []
+    near: list[tuple[bool, float, str]] = []
     for each in known:
         other = _NUMBER.sub("", each.casefold())
         compared.set_seq1(other)
@@ -166,8 +168,8 @@ def near_names(name: str, known: Iterable[str]) -> list[str]:
         if part or (
             compared.real_quick_ratio() >= NEAR and compared.quick_ratio() >= NEAR and compared.ratio() >= NEAR
         ):
-            near.append((-compared.ratio(), each))
-    return [each for _, each in nsmallest(3, near)]
+            near.append((not (part and other.startswith(typed)), -compared.ratio(), each))
+    return [each for *_, each in nsmallest(3, near)]
 
 
 def require(value: object, kind: type[T], what: str, remedy: str) -> T:

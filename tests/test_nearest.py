@@ -46,6 +46,14 @@ def test_what_was_meant_is_offered_first_or_second(kind: str, name: str, meant: 
     assert nearest(name, known).startswith("did you mean ")
 
 
+@pytest.mark.parametrize(
+    ("kind", "typed", "first"),
+    [("regime", "linear", "linear_probe"), ("backbone", "MobileNet", "mobilenetv2"), ("dataset", "aptos", "aptos2019")],
+)
+def test_a_name_that_begins_with_what_was_typed_is_offered_first(kind: str, typed: str, first: str) -> None:
+    assert near_names(typed, Registry().names(KINDS[kind]))[0] == first
+
+
 @pytest.mark.parametrize(("kind", "name"), FAR)
 def test_nothing_far_off_is_offered_and_no_long_list_is_printed(kind: str, name: str) -> None:
     look_up = getattr(Registry(), kind)
