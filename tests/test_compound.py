@@ -45,7 +45,7 @@ def test_the_whole_is_supported_where_each_part_is_and_refuted_by_one_at_its_sha
 ) -> None:
     with judging(court):
         whole, parts = consistently_better(*both), parts_of(both)
-    bounds = [Comparison(candidate=mine, reference=theirs).bound for mine, theirs in zip(*both, strict=True)]
+    bounds = [Comparison(candidate=mine, reference=theirs).wider for mine, theirs in zip(*both, strict=True)]
     assert bool(whole) == all(parts)
     refuted = [bound is not None and bound.upper(court.level / len(parts)) <= 0 for bound in bounds]
     assert (whole.outcome == "refuted") == any(refuted)
@@ -125,7 +125,7 @@ def test_the_three_outcomes(gains: tuple[float, ...], outcome: str) -> None:
 
 def test_a_refutation_is_corrected_for_the_number_of_parts() -> None:
     """Beyond what one of them takes, short of what one of eight takes."""
-    worse = pair_on(0, -0.16)
+    worse = pair_on(0, -0.19)
     p = beats(*worse).p
     assert p is not None
     assert 0.05 / 8 < 1 - p < 0.05 / 2
@@ -169,10 +169,12 @@ def test_what_would_settle_it_is_about_the_part_that_is_open() -> None:
     assert parts[0].effect is not None
     assert parts[1].effect is not None
     assert parts[0].effect < parts[1].effect
-    piece = Comparison(candidate=unsure[0], reference=unsure[1]).patient_piece
-    assert piece is not None
+    comparison = Comparison(candidate=unsure[0], reference=unsure[1])
+    planned = Reading(kind="beats", comparison=comparison, level=0.05, threshold=0.0).planned
+    assert planned is not None
+    variance = planned.standard_error**2
     enough = patients_to_settle(
-        patients=40, patient_variance=piece.variance, seed_variance=0, delta=0.02, alpha=0.05, power=POWER**0.5
+        patients=40, patient_variance=variance, seed_variance=0, delta=0.02, alpha=0.05, power=POWER**0.5
     )
     assert whole.settle == (
         f"would settle it: {enough} patients in the test side (it has 40), for a true difference of 0.02, "

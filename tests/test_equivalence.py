@@ -149,9 +149,9 @@ def test_a_backbone_that_beats_by_a_margin_is_judged_so_too() -> None:
     scores_NC[0] = scores_NC[0, ::-1]
     pair = make_result(CANDIDATE, labels_N, np.eye(2)[labels_N]), make_result(REFERENCE, labels_N, scores_NC)
     comparison = Comparison(candidate=pair[0], reference=pair[1])
-    assert comparison.bound is not None
+    assert comparison.score_bound is not None
     with_margin, without = (limits_of(beats(*pair, margin)) for margin in (0.001, 0.0))
-    assert without == (comparison.bound.lower(0.05), comparison.bound.upper(0.05))
+    assert without == (comparison.score_bound.lower(0.05), comparison.score_bound.upper(0.05))
     assert with_margin == widest(comparison)
     assert with_margin != without
 

@@ -4,6 +4,7 @@ Legend: N images, K strata.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,9 +17,9 @@ from pytest_fmtransfer.judge.bounds import Piece, combine, patient_piece, seed_p
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court
 from pytest_fmtransfer.judge.foresight import from_pair
-from pytest_fmtransfer.judge.power import patients_to_settle, smallest_detectable
+from pytest_fmtransfer.judge.power import patient_variance, patients_to_settle, smallest_detectable
 from pytest_fmtransfer.judge.reading import Reading
-from pytest_fmtransfer.judge.score_bound import ScoreBound, score_bound_of
+from pytest_fmtransfer.judge.score_bound import ScoreBound, Side, score_bound_of
 from pytest_fmtransfer.judge.verdicts import beats, equivalent_to, not_worse_than
 from pytest_fmtransfer.results import Result
 from tests.helpers import LAWS, labels_of, make_result, noisy_scores
@@ -154,15 +155,12 @@ def test_nobody_lost_of_a_small_class_is_no_proof_for_that_class() -> None:
     assert not_worse_than(*differing((200, 495), (0, 5)), margin=0.02)
 
 
-def test_it_decides_at_a_margin_only() -> None:
-    """Where nothing differs in the population, as many are lost as gained, and the t bound keeps its level."""
+def test_it_decides_at_zero_and_at_a_margin() -> None:
     pair = differing((100, 100), (0, 0), (4, 0))
-    found, plain = bound_of(*pair), beats(*pair)
-    assert (plain.lower, plain.upper) == (found.bound.lower(0.05), found.bound.upper(0.05))
-    with_margin = beats(*pair, margin=0.001)
-    assert (with_margin.lower, with_margin.upper) == (found.lower(0.05), found.upper(0.05))
-    assert "bound: t, or a score bound where that is wider at" in with_margin.text
-    assert "bound: t at" in plain.text
+    found = bound_of(*pair)
+    for verdict in (beats(*pair), beats(*pair, margin=0.001)):
+        assert (verdict.lower, verdict.upper) == (found.lower(0.05), found.upper(0.05))
+        assert "bound: t, or a score bound where that is wider at" in verdict.text
 
 
 @pytest.mark.parametrize(
@@ -209,14 +207,13 @@ def test_either_side_of_an_equivalence_may_be_the_wider_one() -> None:
     assert down.settle == up.settle
 
 
-def test_without_a_margin_plans_are_made_with_the_t_bound() -> None:
+def test_without_a_margin_too_plans_are_made_with_the_limits_that_decide() -> None:
     pair = differing((100, 100), (2, 1), (4, 4))
-    bound = Comparison(candidate=pair[0], reference=pair[1]).bound
-    assert bound is not None
-    assert beats(*pair).detectable == smallest_detectable(bound, 0.05)
-    with_margin = beats(*pair, margin=0.001).detectable
-    assert with_margin is not None
-    assert with_margin > smallest_detectable(bound, 0.05) + 0.001
+    found, verdict = bound_of(*pair), beats(*pair)
+    as_wide = replace(found.bound, standard_error=(found.bound.effect - found.lower(0.05)) / found.bound.quantile(0.95))
+    assert verdict.detectable is not None
+    assert verdict.detectable == pytest.approx(smallest_detectable(as_wide, 0.05))
+    assert verdict.detectable > smallest_detectable(found.bound, 0.05)
 
 
 def test_what_would_settle_it_takes_the_seeds_variance_for_what_patients_do_not_change() -> None:
@@ -229,7 +226,11 @@ def test_what_would_settle_it_takes_the_seeds_variance_for_what_patients_do_not_
     assert (verdict.outcome, comparison.patient_piece is not None) == ("inconclusive", True)
     assert comparison.patient_piece is not None
     seeds = sum(piece.variance for piece in comparison.seed_pieces)
-    plan = {"patients": 200, "delta": 0.02, "alpha": 0.05, "patient_variance": comparison.patient_piece.variance}
+    planned = Reading(kind="beats", comparison=comparison, level=0.05, threshold=0.0).planned
+    assert planned is not None
+    of_patients = patient_variance(planned, seeds, 0.05)
+    assert of_patients > comparison.patient_piece.variance
+    plan = {"patients": 200, "delta": 0.02, "alpha": 0.05, "patient_variance": of_patients}
     enough, without_seeds = (patients_to_settle(seed_variance=each, **plan) for each in (seeds, 0.0))
     assert enough != without_seeds
     assert f"would settle it: {enough} patients in the test side" in verdict.settle
@@ -267,7 +268,7 @@ def test_seeds_are_added_to_what_patients_may_hide() -> None:
     alone = bound_of(one, other)
     both = combine(comparison.effect, [comparison.patient_piece, seeds])
     q_alone, q_both = alone.bound.quantile(0.95), both.quantile(0.95)
-    wider = ScoreBound(bound=both, variance_K=alone.variance_K, losing_K=alone.losing_K, gaining_K=alone.gaining_K)
+    wider = replace(alone, bound=both)
 
     def hidden(limits: ScoreBound, q: float) -> float:
         return (limits.bound.effect - limits.lower(0.05)) ** 2 - (q * limits.bound.standard_error) ** 2
@@ -304,5 +305,88 @@ def test_a_patient_in_two_classes_counts_in_both() -> None:
     found = score_bound_of(combine(0.0, [piece]), influence_N, strata)
     assert found is not None
     own = [patient_piece(influence_N[at], stratum_N[at], patients_N[at]).variance for at in (slice(3), slice(3, 6))]
-    assert found.variance_K.tolist() == pytest.approx(own)
+    assert found.losing.variance_K.tolist() == pytest.approx(own)
     assert sum(own) != pytest.approx(piece.variance)
+
+
+@pytest.mark.parametrize(("drawn", "supported"), [(20, (False, False)), (75, (True, False)), (300, (True, True))])
+def test_a_loss_that_no_drawn_patient_shows_is_no_gain(drawn: int, supported: tuple[bool, bool]) -> None:
+    """A t bound has the whole gain of the common class, and no variance of the one that may have lost 5 %."""
+    pair = differing((1000, drawn), (0, 0), (50, 0))
+    comparison = Comparison(candidate=pair[0], reference=pair[1])
+    assert comparison.bound is not None
+    for alpha, shown in zip((0.05, 0.0025), supported, strict=True):
+        assert comparison.bound.lower(alpha) > 0
+        assert (bound_of(*pair).lower(alpha) > 0) == shown
+
+
+def placed(fallen: int, gain: float, positives: int = 50) -> tuple[Result, Result]:
+    """Two rankings; the candidate's sets the positives higher by `gain`, but so many of them lowest of all."""
+    labels_N = labels_of(500, positives)
+    common_NC = noisy_scores(labels_N, 1.2, seed=3)
+    better_NC = common_NC + 0.3 * noisy_scores(labels_N, 0.0, seed=4) + gain * np.eye(2)[labels_N]
+    better_NC[500 : 500 + fallen] = [9.0, -9.0]
+    return make_result(CANDIDATE, labels_N, better_NC), make_result(REFERENCE, labels_N, common_NC)
+
+
+def test_of_an_area_one_more_may_fall_as_low_as_the_lowest_of_the_cell_that_loses() -> None:
+    down, up = (bound_of(*placed(fallen, 0.2)) for fallen in (0, 1))
+    for found in (down, up):
+        assert found.lower(0.05) < found.bound.lower(0.05)
+        assert found.upper(0.05) > found.bound.upper(0.05)
+    wider = [found.bound.lower(0.05) - found.lower(0.05) for found in (down, up)]
+    assert wider[1] > 2 * wider[0]
+
+
+@LAWS
+@given(st.sampled_from([3e-2, 1e-2, 3e-3]), st.integers(0, 100), alphas)
+def test_limits_shrink_with_the_difference_of_two_rankings(size: float, seed: int, alpha: float) -> None:
+    """An export that differs by rounding is shown to be equal, though patients stand low in both rankings."""
+    labels_N = labels_of(54, 74)
+    scores_NC = noisy_scores(labels_N, 1.2, seed=seed)
+
+    def width(size: float) -> float:
+        other_NC = scores_NC + size * noisy_scores(labels_N, 0.0, seed=seed + 1)
+        pair = make_result(CANDIDATE, labels_N, other_NC), make_result(REFERENCE, labels_N, scores_NC)
+        found = Comparison(candidate=pair[0], reference=pair[1]).score_bound
+        return 0.0 if found is None else found.upper(alpha) - found.lower(alpha)
+
+    assert width(size) < width(10 * size)
+    assert width(size) <= 0.02 + 4 * size
+
+
+@LAWS
+@given(pairs(), alphas)
+def test_limits_do_not_depend_on_the_order_of_patients(pair: tuple[Result, Result], alpha: float) -> None:
+    """Scores are the same to the last digit, sums are not."""
+    order_N = np.random.default_rng(0).permutation(len(pair[0].labels_N))
+    shuffled = tuple(
+        make_result(
+            str(each.cell),
+            each.labels_N[order_N],
+            each.scores_SNC[:, order_N],
+            each.patients_N[order_N],
+            metric=each.question.metric,
+        )
+        for each in pair
+    )
+    one, other = bound_of(*pair), bound_of(shuffled[0], shuffled[1])
+    assert (one.lower(alpha), one.upper(alpha)) == pytest.approx((other.lower(alpha), other.upper(alpha)))
+
+
+@LAWS
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=6), st.floats(0.01, 1), st.floats(0.1, 4)
+)
+def test_the_reach_is_the_most_that_strata_can_share(
+    strata: list[tuple[float, float]], error: float, quantile: float
+) -> None:
+    """Against the definition: parts that add to the reach, filled from the highest rate on, none above its own."""
+    variance_K, rate_K = (np.array(each) * error for each in zip(*strata, strict=True))
+    reach = Side(variance_K=variance_K, rate_K=rate_K).reach(quantile, error)
+    room, most = reach, 0.0
+    for rate, variance in sorted(zip(rate_K, variance_K, strict=True), reverse=True):
+        alone = quantile**2 * rate / 2 + quantile * math.sqrt(variance + (quantile * rate / 2) ** 2)
+        part = min(room, alone)
+        most, room = most + rate * part, room - part
+    assert reach == pytest.approx(quantile * math.sqrt(error**2 + most))

@@ -39,6 +39,12 @@ ROUNDING = 1e-12
 # names the metrics that may move further).
 MOVED_TIMES = {"macro_f1": 2, "quadratic_kappa": 2, "linear_kappa": 2}
 
+# Metrics to which every patient of a class who differs makes the same difference.
+COUNTED = ("accuracy", "balanced_accuracy", "macro_recall")
+
+# Metrics of the places of patients among others: how far one can fall is seen from those who are placed worst.
+PLACED = ("roc_auc", "roc_auc_ovo", "roc_auc_ovr", "mean_roc_auc")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
@@ -86,6 +92,10 @@ class Comparison:
                 f"{ours.cell} and {theirs.cell} ran with other settings of one regime: "
                 f"{_other_settings(ours, theirs)}; measure both again under one"
             )
+
+    @property
+    def metric(self) -> str:
+        return self.candidate.question.metric
 
     @property
     def sign(self) -> int:
@@ -143,8 +153,15 @@ class Comparison:
         """
         if self.bound is None or self.influences is None:
             return None
-        strata = strata_of(self.candidate.estimates[0].stratum_N, self.candidate.patients_N)
-        return score_bound_of(self.bound, self.sign * self.influences, strata)
+        strata, metric = strata_of(self.candidate.estimates[0].stratum_N, self.candidate.patients_N), self.metric
+        ours_N, theirs_N = influence_of(self.candidate), influence_of(self.reference)
+        own = None if metric not in PLACED or ours_N is None or theirs_N is None else (ours_N, theirs_N)
+        return score_bound_of(self.bound, self.sign * self.influences, strata, graded=metric not in COUNTED, own=own)
+
+    @property
+    def wider(self) -> Bound | ScoreBound | None:
+        """The score bound, which is nowhere inside the t bound; the t bound where there is no score bound."""
+        return self.score_bound or self.bound
 
     @cached_property
     def mover(self) -> Mover | None:

@@ -119,7 +119,7 @@ def _outcome(reading: Reading, parts: int) -> Outcome:
 
 def _smallest_p_refuting(readings: list[Reading]) -> float:
     """Over the parts that can carry a verdict."""
-    bounds = [each.comparison.bound for each in readings if not each.reason]
+    bounds = [each.comparison.wider for each in readings if not each.reason]
     return min((bound.p_refuting(0.0) for bound in bounds if bound is not None), default=1.0)
 
 

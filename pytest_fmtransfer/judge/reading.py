@@ -66,8 +66,8 @@ class Reading:
 
     @property
     def at_a_margin(self) -> bool:
-        """Whether the threshold is not 0. Limits are then the widest of the t bound's, the score bound's and, for an
-        AUC, MOVER's: where few patients differ, and near the ceiling, a t bound alone is too narrow there.
+        """Whether the threshold is not 0. For an AUC, limits are then no narrower than MOVER's: near the ceiling plain
+        ones are too narrow there.
         """
         return self.threshold != 0
 
@@ -150,8 +150,8 @@ class Reading:
 
     @cached_property
     def _bounds(self) -> list[Bound | Mover | ScoreBound]:
-        of_a_margin = [self.comparison.score_bound, self.comparison.mover] if self.at_a_margin else []
-        return [each for each in (self.comparison.bound, *of_a_margin) if each is not None]
+        mover = self.comparison.mover if self.at_a_margin else None
+        return [each for each in (self.comparison.wider, mover) if each is not None]
 
 
 def too_few_patients(kind: str, by_class: Mapping[str, int], unit: str, level: float, tolerable: float | None) -> str:

@@ -171,10 +171,9 @@ def _rule(verdict: Verdict, reading: Reading, court: Court) -> list[str]:
     bound = reading.comparison.bound
     if bound is None:
         return []
-    others: list[str] = []
-    if reading.at_a_margin:
-        named = {"a score bound": reading.comparison.score_bound, "MOVER on logit(AUC)": reading.comparison.mover}
-        others = [name for name, other in named.items() if other is not None]
+    mover = reading.comparison.mover if reading.at_a_margin else None
+    named = {"a score bound": reading.comparison.score_bound, "MOVER on logit(AUC)": mover}
+    others = [name for name, other in named.items() if other is not None]
     wider = f", or {' or '.join(others)} where that is wider" if others else ""
     ceiling = "" if reading.ceiling is None else f" and the upper one below {reading.ceiling:g}"
     if bound.alike:
