@@ -7,7 +7,7 @@ from typing import Literal
 
 from numpy.random import Generator
 
-from benchmarks.calibration.scenario import Scenario
+from benchmarks.calibration.scenario import Scenario, Wrong
 from benchmarks.calibration.study import Band
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import ALPHA
@@ -61,8 +61,7 @@ class FalseClaims:
         found: Counter[str] = Counter()
         for _ in range(trials):
             candidate, reference = self.scenario.draw(rng)
-            judged = _TBoundAlone if self.scenario.wrong == "t bound alone" else Comparison
-            comparison = judged(candidate=candidate, reference=reference)
+            comparison = judged(self.scenario.wrong)(candidate=candidate, reference=reference)
             for kind in self.kinds:
                 for level in self.levels:
                     read = reading(kind, comparison, level, self.scenario.effect)
@@ -72,6 +71,11 @@ class FalseClaims:
             assert limits is not None
             found[COVERAGE] += limits[0] <= self.scenario.effect <= limits[1]
         return found
+
+
+def judged(wrong: Wrong) -> type[Comparison]:
+    """How a scenario's cells are compared."""
+    return _TBoundAlone if wrong == "t bound alone" else Comparison
 
 
 class _TBoundAlone(Comparison):

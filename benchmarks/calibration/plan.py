@@ -7,11 +7,13 @@ from benchmarks.calibration.false_claims import FalseClaims
 from benchmarks.calibration.few_differ import FewDiffer
 from benchmarks.calibration.gains import FalseGains, World
 from benchmarks.calibration.gate import Gate
+from benchmarks.calibration.hidden import Hidden, HiddenClaims
 from benchmarks.calibration.noise import SHAPES
 from benchmarks.calibration.percentiles import Percentiles
 from benchmarks.calibration.populations import APTOS, HALF, ISIC, ONE_IN_TEN
 from benchmarks.calibration.power import Power
-from benchmarks.calibration.scenario import Scenario, SeldomWrong
+from benchmarks.calibration.power_kept import PowerKept
+from benchmarks.calibration.scenario import CORRELATION, Scenario, SeldomWrong
 from benchmarks.calibration.study import Band, Study
 
 
@@ -100,6 +102,91 @@ def few_differ() -> Iterator[FalseClaims]:
             yield FalseClaims(scenario=replace(few, patients=patients), wider=True)
 
 
+ONE_IN_FIFTY_ONE, ONE_IN_ELEVEN, ONE_IN_TWENTY = (50, 1), (10, 1), (19, 1)
+
+RARE_RECALL = Hidden(
+    metric="macro_recall",
+    value=0.85,
+    shares=ONE_IN_FIFTY_ONE,
+    patients=1_020,
+    alike=1.0,
+    recalls=((0.80, 0.85), (0.90, 0.85)),
+)
+RARE_RECALLS = replace(
+    RARE_RECALL,
+    shares=ISIC,
+    patients=2_500,
+    recalls=tuple((0.75, 0.69 if rare else 0.77) for rare in (False,) * 5 + (True,) * 2 + (False,)),
+)
+FEW_FALL = Hidden(metric="roc_auc", value=0.87, shares=ONE_IN_ELEVEN, patients=550, hidden=0.05, lower=2.5, alike=0.9)
+SURE_AND_WRONG = Hidden(metric="log_loss", value=0.5, shares=HALF, patients=200, hidden=0.02, lower=6.0)
+LOWEST_GRADE = Hidden(metric="quadratic_kappa", value=0.7, shares=APTOS, patients=550, hidden=0.05)
+
+
+def hidden_counts() -> Iterator[HiddenClaims]:
+    """Of counts, whatever the sample holds."""
+    yield HiddenClaims(scenario=RARE_RECALL)
+    yield HiddenClaims(scenario=replace(RARE_RECALL, alike=CORRELATION))
+    for share, patients in ((0.02, 1_100), (0.05, 1_050), (0.10, 1_030), (0.20, 1_020)):
+        rare = patients - 1_000
+        shares, lost = (1_000, rare), round(0.90 - share, 2)
+        one_way = replace(RARE_RECALL, shares=shares, patients=patients, recalls=((0.70, 0.70 + share), (0.90, lost)))
+        yield HiddenClaims(scenario=one_way)
+        yield HiddenClaims(scenario=replace(one_way, alike=CORRELATION))
+    yield HiddenClaims(scenario=replace(RARE_RECALL, alike=CORRELATION, images=3))
+    yield HiddenClaims(scenario=RARE_RECALLS)
+    yield HiddenClaims(scenario=replace(RARE_RECALLS, alike=CORRELATION))
+
+
+def hidden_and_shown() -> Iterator[HiddenClaims]:
+    """A sample holds one of the subtype in 39 of 40 at least."""
+    for value in (0.85, 0.90):
+        for share, positives, patients in ((0.02, 185, 550), (0.05, 75, 550), (0.10, 36, 400), (0.20, 20, 200)):
+            fall = replace(FEW_FALL, value=value, shares=(patients - positives, positives), patients=patients)
+            low = 1.5 if share == 0.20 else 2.5
+            strict = None if share == 0.20 else FORMER_SHOWN[value, share]
+            yield HiddenClaims(scenario=replace(fall, hidden=share, lower=low), former=strict)
+    both = replace(FEW_FALL, value=0.90, shares=(475, 75))
+    yield HiddenClaims(scenario=replace(both, both=True))
+    yield HiddenClaims(scenario=replace(both, shares=HALF, patients=262, lower=None))
+    yield HiddenClaims(scenario=replace(both, shares=HALF, patients=262, images=3))
+    yield HiddenClaims(scenario=replace(SURE_AND_WRONG, patients=400))
+    yield HiddenClaims(scenario=replace(SURE_AND_WRONG, patients=150, hidden=0.05))
+    yield HiddenClaims(scenario=replace(SURE_AND_WRONG, patients=400, images=3))
+
+
+def hidden_and_not_shown() -> Iterator[HiddenClaims]:
+    yield HiddenClaims(scenario=FEW_FALL, former=(0.111, 0.022, 0.914))
+    most = replace(FEW_FALL, value=0.85, shares=ONE_IN_TWENTY, patients=400, lower=None)
+    yield HiddenClaims(scenario=most, former=(0.248, 0.036, 0.809))
+    yield HiddenClaims(scenario=SURE_AND_WRONG, former=(0.108, 0.039, 0.901))
+    yield HiddenClaims(scenario=LOWEST_GRADE, former=(0.068, 0.006, 0.93))
+    ceiling = replace(FEW_FALL, value=0.97, shares=(475, 75), alike=CORRELATION)
+    yield HiddenClaims(scenario=ceiling, former=(0.112, 0.015, 0.919))
+    yield HiddenClaims(scenario=replace(ceiling, shares=(365, 185), hidden=0.02, alike=0.9), former=(0.1, 0.014, 0.926))
+
+
+# How often the t bound alone supports and covers where the level is kept at .05, but at the strict one a sample may
+# hold nobody of the subtype: by AUC and share.
+FORMER_SHOWN = {
+    (0.85, 0.02): (0.05, 0.004, 0.947),
+    (0.85, 0.05): (0.05, 0.014, 0.935),
+    (0.85, 0.10): (0.05, 0.023, 0.936),
+    (0.90, 0.02): (0.05, 0.007, 0.943),
+    (0.90, 0.05): (0.05, 0.021, 0.929),
+    (0.90, 0.10): (0.05, 0.029, 0.922),
+}
+
+
+def powers_kept() -> Iterator[PowerKept]:
+    for score in SCORES:
+        for patients in PATIENTS:
+            yield PowerKept(scenario=replace(score, patients=patients))
+    for auc in AUCS:
+        for patients in (200, 550):
+            yield PowerKept(scenario=replace(auc, shares=ONE_IN_TEN, patients=patients), few=True)
+
+
 def uneven_seeds() -> Iterator[FalseClaims]:
     for score in (AUC_90, KAPPA, RECALL):
         for noise in ("heavy-tailed", "skewed"):
@@ -153,6 +240,10 @@ def wrong() -> Iterator[Study]:
     for score in (AUC_90, KAPPA, RECALL):
         yield FalseClaims(scenario=replace(score, patients=2_500, seeds=5, wrong="seeds left out"))
     yield FalseClaims(scenario=replace(FEW_RECALLS, wrong="t bound alone"), wider=True)
+    yield HiddenClaims(scenario=replace(RARE_RECALL, wrong="t bound alone"))
+    yield HiddenClaims(scenario=replace(RARE_RECALLS, wrong="t bound alone"))
+    for hidden in hidden_and_not_shown():
+        yield replace(hidden, scenario=replace(hidden.scenario, wrong="t bound alone"))
     yield FalseGains(world="nothing gained", seeds=3, wrong="seeds left out")
     yield Percentiles(scenario=replace(AUC_97, shares=ONE_IN_TEN, patients=200))
 
@@ -217,6 +308,34 @@ SECTIONS = (
         studies=tuple(nearly_perfect()),
     ),
     Section(
+        heading="Where the null is not exchangeable: counts",
+        text="The candidate is as good as the reference, though not on the same patients: it gains in common classes "
+        "what it loses in rare ones. Where the sample holds nobody who is lost, a t bound sees the gain, and no "
+        "variance for the loss (see the last table). The score bound holds whatever the sample shows.",
+        studies=tuple(hidden_counts()),
+    ),
+    Section(
+        heading="Where the null is not exchangeable: a subtype of which patients are drawn",
+        text="The candidate gains on most patients, and loses much on a subtype, of which a sample holds a patient in "
+        "39 of 40. At .0025 most designs hold one too seldom, and the band is then half of the excess that a t bound "
+        "alone has.",
+        studies=tuple(hidden_and_shown()),
+    ),
+    Section(
+        heading="Where the null is not exchangeable: a subtype that may not show",
+        text="Samples often hold nobody of the subtype; near the ceiling they hold patients of whom few are visibly "
+        "lost. No test that has power sees what was not drawn. The band is half of the excess that a t bound alone "
+        "has: see the last table for its figures.",
+        studies=tuple(hidden_and_not_shown()),
+    ),
+    Section(
+        heading="What this costs where the null is exchangeable",
+        text="The true effect is the one that a t bound alone supports with power .8. At .05 nine tenths of that are "
+        "kept, with 100 patients or more in a class. With 20 to 55 positives, one in ten, the loss is larger, and near "
+        "the ceiling no candidate is that much better: these rows have no band.",
+        studies=tuple(powers_kept()),
+    ),
+    Section(
         heading="No difference, seeds that are not normal",
         text="Heavy-tailed noise is Student's t with 3 degrees of freedom, skewed noise log-normal: now and then a "
         "run is much worse. With 2,500 patients most of the error is the seeds'.",
@@ -261,8 +380,8 @@ SECTIONS = (
     Section(
         heading="Wrong on purpose",
         text="Each of these must lie outside a band, or the page could not tell a wrong judge from a right one: "
-        "images taken for patients, the variance between seeds left out, a t bound where few patients differ, and the "
-        "percentiles of a bootstrap taken for limits.",
+        "images taken for patients, the variance between seeds left out, a t bound where few patients differ or a loss "
+        "hides in few, and the percentiles of a bootstrap taken for limits.",
         studies=tuple(wrong()),
         wrong=True,
     ),

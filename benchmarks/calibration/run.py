@@ -20,7 +20,19 @@ HERE = Path(__file__).parent
 PACKAGE = Path(pytest_fmtransfer.__file__).parent
 
 # What a figure depends on: a block is run again when one of these changes.
-SIMULATION = ("false_claims", "few_differ", "gains", "gate", "noise", "percentiles", "populations", "power", "scenario")
+SIMULATION = (
+    "false_claims",
+    "few_differ",
+    "gains",
+    "gate",
+    "hidden",
+    "noise",
+    "percentiles",
+    "populations",
+    "power",
+    "power_kept",
+    "scenario",
+)
 SOURCES = (
     *(HERE / f"{name}.py" for name in SIMULATION),
     *(

@@ -82,6 +82,11 @@ class Scenario:
         return counts_of(self.shares, self.patients, self.fewest)
 
     @property
+    def correlation(self) -> float:
+        """Of the two cells' scores of an image, within a class."""
+        return CORRELATION
+
+    @property
     def population(self) -> Population:
         if self.metric == "quadratic_kappa":
             return ordered(self.metric, tuple(self.patients_by_class.tolist()))
@@ -133,7 +138,7 @@ class Scenario:
         own_DSNK = (
             normal(cells, 1) if self.seeds == 1 else blend(normal(cells, self.seeds), normal(cells, 1), INTERACTION)
         )
-        return blend(normal(1, 1), own_DSNK, CORRELATION)
+        return blend(normal(1, 1), own_DSNK, self.correlation)
 
     def _result(self, cell: Cell, fingerprint: str, patient_N: Ints, labels_N: Ints, scores_SNC: Floats) -> Result:
         told_N = np.arange(len(patient_N)) if self.wrong == "images taken for patients" else patient_N
