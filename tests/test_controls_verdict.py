@@ -64,7 +64,7 @@ PERFECT = make_result("good-data-knn", LABELS_N, 3 * np.eye(2)[LABELS_N])
 @pytest.mark.parametrize(
     ("other", "failing", "name"),
     [
-        ({"twin": cell("good.random", 1.5, seed=1)}, 0, "not better than random weights"),
+        ({"twin": cell("good.random", 1.7, seed=1)}, 0, "not better than random weights"),
         ({"shortcut": cell("shortcut.metadata", 1.5, seed=2)}, 1, "not better than shortcut"),
         ({"shuffled": shuffled(0.3)}, 3, "leak suspected: shuffled labels are not at chance"),
         ({"shuffled": shuffled(-0.3)}, 3, "leak suspected: shuffled labels are not at chance"),
@@ -97,7 +97,7 @@ def test_a_check_that_is_open_leaves_it_open(other: dict[str, Result], name: str
 
 
 def test_what_failed_is_told_before_what_is_open() -> None:
-    other = {"twin": cell("good.random", 1.5, seed=1), "shortcut": cell("shortcut.metadata", 1.2, seed=1)}
+    other = {"twin": cell("good.random", 1.7, seed=1), "shortcut": cell("shortcut.metadata", 1.2, seed=1)}
     verdict = tells_backbones_apart(controls(**other))
     assert outcomes_of(verdict)[:2] == ["refuted", "inconclusive"]
     assert (verdict.outcome, verdict.reason) == ("refuted", "not better than random weights")

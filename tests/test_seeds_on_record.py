@@ -112,7 +112,7 @@ def test_each_dataset_of_a_claim_has_its_own() -> None:
         half = consistently_better(*sides(*pairs))
     assert (told.outcome, told.reason, both.outcome) == ("inconclusive", "", "supported")
     assert "weakest on new.model-data2-knn" in told.summary
-    bound = Comparison(candidate=pairs[1][0], reference=pairs[1][1], recorded=large).bound
+    bound = Comparison(candidate=pairs[1][0], reference=pairs[1][1], recorded=large).wider
     assert bound is not None
     assert told.lower == pytest.approx(bound.lower(0.05))
     assert half.reason == "training randomness not measured: new.model-data2-knn ran at one seed"

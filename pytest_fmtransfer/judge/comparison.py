@@ -18,6 +18,7 @@ from pytest_fmtransfer.judge.bounds import (
     Bound,
     Floats,
     Piece,
+    Strata,
     combine,
     patient_covariance,
     patient_piece,
@@ -153,10 +154,18 @@ class Comparison:
         """
         if self.bound is None or self.influences is None:
             return None
-        strata, metric = strata_of(self.candidate.estimates[0].stratum_N, self.candidate.patients_N), self.metric
+        strata = strata_of(self.candidate.estimates[0].stratum_N, self.candidate.patients_N)
+        return self.score_bound_about(self.bound, strata)
+
+    def score_bound_about(self, bound: Bound, strata: Strata) -> ScoreBound | None:
+        """The limits about this t bound of the effect; `strata` are the test side's."""
         ours_N, theirs_N = influence_of(self.candidate), influence_of(self.reference)
-        own = None if metric not in PLACED or ours_N is None or theirs_N is None else (ours_N, theirs_N)
-        return score_bound_of(self.bound, self.sign * self.influences, strata, graded=metric not in COUNTED, own=own)
+        if ours_N is None or theirs_N is None:
+            return None
+        own = (ours_N, theirs_N) if self.metric in PLACED else None
+        return score_bound_of(
+            bound, self.sign * (ours_N - theirs_N), strata, graded=self.metric not in COUNTED, own=own
+        )
 
     @property
     def wider(self) -> Bound | ScoreBound | None:

@@ -5,7 +5,7 @@ pairs are corrected together by Holm. What is significantly better than a result
 worse below it, and between these its place is open (Mogstad, Romano, Shaikh and Wilhelm, Review of Economic Studies
 91, 2024, "Inference for Ranks"). All intervals hold together at 1 − α: they are false only where some pair is told
 apart that does not differ, or the wrong way round. Their paper finds the critical value by a bootstrap of the largest
-difference, which takes the correlation of the pairs into account; here it is Holm's of t bounds, because percentiles of
+difference, which takes the correlation of the pairs into account; here it is Holm's of bounds, because percentiles of
 a bootstrap are too narrow so far out near the ceiling (docs/calibration.md).
 
 Legend: N test images, P patients, K results, R replicates of a bootstrap.
@@ -18,12 +18,13 @@ from itertools import combinations
 import numpy as np
 
 from pytest_fmtransfer.errors import InvalidInput
-from pytest_fmtransfer.judge.bounds import Bound, Piece, by_patient, combine, strata_of
+from pytest_fmtransfer.judge.bounds import Bound, Piece, Strata, by_patient, combine, strata_of
 from pytest_fmtransfer.judge.comparison import ROUNDING, influence_of, patients_by_class
 from pytest_fmtransfer.judge.court import ALPHA, current
 from pytest_fmtransfer.judge.families import holm
 from pytest_fmtransfer.judge.reading import no_bound, too_few_patients, too_few_seeds
 from pytest_fmtransfer.judge.resampling import piece_of_replicates, replicated
+from pytest_fmtransfer.judge.score_bound import ScoreBound
 from pytest_fmtransfer.judge.verdicts import check_results, compare
 from pytest_fmtransfer.results import Result
 
@@ -60,9 +61,11 @@ def ranks(results: Sequence[Result], *, alpha: float = ALPHA) -> tuple[Rank, ...
     reasons = [lack or _seed_reason(result, level) for result in results]
     pairs = list(combinations(range(len(results)), 2))
     piece_of = _patient_pieces(results)
+    strata = strata_of(results[0].estimates[0].stratum_N, results[0].patients_N)
     p_values: list[float] = []
     for one, other in pairs:
-        bound = None if reasons[one] or reasons[other] else _bound(results[one], results[other], piece_of(one, other))
+        able = not (reasons[one] or reasons[other])
+        bound = _bound(results[one], results[other], piece_of(one, other), strata) if able else None
         p_values += [1.0, 1.0] if bound is None else [bound.p_above(0.0), bound.p_below(0.0)]
     adjusted = iter(holm(p_values, len(p_values)))
     above, below = [0] * len(results), [0] * len(results)
@@ -101,14 +104,15 @@ def _seed_reason(result: Result, level: float) -> str:
     return too_few_seeds(result, level) if current().seed_variance(result) is None else ""
 
 
-def _bound(one: Result, other: Result, piece: Piece | None) -> Bound | None:
+def _bound(one: Result, other: Result, piece: Piece | None, strata: Strata) -> Bound | ScoreBound | None:
     """As a comparison of the two has it, from its patient piece; None where it can carry no verdict."""
     pair = compare(one, other)
     if piece is not None and piece.variance <= ROUNDING**2:
         piece = pair.patient_piece  # which knows what may have been missed
     if piece is None or no_bound(piece, one):
         return None
-    return combine(pair.effect, [piece, *pair.seed_pieces])
+    bound = combine(pair.effect, [piece, *pair.seed_pieces])
+    return pair.score_bound_about(bound, strata) or bound
 
 
 def _patient_pieces(results: Sequence[Result]) -> PieceOf:

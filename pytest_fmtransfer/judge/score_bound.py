@@ -116,21 +116,29 @@ def score_bound_of(
         strata: Their strata, each of two patients or more.
         graded: Whether patients who differ do so by unlike amounts.
         own: The images' influences on the candidate's metric and on the reference's, where patients are placed among
-            others; the patient who is added is then lost as the worst-placed one is.
+            others. The patient who is added then falls to the worst place of the cell that loses, or rises to the
+            best of the other, whichever is further.
     """
     sum_KP = _by_stratum(influence_N, strata)
     if bound.alike or not sum_KP.any():
         return None
-    own_KPs = (None, None) if own is None else tuple(_by_stratum(each_N, strata) for each_N in own)
-    losing, gaining = (
-        _side(one_KP, strata, graded, own_KP) for one_KP, own_KP in zip((sum_KP, -sum_KP), own_KPs, strict=True)
+    fall_K, rise_K = None, None
+    if own is not None:
+        ours_KP, theirs_KP = (_by_stratum(each_N, strata) for each_N in own)
+        fall_K = np.maximum(-ours_KP.min(axis=1), theirs_KP.max(axis=1))
+        rise_K = np.maximum(ours_KP.max(axis=1), -theirs_KP.min(axis=1))
+    return ScoreBound(
+        bound=bound,
+        losing=_side(sum_KP, strata, graded, fall_K),
+        gaining=_side(-sum_KP, strata, graded, rise_K),
     )
-    return ScoreBound(bound=bound, losing=losing, gaining=gaining)
 
 
-def _side(sum_KP: Floats, strata: Strata, graded: bool, own_KP: Floats | None) -> Side:
-    """The side on which patients lose; `own_KP` is of the cell that loses there."""
-    lost_K = added_by_typical(sum_KP, strata) if own_KP is None else added_by_worst(sum_KP, own_KP, strata)
+def _side(sum_KP: Floats, strata: Strata, graded: bool, furthest_K: Floats | None) -> Side:
+    """The side on which patients lose; `furthest_K` is how far the metrics' own influences reach there."""
+    lost_K = added_by_typical(sum_KP, strata)
+    if furthest_K is not None:
+        lost_K = added_by_worst(sum_KP, furthest_K, lost_K)
     worst_K = np.maximum(-sum_KP.min(axis=1), 0.0) * graded
     variance_K = (sum_KP**2).sum(axis=1) + worst_K**2
     third_K = np.maximum(worst_K**3 - (sum_KP**3).sum(axis=1), 0.0) + lost_K**3
@@ -148,16 +156,15 @@ def added_by_typical(sum_KP: Floats, strata: Strata) -> Floats:
     return float((share_KP**3).sum() / (share_KP**2).sum()) / strata.patients_K
 
 
-def added_by_worst(sum_KP: Floats, own_KP: Floats, strata: Strata) -> Floats:
-    """By how much one patient of each stratum moves the effect who falls from the mean place to the worst one seen.
+def added_by_worst(sum_KP: Floats, furthest_K: Floats, typical_K: Floats) -> Floats:
+    """By how much one patient of each stratum moves the effect who goes from the mean place to the furthest one seen.
 
-    `own_KP` are influences on the metric of the cell that loses. By no more than `MOST_TYPICAL` of what differs in the
-    stratum; where nothing does, by what is typical of the others.
+    By no more than `MOST_TYPICAL` times what is typical of those who differ in the stratum. Where nobody does, by
+    `typical_K`, which is typical of all.
     """
     second_K, third_K = (sum_KP**2).sum(axis=1), (np.abs(sum_KP) ** 3).sum(axis=1)
-    typical_K = np.divide(third_K, second_K, out=np.zeros_like(third_K), where=second_K > 0)
-    lost_K = np.minimum(-own_KP.min(axis=1), MOST_TYPICAL * typical_K)
-    return np.where(second_K > 0, np.maximum(lost_K, 0.0), added_by_typical(sum_KP, strata))
+    of_stratum_K = np.divide(third_K, second_K, out=np.zeros_like(third_K), where=second_K > 0)
+    return np.where(second_K > 0, np.minimum(furthest_K, MOST_TYPICAL * of_stratum_K), typical_K)
 
 
 def _by_stratum(influence_N: Floats, strata: Strata) -> Floats:
