@@ -10,22 +10,29 @@ from numpy.random import Generator
 
 from benchmarks.calibration import __main__ as command
 from benchmarks.calibration.false_claims import COVERAGE, FalseClaims
+from benchmarks.calibration.hidden import Hidden, HiddenClaims
 from benchmarks.calibration.noise import SHAPES
 from benchmarks.calibration.page import summary, tabulated
 from benchmarks.calibration.plan import (
     AUC_90,
     AUC_97,
+    FEW_FALL,
     FEW_RECALLS,
     KAPPA,
+    LOWEST_GRADE,
     MARGIN,
+    RARE_RECALL,
+    RARE_RECALLS,
     RECALL,
     SCORES,
     SECTIONS,
+    SURE_AND_WRONG,
     Section,
 )
 from benchmarks.calibration.power import Power
+from benchmarks.calibration.power_kept import PowerKept
 from benchmarks.calibration.run import run_all, run_block
-from benchmarks.calibration.scenario import Scenario
+from benchmarks.calibration.scenario import CORRELATION, Scenario
 from benchmarks.calibration.study import Band, Figure, Study, figures
 
 FEW = 300  # trials: enough to see a rate that is twice what it should be
@@ -60,6 +67,13 @@ def clearly_outside(figure: Figure) -> bool:
         FalseClaims(scenario=replace(FEW_RECALLS, gained=0.01, images=3), wider=True),
         FalseClaims(scenario=FEW_KAPPAS, wider=True),
         FalseClaims(scenario=FEW_AUCS, wider=True),
+        HiddenClaims(scenario=RARE_RECALL),
+        HiddenClaims(scenario=replace(RARE_RECALL, alike=CORRELATION)),
+        HiddenClaims(scenario=replace(FEW_FALL, shares=(475, 75), value=0.9)),
+        HiddenClaims(scenario=replace(FEW_FALL, shares=(131, 131), patients=262, images=3)),
+        HiddenClaims(scenario=SURE_AND_WRONG, former=(0.108, 0.039, 0.901)),
+        HiddenClaims(scenario=LOWEST_GRADE),
+        PowerKept(scenario=SMALL_AUC),
         Power(scenario=SMALL_AUC),
     ],
     ids=lambda study: f"{type(study).__name__}, {study.title}",
@@ -83,6 +97,30 @@ def test_wrong_variants_are_found_out(scenario: Scenario) -> None:
     found = figures(study, run_block(study, 0, FEW)[0], FEW)
     assert clearly_outside(found["beats at .05"])
     assert clearly_outside(found[COVERAGE])
+
+
+HIDDEN = [RARE_RECALL, RARE_RECALLS, FEW_FALL, replace(FEW_FALL, lower=None), SURE_AND_WRONG, LOWEST_GRADE]
+HIDDEN += [replace(RARE_RECALL, alike=CORRELATION), replace(FEW_FALL, both=True, hidden=0.1)]
+
+
+@pytest.mark.parametrize("scenario", [RARE_RECALL, FEW_FALL, SURE_AND_WRONG], ids=lambda scenario: scenario.title)
+def test_a_t_bound_alone_is_found_out_where_a_loss_hides(scenario: Hidden) -> None:
+    study = HiddenClaims(scenario=replace(scenario, wrong="t bound alone"))
+    found = figures(study, run_block(study, 0, FEW)[0], FEW)
+    assert clearly_outside(found["beats at .05"])
+
+
+@pytest.mark.parametrize("scenario", HIDDEN, ids=lambda scenario: scenario.title)
+def test_what_hides_makes_up_for_what_is_gained(scenario: Hidden) -> None:
+    candidate, reference = replace(scenario, patients=400_000).draw(np.random.default_rng(0))
+    assert candidate.mean == pytest.approx(reference.mean, abs=0.004)
+    if scenario.metric in ("roc_auc", "quadratic_kappa"):
+        assert reference.mean == pytest.approx(scenario.value, abs=0.006)
+
+
+def test_half_of_the_excess_is_allowed_where_a_subtype_may_not_show() -> None:
+    bands = HiddenClaims(scenario=FEW_FALL, former=(0.15, 0.0045, 0.91)).bands
+    assert [str(band) for band in bands.values()] == ["≤ .1", "≤ .005", "≥ .93"]
 
 
 def test_a_t_bound_alone_is_found_out_where_few_patients_differ() -> None:

@@ -29,9 +29,14 @@ interval held the truth, how often a true effect was found, and how often the re
   {scenario.SEED_SHARE:.0%} of what the metric lacks to 1 (.01 at .90). Of the score that a cell does not share with
   the other, {scenario.INTERACTION:.0%} is drawn again at every seed: the interaction of seed and patient.
 
+Where nothing else is said, candidate and reference could be exchanged: they differ in many patients, now one way and
+now the other. Four sections are about cells that could not, because a loss hides in few patients, and about what it
+costs to hold there: limits reckon with a lost patient of each class who was not drawn, so that intervals cover somewhat
+more than 95 % with few patients.
+
 Each rate is followed by its binomial interval (Clopper and Pearson, 95 %), and the head of its column says the band:
-1.2 times the level at .05, twice the level at .0025, which is that of a claim in a family of twenty; .93 to .97 for
-what 95 % intervals cover, to .99 where there are several seeds. Random numbers are seeded by the study that they are
+1.2 times the level at .05, twice the level at .0025, which is that of a claim in a family of twenty; .93 to .99 for
+what 95 % intervals cover, from .93 where there are several seeds. Random numbers are seeded by the study that they are
 for, so that `--only` gives the same counts as the whole page.
 """
 

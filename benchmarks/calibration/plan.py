@@ -258,7 +258,7 @@ SECTIONS = (
     Section(
         heading="No difference, three and five seeds",
         text="The same holds for regimes that depend on their seed. The variance between seeds also holds the "
-        "interaction of seed and patient, which is counted twice then: intervals may cover up to 99 %. Three "
+        "interaction of seed and patient, which is counted twice then: intervals cover more than 95 %. Three "
         "seeds carry no verdict at the strict level.",
         studies=(*no_difference(3), *no_difference(5)),
     ),
@@ -277,14 +277,14 @@ SECTIONS = (
     Section(
         heading="Better by exactly the margin",
         text="The candidate is better by the margin of .02, so that neither `beats` with this margin nor "
-        "`equivalent_to` is true. The widest of the t bound, a score bound and, on an AUC, MOVER decides; an AUC's "
+        "`equivalent_to` is true. The wider of a score bound and, on an AUC, MOVER decides; an AUC's "
         "coverage has no upper band. At least 50 patients a class.",
         studies=tuple(at_the_margin(1)),
     ),
     Section(
         heading="Worse by exactly the margin",
         text="The candidate is worse by the margin of .02, so that neither `not_worse_than` nor `equivalent_to` is "
-        "true. The widest of the t bound, a score bound and, on an AUC, MOVER decides; an AUC's coverage has no upper "
+        "true. The wider of a score bound and, on an AUC, MOVER decides; an AUC's coverage has no upper "
         "band. At least 50 patients a class.",
         studies=tuple(at_the_margin(-1)),
     ),
@@ -294,9 +294,10 @@ SECTIONS = (
         "gains: those that make up a recall lower by the margin, positives that score lowest of all, or patients put "
         "one grade off. Samples that hold few of them show a small loss and a small variance at once, and a t bound "
         "alone supports too much (see the last table). The score bound errs on the safe side where classes are many "
-        "or rare, because in each of them somebody may be lost who was not drawn. An AUC has no such provision: with "
-        "fewer than 150 positives, none of those lost is drawn too often, and where the other scores hardly differ the "
-        "claim is then supported. Coverage has no upper band.",
+        "or rare, because in each of them somebody may be lost who was not drawn. Of an AUC it reckons with no more "
+        "than 2.5 times what differs, so that equal scores are equal: with fewer than 150 positives, none of those "
+        "lost is drawn too often, and where the other scores hardly differ the claim is then supported. Coverage has "
+        "no upper band.",
         studies=tuple(few_differ()),
     ),
     Section(

@@ -88,7 +88,7 @@ def from_pair(kind: str, candidate: Result, reference: Result, court: Court, *, 
         patient_unit=candidate.patient_unit,
         hidden_share=candidate.hidden_share,
     )
-    # At a margin the limits that decide are wider than the t bound's; `planned` has their standard error.
+    # The limits that decide are wider than the t bound's; `planned` has their standard error.
     margin = 0.0 if kind == "beats" else candidate.margin
     ceiling = margin if kind == "equivalent_to" else None
     reading = Reading(kind=kind, comparison=pair, level=court.level, threshold=-margin, ceiling=ceiling)
