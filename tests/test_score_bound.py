@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from pytest_fmtransfer.judge.bounds import Piece, combine, patient_piece, seed_piece, strata_of
-from pytest_fmtransfer.judge.comparison import Comparison
+from pytest_fmtransfer.judge.comparison import COUNTED, Comparison
 from pytest_fmtransfer.judge.court import Court
 from pytest_fmtransfer.judge.foresight import from_pair
 from pytest_fmtransfer.judge.power import patient_variance, patients_to_settle, smallest_detectable
 from pytest_fmtransfer.judge.reading import Reading
-from pytest_fmtransfer.judge.score_bound import ScoreBound, Side, score_bound_of
+from pytest_fmtransfer.judge.score_bound import MOST_TYPICAL, ScoreBound, Side, score_bound_of
 from pytest_fmtransfer.judge.verdicts import beats, equivalent_to, not_worse_than
 from pytest_fmtransfer.results import Result
 from tests.helpers import LAWS, labels_of, make_result, noisy_scores
@@ -390,3 +390,72 @@ def test_the_reach_is_the_most_that_strata_can_share(
         part = min(room, alone)
         most, room = most + rate * part, room - part
     assert reach == pytest.approx(quantile * math.sqrt(error**2 + most))
+
+
+def two_cells(metric: str) -> Comparison:
+    """Each gains some and loses some of two classes, by unlike amounts where the metric has any."""
+    pair = differing((60, 90), (3, 2), (2, 4), metric=metric)
+    return Comparison(candidate=pair[0], reference=pair[1])
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_recall", "quadratic_kappa", "log_loss", "roc_auc"])
+def test_one_more_who_loses_as_much_as_the_worst_seen_is_in_the_variance_where_amounts_differ(metric: str) -> None:
+    comparison = two_cells(metric)
+    found = comparison.score_bound
+    assert found is not None
+    assert comparison.influences is not None
+    if metric in COUNTED:
+        assert (found.losing.added, found.gaining.added) == (0, 0)
+        return
+    result = comparison.candidate
+    of_K = [
+        comparison.sign * comparison.influences[result.estimates[0].stratum_N == stratum]
+        for stratum in np.unique(result.estimates[0].stratum_N)
+    ]
+    for side, ends in ((found.losing, [each.min() for each in of_K]), (found.gaining, [each.max() for each in of_K])):
+        scales = [len(each) / (len(each) - 1) for each in of_K]
+        assert side.added == pytest.approx(sum(end**2 * scale for end, scale in zip(ends, scales, strict=True)))
+        assert side.variance_K.sum() == pytest.approx(found.bound.standard_error**2 + side.added)
+
+
+def test_the_patient_added_to_a_ranking_falls_as_far_as_the_worst_and_no_further_than_what_differs() -> None:
+    """Influences of 40 patients: all differ by one amount, up or down, and one of them stands low in the cell."""
+    drawn = 40
+    patients_N, stratum_N = np.arange(drawn).astype(np.str_), np.zeros(drawn, dtype=np.int64)
+    influence_N = np.where(np.arange(drawn) % 2 == 0, 1.0, -1.0) / drawn
+    strata = strata_of(stratum_N, patients_N)
+    bound = combine(0.0, [patient_piece(influence_N, stratum_N, patients_N)])
+    scale = math.sqrt(drawn / (drawn - 1))
+
+    def rate(lowest: float) -> float:
+        """Of the side on which the candidate loses, whose own lowest patient lies so far below its mean."""
+        own_N = np.r_[-lowest, np.full(drawn - 1, lowest / (drawn - 1))] / drawn
+        found = score_bound_of(bound, influence_N, strata, own=(own_N, np.zeros(drawn)))
+        assert found is not None
+        return float(found.losing.rate_K[0])
+
+    def expected(lost: float) -> float:
+        one = lost * scale / drawn
+        return one**3 / (bound.standard_error**2 + one**2)
+
+    assert rate(0.5) == pytest.approx(expected(0.5))
+    assert rate(2.0) == pytest.approx(expected(2.0))
+    assert rate(9.0) == rate(30.0) == pytest.approx(expected(MOST_TYPICAL))
+
+
+def test_a_candidate_that_stands_well_reckons_with_a_shorter_fall_than_one_that_does_not() -> None:
+    """The cell that loses decides how far: the reference's own places say nothing of the candidate's fall."""
+    drawn = 40
+    patients_N, stratum_N = np.arange(drawn).astype(np.str_), np.zeros(drawn, dtype=np.int64)
+    influence_N = np.where(np.arange(drawn) % 2 == 0, 1.0, -1.0) / drawn
+    bound = combine(0.0, [patient_piece(influence_N, stratum_N, patients_N)])
+    low_N = np.r_[-2.0, np.full(drawn - 1, 2.0 / (drawn - 1))] / drawn
+    level_N = influence_N / 10
+    strata = strata_of(stratum_N, patients_N)
+    losing, winning = (
+        score_bound_of(bound, influence_N, strata, own=own) for own in ((low_N, level_N), (level_N, low_N))
+    )
+    assert losing is not None
+    assert winning is not None
+    assert losing.lower(0.05) < winning.lower(0.05)
+    assert losing.upper(0.05) < winning.upper(0.05)
