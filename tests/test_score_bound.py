@@ -459,3 +459,8 @@ def test_a_candidate_that_stands_well_reckons_with_a_shorter_fall_than_one_that_
     assert winning is not None
     assert losing.lower(0.05) < winning.lower(0.05)
     assert losing.upper(0.05) < winning.upper(0.05)
+
+
+def test_what_is_added_widens_the_limit_as_a_variance_does() -> None:
+    nothing_K = np.zeros(2)
+    assert Side(variance_K=nothing_K, rate_K=nothing_K, added=16.0).reach(2.0, 3.0) == pytest.approx(10.0)
