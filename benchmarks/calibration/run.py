@@ -48,6 +48,7 @@ SOURCES = (
             "reading",
             "relative_gain",
             "resampling",
+            "rounding",
             "score_bound",
         )
     ),

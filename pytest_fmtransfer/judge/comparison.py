@@ -28,6 +28,7 @@ from pytest_fmtransfer.judge.bounds import (
 from pytest_fmtransfer.judge.causes import other_patients
 from pytest_fmtransfer.judge.mover import Auc, Mover
 from pytest_fmtransfer.judge.resampling import bootstrap_piece
+from pytest_fmtransfer.judge.rounding import within_rounding
 from pytest_fmtransfer.judge.score_bound import ScoreBound, score_bound_of
 from pytest_fmtransfer.metrics import absent_labels, images_by_class, metric_named
 from pytest_fmtransfer.metrics.estimate import Ints
@@ -108,6 +109,16 @@ class Comparison:
         return self.sign * (self.candidate.mean - self.reference.mean)
 
     @cached_property
+    def identical(self) -> bool:
+        """Whether both have the same scores, byte for byte: in no population do they then differ."""
+        return np.array_equal(self.candidate.scores_SNC, self.reference.scores_SNC)
+
+    @cached_property
+    def within_rounding(self) -> bool:
+        """Whether their scores differ by rounding at most, as those of an export do."""
+        return within_rounding(self.candidate, self.reference)
+
+    @cached_property
     def patients_by_class(self) -> Mapping[str, int]:
         """Test patients of every class that must be large enough, in the order of the classes."""
         return patients_by_class(self.candidate)
@@ -123,18 +134,19 @@ class Comparison:
         """The variance from drawing patients; None where a class has too few to show any.
 
         Scores that differ and yet show no variance of the difference, those of two perfect cells say, leave open how
-        many patients would; equal scores do not.
+        many patients would; scores that are equal, or differ by rounding alone, do not.
         """
         if self.influences is None:
             piece = bootstrap_piece([(1, self.candidate), (-1, self.reference)])
         else:
             piece = piece_of(self.candidate, self.influences)
-        equal = np.array_equal(self.candidate.scores_SNC, self.reference.scores_SNC)
-        return piece if equal else _as_seen(piece, self.candidate)
+        return piece if self.within_rounding else _as_seen(piece, self.candidate)
 
     @cached_property
     def seed_pieces(self) -> tuple[Piece, ...]:
-        """The variances from training again, of regimes that depend on their seed."""
+        """The variances from training again, of regimes that depend on their seed; none where all scores are equal."""
+        if self.identical:
+            return ()
         if self.recorded is not None:
             shares = [1 / len(result.seeds) for result in (self.candidate, self.reference) if result.seeded]
             pooled = Piece(variance=self.recorded.variance * sum(shares), degrees=self.recorded.degrees)
@@ -174,9 +186,12 @@ class Comparison:
 
     @cached_property
     def mover(self) -> Mover | None:
-        """The limits recovered from the two AUCs' own; None for other metrics and for too few patients."""
+        """The limits recovered from the two AUCs' own; None for other metrics and for too few patients.
+
+        None too where the scores differ by rounding alone: how sure either AUC is says nothing of the difference then.
+        """
         ours_N, theirs_N = influence_of(self.candidate), influence_of(self.reference)
-        if self.candidate.question.metric != "roc_auc" or self.patient_piece is None:
+        if self.candidate.question.metric != "roc_auc" or self.patient_piece is None or self.within_rounding:
             return None
         if ours_N is None or theirs_N is None:  # an AUC has influence values
             return None

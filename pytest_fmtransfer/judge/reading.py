@@ -143,8 +143,9 @@ class Reading:
         tolerable = candidate.hidden_share
         if lack := too_few_patients(self.kind, by_class, candidate.patient_unit, self.level, tolerable):
             return lack
+        measured = self.comparison.recorded is not None or self.comparison.identical
         for result in (self.comparison.candidate, self.comparison.reference):
-            if self.comparison.recorded is None and (lack := too_few_seeds(result, self.level)):
+            if not measured and (lack := too_few_seeds(result, self.level)):
                 return lack
         return no_bound(self.comparison.patient_piece, self.comparison.candidate)
 

@@ -10,6 +10,7 @@ from pytest_fmtransfer.judge.court import Court, Verdict, current
 from pytest_fmtransfer.judge.hidden import cannot_show
 from pytest_fmtransfer.judge.power import POWER, both_ways, patient_variance, patients_to_settle
 from pytest_fmtransfer.judge.reading import ALLOWING, Reading, settling
+from pytest_fmtransfer.judge.rounding import ROUNDED
 from pytest_fmtransfer.metrics import absent_labels
 from pytest_fmtransfer.printable import inline
 from pytest_fmtransfer.results import Result
@@ -152,7 +153,7 @@ def _full_text(verdict: Verdict, reading: Reading, court: Court, diagnostics: li
     ]
     if verdict.reason:
         lines.append(figures(verdict, unit))
-    lines += _rule(verdict, reading, court)
+    lines += [*_same(comparison), *_rule(verdict, reading, court)]
     lines += diagnostics and [f"for comparison, deciding nothing: {'; '.join(diagnostics)}"]
     lines += [*scope(candidate, reading.level), *filter(None, [verdict.mark])]
     if court.telling is None or court.telling.summary.partition(": ")[2] not in verdict.mark:
@@ -165,6 +166,18 @@ def _full_text(verdict: Verdict, reading: Reading, court: Court, diagnostics: li
             )
         lines.append(verdict.settle)
     return in_full(lines)
+
+
+def _same(comparison: Comparison) -> list[str]:
+    """That a verdict rests on scores that are the same, where they are."""
+    if comparison.identical:
+        return ["scores are the same, byte for byte"]
+    if not comparison.within_rounding:
+        return []
+    return [
+        f"scores differ by rounding alone, at most {ROUNDED:g} of their spread within a class: patients who were not "
+        "drawn are taken to be scored alike too"
+    ]
 
 
 def _rule(verdict: Verdict, reading: Reading, court: Court) -> list[str]:
