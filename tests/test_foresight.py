@@ -216,7 +216,7 @@ def test_what_would_settle_it_counts_the_power_that_the_claim_needs() -> None:
 
 def test_a_pair_foretells_the_patients_that_its_verdict_asks_for() -> None:
     """Of equivalence within the dataset's margin, and of each part of a claim over two datasets."""
-    one, other = (pair_on(at, 0.05, patients=100, seed=10 * at) for at in (1, 2))
+    one, other = (pair_on(at, 0.05, patients=60, seed=10 * at) for at in (1, 2))
     same = equivalent_to(*one)
     assert same.outcome == "inconclusive"
     assert patients_in(from_pair("equivalent_to", *one, Court()).answer) == patients_in(same.settle)
