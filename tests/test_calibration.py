@@ -9,6 +9,7 @@ import pytest
 from numpy.random import Generator
 
 from benchmarks.calibration import __main__ as command
+from benchmarks.calibration import sources
 from benchmarks.calibration.false_claims import COVERAGE, FalseClaims
 from benchmarks.calibration.hidden import Hidden, HiddenClaims
 from benchmarks.calibration.noise import SHAPES
@@ -33,7 +34,8 @@ from benchmarks.calibration.power import Power
 from benchmarks.calibration.power_kept import PowerKept
 from benchmarks.calibration.run import run_all, run_block
 from benchmarks.calibration.scenario import CORRELATION, Scenario
-from benchmarks.calibration.study import Band, Figure, Study, figures
+from benchmarks.calibration.sources import code_digest
+from benchmarks.calibration.study import Band, Study, figures
 
 FEW = 300  # trials: enough to see a rate that is twice what it should be
 
@@ -44,12 +46,6 @@ FEW_KAPPAS = replace(FEW_RECALLS, metric="quadratic_kappa", value=KAPPA.value, s
 FEW_AUCS = replace(FEW_RECALLS, metric="roc_auc", value=AUC_90.value)
 
 FAIR = Band(low=0.4, high=0.6)
-
-
-def clearly_outside(figure: Figure) -> bool:
-    """Whether the whole binomial interval is."""
-    low, high = figure.interval
-    return low > figure.band.high or high < figure.band.low
 
 
 @pytest.mark.parametrize(
@@ -80,7 +76,7 @@ def clearly_outside(figure: Figure) -> bool:
 )
 def test_figures_keep_their_bands(study: Study) -> None:
     found = figures(study, run_block(study, 0, FEW)[0], FEW)
-    assert not [name for name, figure in found.items() if clearly_outside(figure)]
+    assert not [name for name, figure in found.items() if figure.clearly_outside]
 
 
 @pytest.mark.parametrize(
@@ -95,8 +91,8 @@ def test_figures_keep_their_bands(study: Study) -> None:
 def test_wrong_variants_are_found_out(scenario: Scenario) -> None:
     study = FalseClaims(scenario=scenario)
     found = figures(study, run_block(study, 0, FEW)[0], FEW)
-    assert clearly_outside(found["beats at .05"])
-    assert clearly_outside(found[COVERAGE])
+    assert found["beats at .05"].clearly_outside
+    assert found[COVERAGE].clearly_outside
 
 
 HIDDEN = [RARE_RECALL, RARE_RECALLS, FEW_FALL, replace(FEW_FALL, lower=None), SURE_AND_WRONG, LOWEST_GRADE]
@@ -107,7 +103,7 @@ HIDDEN += [replace(RARE_RECALL, alike=CORRELATION), replace(FEW_FALL, both=True,
 def test_a_t_bound_alone_is_found_out_where_a_loss_hides(scenario: Hidden) -> None:
     study = HiddenClaims(scenario=replace(scenario, wrong="t bound alone"))
     found = figures(study, run_block(study, 0, FEW)[0], FEW)
-    assert clearly_outside(found["beats at .05"])
+    assert found["beats at .05"].clearly_outside
 
 
 @pytest.mark.parametrize("scenario", HIDDEN, ids=lambda scenario: scenario.title)
@@ -126,7 +122,7 @@ def test_half_of_the_excess_is_allowed_where_a_subtype_may_not_show() -> None:
 def test_a_t_bound_alone_is_found_out_where_few_patients_differ() -> None:
     study = FalseClaims(scenario=replace(FEW_RECALLS, patients=200, wrong="t bound alone"))
     found = figures(study, run_block(study, 0, FEW)[0], FEW)
-    assert clearly_outside(found["not_worse_than at .0025"])
+    assert found["not_worse_than at .0025"].clearly_outside
 
 
 @pytest.mark.parametrize("score", [FEW_RECALLS, replace(FEW_RECALLS, gained=0.01), FEW_KAPPAS, FEW_AUCS])
@@ -215,13 +211,40 @@ def test_a_table_names_what_lies_outside() -> None:
     narrow, wide = Coin(band=Band(high=0.1)), Coin(band=FAIR)
     counts = {repr(coin): run_block(coin, 0, 1_000)[0] for coin in (narrow, wide)}
 
-    def outside(coin: Coin, wrong: bool) -> list[str]:
-        return tabulated(Section(heading="Coins", text="", studies=[coin], wrong=wrong), counts, 1_000).outside
+    def outside(coin: Coin, wrong: bool, *, quick: bool = False) -> list[str]:
+        section = Section(heading="Coins", text="", studies=[coin], wrong=wrong)
+        return tabulated(section, counts, 1_000, quick=quick).outside
 
     assert outside(wide, wrong=False) == []
     assert outside(narrow, wrong=False) == ["a coin: heads"]
     assert outside(narrow, wrong=True) == []
     assert outside(wide, wrong=True) == ["a coin: wrong on purpose, and inside every band"]
+    assert outside(narrow, wrong=False, quick=True) == ["a coin: heads"]
+    assert outside(wide, wrong=True, quick=True) == []
+
+
+def test_with_few_trials_only_what_lies_clearly_outside_counts() -> None:
+    chance = Coin(band=Band(high=0.45))
+    counts = {repr(chance): Counter(heads=50)}
+    section = Section(heading="Coins", text="", studies=[chance])
+    assert tabulated(section, counts, 100).outside == ["a coin: heads"]
+    assert tabulated(section, counts, 100, quick=True).outside == []
+
+
+def test_a_comment_costs_no_trials_and_a_change_of_code_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = FalseClaims(scenario=FEW_RECALLS)
+    before, read = code_digest(study), sources.source_of
+
+    def changed(text: str, name: str) -> str:
+        monkeypatch.setattr(sources, "source_of", lambda module: read(module) + text * (module == name))
+        return code_digest(study)
+
+    assert changed("\n# why\n", "pytest_fmtransfer.judge.bounds") == before
+    assert changed("\nMORE = 1\n", "pytest_fmtransfer.judge.drift") == before
+    for module in ("judge.rounding", "judge.bounds", "metrics.roc", "margins"):
+        assert changed("\nMORE = 1\n", f"pytest_fmtransfer.{module}") != before, module
+    for module in ("false_claims", "few_differ", "scenario"):
+        assert changed("\nMORE = 1\n", f"benchmarks.calibration.{module}") != before, module
 
 
 def test_the_page_says_how_many_lie_outside() -> None:

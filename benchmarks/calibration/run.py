@@ -12,58 +12,20 @@ from pathlib import Path
 
 import numpy as np
 
-import pytest_fmtransfer
+from benchmarks.calibration.sources import code_digest
 from benchmarks.calibration.study import Study
 
 BLOCK = 1_000  # trials
-HERE = Path(__file__).parent
-PACKAGE = Path(pytest_fmtransfer.__file__).parent
-
-# What a figure depends on: a block is run again when one of these changes.
-SIMULATION = (
-    "false_claims",
-    "few_differ",
-    "gains",
-    "gate",
-    "hidden",
-    "noise",
-    "percentiles",
-    "populations",
-    "power",
-    "power_kept",
-    "scenario",
-)
-SOURCES = (
-    *(HERE / f"{name}.py" for name in SIMULATION),
-    *(
-        PACKAGE / "judge" / f"{name}.py"
-        for name in (
-            "bounds",
-            "comparison",
-            "drift",
-            "gain_claims",
-            "mover",
-            "power",
-            "published",
-            "reading",
-            "relative_gain",
-            "resampling",
-            "rounding",
-            "score_bound",
-        )
-    ),
-    *sorted((PACKAGE / "metrics").glob("*.py")),
-)
 
 
 def run_all(studies: Sequence[Study], trials: int, jobs: int, kept: Path) -> dict[str, Counter[str]]:
     """Counts by the studies' repr. Progress goes to standard error."""
     counts: dict[str, Counter[str]] = {repr(study): Counter() for study in studies}
-    finished, code = read(kept), code_digest()
+    finished = read(kept)
     waiting: dict[str, tuple[Study, int, int]] = {}
     for study in studies:
         for block, size in enumerate(blocks(trials)):
-            key = f"{code} {block} {size} {study!r}"
+            key = f"{code_digest(study)} {block} {size} {study!r}"
             if key in finished:
                 counts[repr(study)] += finished[key]
             else:
@@ -95,14 +57,6 @@ def run_block(study: Study, block: int, size: int) -> tuple[Counter[str], float]
     seed = hashlib.blake2b(repr(study).encode(), digest_size=8).digest()
     started = time.process_time()
     return study.run(np.random.default_rng([block, *seed]), size), time.process_time() - started
-
-
-def code_digest() -> str:
-    """32 hex digits over the sources."""
-    whole = hashlib.blake2b(digest_size=16)
-    for path in SOURCES:
-        whole.update(hashlib.blake2b(path.read_bytes()).digest())
-    return whole.hexdigest()
 
 
 def read(kept: Path) -> dict[str, Counter[str]]:

@@ -64,6 +64,12 @@ class Figure:
     def inside(self) -> bool:
         return self.band.holds(self.rate)
 
+    @property
+    def clearly_outside(self) -> bool:
+        """Whether the whole interval lies outside the band."""
+        low, high = self.interval
+        return low > self.band.high or high < self.band.low
+
 
 def figures(study: Study, counts: Counter[str], trials: int) -> dict[str, Figure]:
     """By question."""

@@ -19,13 +19,11 @@ from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.judge import drift
 from pytest_fmtransfer.judge.causes import looks_like, question_changes, subject_changes
 from pytest_fmtransfer.judge.court import Outcome, Verdict, current
+from pytest_fmtransfer.judge.rounding import MAD_SCALE
 from pytest_fmtransfer.judge.verdicts import check_result
 from pytest_fmtransfer.judge.wording import in_full, shortened
 from pytest_fmtransfer.pseudonyms import SHOWN
 from pytest_fmtransfer.results import Result
-
-# Standard deviations in a median absolute deviation: 1 / Φ⁻¹(3/4), which makes it one of normal scores.
-MAD_SCALE = 1.4826022185056018
 
 Rerun = Callable[[tuple[int, ...]], Result]
 
