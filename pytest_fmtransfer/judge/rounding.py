@@ -32,19 +32,20 @@ def within_rounding(candidate: Result, reference: Result) -> bool:
     if np.array_equal(ours_SNC, theirs_SNC):
         return True
     moved_SC = np.abs(ours_SNC.astype(np.float64) - theirs_SNC).max(axis=1)
-    spread_SC = np.minimum(spread_within(candidate), spread_within(reference))
-    return bool((moved_SC <= ROUNDED * spread_SC).all())
+    return all(  # class by class: the first one settles it for two networks
+        (moved_SC <= ROUNDED * spread_within(side.scores_SNC[:, of_class_N])).all()
+        for of_class_N in images_by_class(candidate.labels_N, candidate.classes).values()
+        if of_class_N.any()
+        for side in (candidate, reference)
+    )
 
 
-def spread_within(result: Result) -> NDArray[np.float64]:
-    """(S, C): the smallest robust standard deviation that the scores of a class have, in each column.
+def spread_within(scores_SNC: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(S, C): the robust standard deviation of each column of scores, those of one class.
 
-    It is the median distance from a class's median, times `MAD_SCALE`: images that lie far out do not widen it. It is
-    0 where more than half of a class have one score.
+    It is the median distance from the median, times `MAD_SCALE`: images that lie far out do not widen it. It is 0 where
+    more than half have one score.
     """
-    spreads_KSC = [
-        MAD_SCALE * np.median(np.abs(of_class - np.median(of_class, axis=1, keepdims=True)), axis=1)
-        for of_class_N in images_by_class(result.labels_N, result.classes).values()
-        if (of_class := result.scores_SNC[:, of_class_N].astype(np.float64)).size
-    ]
-    return np.min(spreads_KSC, axis=0)
+    wide_SNC = scores_SNC.astype(np.float64)
+    distance_SNC = np.abs(wide_SNC - np.median(wide_SNC, axis=1, keepdims=True))
+    return np.asarray(MAD_SCALE * np.median(distance_SNC, axis=1), dtype=np.float64)

@@ -30,7 +30,9 @@ class OfConfusion:
     influence: Callable[[Floats], Floats]
 
     def measured(self) -> tuple[float, Floats]:
-        confusion_CC = self._confusion(np.ones((len(self.labels_N), 1)))[0]
+        classes = self.scores_NC.shape[1]
+        counted_K = np.bincount(self._cells, minlength=classes**2)
+        confusion_CC = counted_K.reshape(classes, classes).astype(np.float64)
         return float(self.value(confusion_CC)), self.influence(confusion_CC).ravel()[self._cells]
 
     def weighed(self, weights_NB: Weights) -> Floats:
