@@ -20,11 +20,11 @@ from pytest_fmtransfer.judge.power import patients_to_settle
 from pytest_fmtransfer.judge.published import (
     Published,
     _bound,
-    _limits,
     _seed_pieces,
     _their_piece,
     above_published,
     consistent_with,
+    limits_beside,
 )
 from pytest_fmtransfer.judge.verdicts import beats
 from pytest_fmtransfer.results import Result
@@ -171,7 +171,7 @@ def test_what_is_assumed_is_said_with_its_range_and_where_the_verdict_would_chan
         at = float(told[1])
         assert (at > 2 * seeds_deviation()) == bool(verdict)
         for one, outcome in ((0.9 * at, "supported"), (1.1 * at, "inconclusive")):
-            limits = _limits(SEEDED, number(value), one / seeds_deviation())
+            limits = limits_beside(SEEDED, number(value), one / seeds_deviation())
             assert outcome == ("supported" if limits[0] > 0 else "inconclusive")
     assert "it is inconclusive at either end too" in verdicts[-1].text
 

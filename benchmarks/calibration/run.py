@@ -21,6 +21,7 @@ PACKAGE = Path(pytest_fmtransfer.__file__).parent
 
 # What a figure depends on: a block is run again when one of these changes.
 SIMULATION = (
+    "beside_published",
     "false_claims",
     "few_differ",
     "gains",
@@ -32,6 +33,7 @@ SIMULATION = (
     "power",
     "power_kept",
     "scenario",
+    "single",
 )
 SOURCES = (
     *(HERE / f"{name}.py" for name in SIMULATION),
@@ -42,6 +44,7 @@ SOURCES = (
             "comparison",
             "drift",
             "gain_claims",
+            "intervals",
             "mover",
             "power",
             "published",

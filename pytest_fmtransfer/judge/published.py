@@ -112,7 +112,7 @@ def _judge(kind: str, result: Result, published: Published, margin: float) -> Ve
     outcome: Outcome = "inconclusive"
     limits = p = detectable = None
     if bound is not None:
-        limits = _limits(result, published)
+        limits = limits_beside(result, published)
         detectable = smallest_detectable(bound, court.level, both_ways() if margin else POWER)
         if not reason:
             bounds = _bounds(result, published)
@@ -154,7 +154,7 @@ def _judge(kind: str, result: Result, published: Published, margin: float) -> Ve
     return verdict
 
 
-def _limits(result: Result, published: Published, times: float = MOST_TIMES_OURS) -> tuple[float, float]:
+def limits_beside(result: Result, published: Published, times: float = MOST_TIMES_OURS) -> tuple[float, float]:
     """Those that decide; the caller has made sure of two patients a class. `times` is as for `_their_seeds`."""
     level, metric, classes = current().level, result.question.metric, len(result.classes)
     bounds = _bounds(result, published, times)
@@ -288,7 +288,7 @@ def _assumed(verdict: Verdict, result: Result, published: Published) -> str:
     low, high = (-verdict.margin, verdict.margin) if verdict.margin else (0.0, math.inf)
 
     def told(times: float) -> Outcome:
-        return between(*_limits(result, published, times), low, high)
+        return between(*limits_beside(result, published, times), low, high)
 
     is_open = verdict.outcome == "inconclusive"
     sure, unsure = (0.0, MOST_TIMES_OURS) if is_open else (MOST_TIMES_OURS, _FURTHEST)
