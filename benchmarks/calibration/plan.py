@@ -14,7 +14,7 @@ from benchmarks.calibration.percentiles import Percentiles
 from benchmarks.calibration.populations import APTOS, HALF, ISIC, ONE_IN_FIVE, ONE_IN_TEN
 from benchmarks.calibration.power import Power
 from benchmarks.calibration.power_kept import PowerKept
-from benchmarks.calibration.scenario import CORRELATION, Scenario, SeldomWrong
+from benchmarks.calibration.scenario import CORRELATION, Scenario, SeldomWrong, Wrong
 from benchmarks.calibration.single import OneCell
 from benchmarks.calibration.study import Band, Study
 from pytest_fmtransfer.judge.court import ALPHA
@@ -227,8 +227,8 @@ def one_cell() -> Iterator[OneCell]:
         yield OneCell(scenario=replace(AUC_90, value=value, shares=ONE_IN_TEN, patients=200))
 
 
-def recalls_of_one(common: float, rare: float) -> OneCell:
-    scenario = replace(RARE_RECALL, recalls=((common, common), (rare, rare)))
+def recalls_of_one(common: float, rare: float, wrong: Wrong = "") -> OneCell:
+    scenario = replace(RARE_RECALL, recalls=((common, common), (rare, rare)), wrong=wrong)
     return OneCell(scenario=scenario, recalls=(common, rare))
 
 
@@ -301,8 +301,7 @@ def wrong() -> Iterator[Study]:
     for scenario in (PUBLISHED_97, replace(PUBLISHED_97, effect=MARGIN), replace(PUBLISHED_LOSS, effect=-0.1)):
         yield BesidePublished(scenario=scenario, former=True)
     yield BesidePublished(scenario=replace(PUBLISHED_SEEDS, seeds=5), former=True)
-    rare = recalls_of_one(0.80, 0.95)
-    yield replace(rare, scenario=replace(rare.scenario, wrong="t bound alone"))
+    yield recalls_of_one(0.80, 0.95, wrong="t bound alone")
     yield Percentiles(scenario=replace(AUC_97, shares=ONE_IN_TEN, patients=200))
 
 
