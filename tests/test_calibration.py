@@ -10,7 +10,8 @@ from numpy.random import Generator
 
 from benchmarks.calibration import __main__ as command
 from benchmarks.calibration import sources
-from benchmarks.calibration.false_claims import COVERAGE, FalseClaims
+from benchmarks.calibration.beside_published import BesidePublished
+from benchmarks.calibration.false_claims import COVERAGE, STRICT, FalseClaims
 from benchmarks.calibration.hidden import Hidden, HiddenClaims
 from benchmarks.calibration.noise import SHAPES
 from benchmarks.calibration.page import summary, tabulated
@@ -22,6 +23,8 @@ from benchmarks.calibration.plan import (
     KAPPA,
     LOWEST_GRADE,
     MARGIN,
+    PUBLISHED_97,
+    PUBLISHED_SEEDS,
     RARE_RECALL,
     RARE_RECALLS,
     RECALL,
@@ -29,7 +32,9 @@ from benchmarks.calibration.plan import (
     SECTIONS,
     SURE_AND_WRONG,
     Section,
+    recalls_of_one,
 )
+from benchmarks.calibration.populations import ONE_IN_TEN
 from benchmarks.calibration.power import Power
 from benchmarks.calibration.power_kept import PowerKept
 from benchmarks.calibration.run import run_all, run_block
@@ -69,6 +74,11 @@ FAIR = Band(low=0.4, high=0.6)
         HiddenClaims(scenario=replace(FEW_FALL, shares=(131, 131), patients=262, images=3)),
         HiddenClaims(scenario=SURE_AND_WRONG, former=(0.108, 0.039, 0.901)),
         HiddenClaims(scenario=LOWEST_GRADE),
+        BesidePublished(scenario=PUBLISHED_97),
+        BesidePublished(scenario=RARE_RECALL),
+        BesidePublished(scenario=replace(PUBLISHED_SEEDS, seeds=5), times=2.0),
+        recalls_of_one(0.80, 0.95),
+        Power(scenario=replace(SMALL_AUC, value=0.70, shares=ONE_IN_TEN), level=STRICT),
         PowerKept(scenario=SMALL_AUC),
         Power(scenario=SMALL_AUC),
     ],
@@ -112,6 +122,20 @@ def test_what_hides_makes_up_for_what_is_gained(scenario: Hidden) -> None:
     assert candidate.mean == pytest.approx(reference.mean, abs=0.004)
     if scenario.metric in ("roc_auc", "quadratic_kappa"):
         assert reference.mean == pytest.approx(scenario.value, abs=0.006)
+
+
+@pytest.mark.parametrize(
+    "study",
+    [
+        BesidePublished(scenario=PUBLISHED_97, former=True),
+        BesidePublished(scenario=replace(PUBLISHED_SEEDS, seeds=5), former=True),
+        recalls_of_one(0.80, 0.95, wrong="t bound alone"),
+    ],
+    ids=lambda study: study.title,
+)
+def test_former_rules_beside_a_number_and_of_one_cell_are_found_out(study: Study) -> None:
+    found = figures(study, run_block(study, 0, FEW)[0], FEW)
+    assert any(clearly_outside(figure) for figure in found.values())
 
 
 def test_half_of_the_excess_is_allowed_where_a_subtype_may_not_show() -> None:

@@ -11,6 +11,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from pytest_fmtransfer.judge.bounds import Bound
+from pytest_fmtransfer.judge.comparison import auc_of
 from pytest_fmtransfer.judge.intervals import interval
 from pytest_fmtransfer.judge.power import patients_to_settle, smallest_detectable
 from pytest_fmtransfer.margins import RANGES
@@ -26,7 +27,7 @@ def test_the_interval_of_an_auc_stays_between_0_and_1(negatives: int, positives:
     lower, upper = interval(result)
     assert 0 <= lower <= result.mean <= upper <= 1
     if 0 < result.mean < 1 and min(negatives, positives) >= 20:
-        assert 0 < lower < result.mean < upper < 1
+        assert lower < result.mean < upper
 
 
 def test_a_perfect_auc_is_as_uncertain_as_its_pairs() -> None:
@@ -41,11 +42,39 @@ def test_one_patient_in_a_class_has_no_interval() -> None:
     assert interval(make_result("a-b-c", labels_of(20, 1), two_columns(np.arange(21.0)))) is None
 
 
-def test_the_interval_of_an_accuracy_is_its_bound() -> None:
+def test_the_interval_of_an_accuracy_is_wilsons_with_a_patient_added() -> None:
+    """Its rate: the third moment by the second of 40 patients, ten of whom are wrong, and of one who counts as they."""
     labels_N = labels_of(30, 10)
     result = make_result("a-b-c", labels_N, np.eye(2)[[0] * 40], metric="accuracy")
-    half = student.ppf(0.975, 39) * math.sqrt(0.75 * 0.25 / 39)
-    assert interval(result) == (pytest.approx(0.75 - half), pytest.approx(0.75 + half))
+    variance, q = 0.75 * 0.25 / 39, student.ppf(0.975, 39)
+    scale = math.sqrt(40 / 39) / 40
+    seen = np.array([-0.75] * 10 + [0.25] * 30) * scale
+    added = (np.abs(seen) ** 3).sum() / (seen**2).sum()
+    reaches: list[float] = []
+    for sign in (-1, 1):
+        rate = (max(0.0, sign * (seen**3).sum()) + added**3) / (variance + added**2)
+        reaches.append(q**2 * rate / 2 + q * math.sqrt(variance + (q * rate / 2) ** 2))
+    assert interval(result) == (pytest.approx(0.75 - reaches[0]), pytest.approx(0.75 + reaches[1]))
+
+
+def test_an_interval_holds_a_rare_class_of_which_nobody_was_seen_wrong() -> None:
+    """Twenty of twenty are right, which a class of recall .95 shows in one sample of three."""
+    labels_N, wrong = labels_of(1000, 20), [1] * 200 + [0] * 800
+    result = make_result("a-b-c", labels_N, np.eye(2)[[*wrong, *[1] * 20]], metric="macro_recall")
+    found = interval(result)
+    assert found is not None
+    assert found[0] < (0.8 + 0.9) / 2
+    assert interval(result, 0.5)[0] > 0.85
+
+
+def test_an_aucs_interval_is_no_narrower_than_on_the_logit_scale() -> None:
+    labels_N = labels_of(60, 60)
+    result = make_result("a-b-c", labels_N, noisy_scores(labels_N, 2.0, seed=0))
+    lower, upper = auc_of(result).limits(0.025)
+    found = interval(result)
+    assert found is not None
+    assert found[0] <= lower
+    assert upper <= found[1]
 
 
 @LAWS

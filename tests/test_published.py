@@ -1,6 +1,7 @@
 """Our result beside a published number: its error, its verdicts, what is refused. Synthetic results."""
 
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,15 @@ from pytest_fmtransfer.judge.bounds import Piece
 from pytest_fmtransfer.judge.comparison import own_piece
 from pytest_fmtransfer.judge.court import Court, Verdict, judging
 from pytest_fmtransfer.judge.power import patients_to_settle
-from pytest_fmtransfer.judge.published import Published, _their_piece, above_published, consistent_with
+from pytest_fmtransfer.judge.published import (
+    Published,
+    _bound,
+    _seed_pieces,
+    _their_piece,
+    above_published,
+    consistent_with,
+    limits_beside,
+)
 from pytest_fmtransfer.judge.verdicts import beats
 from pytest_fmtransfer.results import Result
 from tests.helpers import (
@@ -98,7 +107,7 @@ def test_the_patients_behind_their_number_count(patients: int | None) -> None:
 
 
 def test_spreads_of_both_sides_add_with_satterthwaites_degrees() -> None:
-    """Of a metric that has no limits on the logit scale."""
+    """In the t bound, which the score bound is nowhere inside."""
     ours = retrained(CANDIDATE, 1.0, 1.5, 2.0)
     ours = replace(ours, question=replace(ours.question, metric="accuracy"))
     published = number(0.5, spread=0.03, spread_is="sd", runs=4)
@@ -109,9 +118,70 @@ def test_spreads_of_both_sides_add_with_satterthwaites_degrees() -> None:
     total = sum(variance for variance, _ in pieces)
     degrees = total**2 / sum(variance**2 / each for variance, each in pieces)
     half = student.ppf(0.95, degrees) * math.sqrt(total)
-    assert limits_of(above_published(ours, published)) == pytest.approx(
-        (ours.mean - 0.5 - half, ours.mean - 0.5 + half)
-    )
+    bound = _bound(ours, published)
+    assert bound is not None
+    assert (bound.lower(0.05), bound.upper(0.05)) == pytest.approx((ours.mean - 0.5 - half, ours.mean - 0.5 + half))
+    lower, upper = limits_of(above_published(ours, published))
+    assert lower < bound.lower(0.05)
+    assert upper > bound.upper(0.05)
+
+
+def test_a_rare_class_without_an_error_of_ours_does_not_make_us_sure() -> None:
+    """All 20 of it are right, as one sample in three shows of a recall of .95."""
+    labels_N = labels_of(1000, 20)
+    ours = make_result(CANDIDATE, labels_N, np.eye(2)[[*[1] * 200, *[0] * 800, *[1] * 20]], metric="macro_recall")
+    bound = _bound(ours, number(0.85, patients=20_000))
+    assert bound is not None
+    assert bound.lower(0.05) > 0
+    assert above_published(ours, number(0.85, patients=20_000)).outcome == "inconclusive"
+
+
+SEEDED = retrained(CANDIDATE, 1.4, 1.5, 1.6)
+
+
+def seeds_deviation(of: Result = SEEDED) -> float:
+    return float(np.std(of.by_seed, ddof=1))
+
+
+@pytest.mark.parametrize("runs", [1, 5])
+def test_without_a_spread_published_runs_may_deviate_by_twice_ours(runs: int) -> None:
+    """One estimate, with its own degrees of freedom: not two."""
+    deviation = seeds_deviation()
+    pieces = _seed_pieces(SEEDED, number(0.8, runs=runs))
+    assert [(piece.variance, piece.degrees) for piece in pieces] == [
+        (pytest.approx(deviation**2 * (1 / 3 + 4 / runs)), 2)
+    ]
+    with judging(Court(seed_variances={("data", "knn"): Piece(variance=1e-4, degrees=12)})):
+        (piece,) = _seed_pieces(SEEDED, number(0.8, runs=runs))
+    assert (piece.variance, piece.degrees) == (pytest.approx(1e-4 * (1 / 3 + 4 / runs)), 12)
+
+
+def test_what_is_assumed_is_said_with_its_range_and_where_the_verdict_would_change() -> None:
+    top = f"between 0 and {2 * seeds_deviation():.4f}, up to 2 times that of ours, because no spread is printed"
+    values = np.linspace(SEEDED.mean - 0.25, SEEDED.mean, 26)
+    verdicts = [above_published(SEEDED, number(value)) for value in values]
+    assert all(top in verdict.text for verdict in verdicts)
+    changes = [verdict for verdict in verdicts if "the verdict would be supported below" in verdict.text]
+    assert {verdict.outcome for verdict in changes} == {"supported", "inconclusive"}
+    for value, verdict in zip(values, verdicts, strict=True):
+        if verdict not in changes:
+            continue
+        told = re.search(r"supported below ([\d.]+), and is inconclusive above", verdict.text)
+        assert told is not None
+        at = float(told[1])
+        assert (at > 2 * seeds_deviation()) == bool(verdict)
+        for one, outcome in ((0.9 * at, "supported"), (1.1 * at, "inconclusive")):
+            limits = limits_beside(SEEDED, number(value), one / seeds_deviation())
+            assert outcome == ("supported" if limits[0] > 0 else "inconclusive")
+    assert "it is inconclusive at either end too" in verdicts[-1].text
+
+
+def test_nothing_is_assumed_of_a_spread_that_is_printed_and_none_of_what_depends_on_no_seed() -> None:
+    assert "assumed" not in above_published(SEEDED, number(0.8, spread=0.01)).text
+    text = above_published(OURS, number(0.8)).text
+    assert "assumed: published runs do not differ, because no spread is printed and ours depends on no seed" in text
+    alone = above_published(retrained(CANDIDATE, 3.0), number(0.8)).text
+    assert "because no spread is printed and our runs' own spread is not known" in alone
 
 
 def test_one_published_run_has_one_degree_of_freedom() -> None:

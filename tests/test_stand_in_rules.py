@@ -323,3 +323,14 @@ def test_a_kind_without_a_rule_is_an_error() -> None:
 def test_rows_say_that_they_stand_in() -> None:
     row = StandIns().backbone("dinov2_vitb14")
     assert (row.source, row.licence, row.tiny) == (planted.LABEL, "none", True)
+
+
+def test_of_a_loss_less_than_published_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No value is planted in a loss yet; what is said of one follows the metric's direction."""
+    cell = on(ALL, "ddsm")
+    monkeypatch.setattr(World, "value", lambda *_: 0.5)
+    told: list[list[str]] = []
+    for higher in (True, False):
+        monkeypatch.setattr(World, "higher_is_better", lambda *_, higher=higher: higher)
+        told.append([found("above_published", cell, "", published=value) for value in (0.1, 0.9)])
+    assert told == [["supported", "refuted"], ["refuted", "supported"]]

@@ -3,18 +3,21 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks.calibration.false_claims import FalseClaims
+from benchmarks.calibration.beside_published import BesidePublished
+from benchmarks.calibration.false_claims import STRICT, FalseClaims
 from benchmarks.calibration.few_differ import FewDiffer
 from benchmarks.calibration.gains import FalseGains, World
 from benchmarks.calibration.gate import Gate
 from benchmarks.calibration.hidden import Hidden, HiddenClaims
 from benchmarks.calibration.noise import SHAPES
 from benchmarks.calibration.percentiles import Percentiles
-from benchmarks.calibration.populations import APTOS, HALF, ISIC, ONE_IN_TEN
+from benchmarks.calibration.populations import APTOS, HALF, ISIC, ONE_IN_FIVE, ONE_IN_TEN
 from benchmarks.calibration.power import Power
 from benchmarks.calibration.power_kept import PowerKept
-from benchmarks.calibration.scenario import CORRELATION, Scenario, SeldomWrong
+from benchmarks.calibration.scenario import CORRELATION, Scenario, SeldomWrong, Wrong
+from benchmarks.calibration.single import OneCell
 from benchmarks.calibration.study import Band, Study
+from pytest_fmtransfer.judge.court import ALPHA
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +190,48 @@ def powers_kept() -> Iterator[PowerKept]:
             yield PowerKept(scenario=replace(auc, shares=ONE_IN_TEN, patients=patients), few=True)
 
 
+PUBLISHED_97 = Scenario(metric="roc_auc", value=0.97, shares=ONE_IN_FIVE, patients=250, fewest=50)
+PUBLISHED_LOSS = Scenario(metric="log_loss", value=0.9, shares=HALF, patients=200)
+PUBLISHED_SEEDS = replace(AUC_90, patients=2_500)
+
+
+def beside_published() -> Iterator[BesidePublished]:
+    for scenario in (
+        PUBLISHED_97,
+        replace(PUBLISHED_97, value=0.85),
+        replace(AUC_97, patients=200, shares=ONE_IN_TEN),
+        replace(PUBLISHED_97, effect=MARGIN),
+        replace(PUBLISHED_97, value=0.99, effect=-MARGIN),
+        replace(KAPPA, patients=200),
+        RECALL,
+        RARE_RECALL,
+        replace(RECALL, effect=-MARGIN, fewest=50),
+        FEW_FALL,
+        PUBLISHED_LOSS,
+        replace(PUBLISHED_LOSS, effect=-0.1),
+    ):
+        yield BesidePublished(scenario=scenario)
+    for seeds in (3, 5):
+        for times in (0.0, 1.0, 2.0):
+            yield BesidePublished(scenario=replace(PUBLISHED_SEEDS, seeds=seeds), times=times)
+
+
+def one_cell() -> Iterator[OneCell]:
+    for common, rare in ((0.80, 0.95), (0.90, 0.90), (0.50, 0.95), (0.95, 0.95)):
+        yield recalls_of_one(common, rare)
+    for score in SCORES:
+        for patients in (200, 550):
+            yield OneCell(scenario=replace(score, patients=patients))
+    yield OneCell(scenario=replace(AUC_90, patients=200, images=3))
+    for value in (0.85, 0.97):
+        yield OneCell(scenario=replace(AUC_90, value=value, shares=ONE_IN_TEN, patients=200))
+
+
+def recalls_of_one(common: float, rare: float, wrong: Wrong = "") -> OneCell:
+    scenario = replace(RARE_RECALL, recalls=((common, common), (rare, rare)), wrong=wrong)
+    return OneCell(scenario=scenario, recalls=(common, rare))
+
+
 def uneven_seeds() -> Iterator[FalseClaims]:
     for score in (AUC_90, KAPPA, RECALL):
         for noise in ("heavy-tailed", "skewed"):
@@ -221,6 +266,14 @@ def powers() -> Iterator[Power]:
         yield Power(scenario=replace(score, images=3))
         for seeds in (3, 5):
             yield Power(scenario=replace(score, seeds=seeds))
+    for level in (ALPHA, STRICT):
+        for scenario in (
+            replace(AUC_90, value=0.70, shares=ONE_IN_TEN, patients=200),
+            replace(RECALL, shares=ONE_IN_FIFTY_ONE, patients=1_020),
+        ):
+            yield Power(scenario=scenario, level=level)
+    yield Power(scenario=replace(AUC_90, patients=200), level=STRICT)
+    yield Power(scenario=replace(RECALL, patients=200), level=STRICT)
 
 
 def false_alarms() -> Iterator[Gate]:
@@ -245,6 +298,10 @@ def wrong() -> Iterator[Study]:
     for hidden in hidden_and_not_shown():
         yield replace(hidden, scenario=replace(hidden.scenario, wrong="t bound alone"))
     yield FalseGains(world="nothing gained", seeds=3, wrong="seeds left out")
+    for scenario in (PUBLISHED_97, replace(PUBLISHED_97, effect=MARGIN), replace(PUBLISHED_LOSS, effect=-0.1)):
+        yield BesidePublished(scenario=scenario, former=True)
+    yield BesidePublished(scenario=replace(PUBLISHED_SEEDS, seeds=5), former=True)
+    yield recalls_of_one(0.80, 0.95, wrong="t bound alone")
     yield Percentiles(scenario=replace(AUC_97, shares=ONE_IN_TEN, patients=200))
 
 
@@ -359,8 +416,22 @@ SECTIONS = (
         studies=tuple(gains()),
     ),
     Section(
+        heading="Beside a published number",
+        text="Somebody else measured as many patients of their own. Both values are equal, or differ by the margin "
+        "of .02; of a loss ours is also worse. Their variance follows from their value. Where no spread is printed "
+        "their runs are assumed to deviate by up to twice as much as ours, and do so by 0, 1 or 2 times.",
+        studies=tuple(beside_published()),
+    ),
+    Section(
+        heading="The interval of one cell",
+        text="What a table's mean [interval] covers: the score bound, and for an AUC the logit scale's limits where "
+        "they are wider. Of 20 patients of a rare class whose recall is .95, one sample in three shows no error.",
+        studies=tuple(one_cell()),
+    ),
+    Section(
         heading="Power at the smallest detectable effect",
-        text="The true effect is the one that a verdict says is found with power .8, `beats` at .05. The band begins "
+        text="The true effect is the one that a verdict says is found with power .8, `beats` at .05 or, where it "
+        "is said, at the level of a family of twenty. The band begins "
         "at what is meant, so that these have five times the trials.",
         studies=tuple(powers()),
         times=5,
@@ -382,7 +453,8 @@ SECTIONS = (
         heading="Wrong on purpose",
         text="Each of these must lie outside a band, or the page could not tell a wrong judge from a right one: "
         "images taken for patients, the variance between seeds left out, a t bound where few patients differ or a loss "
-        "hides in few, and the percentiles of a bootstrap taken for limits.",
+        "hides in few, former rules for published numbers and for one cell, and the percentiles of a "
+        "bootstrap taken for limits.",
         studies=tuple(wrong()),
         wrong=True,
     ),

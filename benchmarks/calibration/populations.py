@@ -21,7 +21,7 @@ Ints = NDArray[np.int64]
 # positive in ten, as in the rarer findings of chest radiographs.
 APTOS = (1805, 370, 999, 193, 295)
 ISIC = (4522, 12875, 3323, 867, 2624, 239, 253, 628)
-HALF, ONE_IN_TEN = (1, 1), (9, 1)
+HALF, ONE_IN_FIVE, ONE_IN_TEN = (1, 1), (4, 1), (9, 1)
 
 
 @dataclass(frozen=True, kw_only=True)

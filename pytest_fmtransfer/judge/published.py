@@ -11,9 +11,11 @@ from pytest_fmtransfer.judge.court import Outcome, Verdict, current
 from pytest_fmtransfer.judge.deciding import between
 from pytest_fmtransfer.judge.foresight import VARIANCES, Sample
 from pytest_fmtransfer.judge.hidden import hidden_shares
+from pytest_fmtransfer.judge.intervals import score_bound_about
 from pytest_fmtransfer.judge.mover import Auc, Mover
 from pytest_fmtransfer.judge.power import POWER, both_ways, patients_to_settle, smallest_detectable
 from pytest_fmtransfer.judge.reading import no_bound, settling, too_few_patients, too_few_seeds
+from pytest_fmtransfer.judge.score_bound import ScoreBound
 from pytest_fmtransfer.judge.verdicts import margin_of, margin_warning, uninformative
 from pytest_fmtransfer.judge.wording import exact_rule, in_full, it_takes, scope, shortened
 from pytest_fmtransfer.margins import within_width
@@ -23,14 +25,19 @@ from pytest_fmtransfer.words import counted, plural
 
 Spread = Literal["sd", "se", "interval", "unknown"]
 
+# Where no spread is printed, one published run deviates by 0 to so many times the standard deviation of one of ours.
+MOST_TIMES_OURS = 2.0
+_FURTHEST = 1e3  # as many times ours at most is looked for where a verdict would change
+
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
     """A number of a publication, in our metric's unit.
 
-    `spread` is what the publication prints beside it, 0 where it prints none; `spread_is` says whether that is
-    a standard deviation over runs, a standard error, half of a 95 % interval, or unknown, which counts as the
-    standard deviation of one run. `runs` are those behind the mean; `patients` its test patients, None where it
+    `spread` is what the publication prints beside it; `spread_is` says whether that is a standard deviation over runs,
+    a standard error, half of a 95 % interval, or unknown, which counts as the standard deviation of one run. A spread
+    of 0 is none printed: beside a regime of ours that depends on its seed, runs are then assumed to deviate by up to
+    `MOST_TIMES_OURS` as much as ours. `runs` are those behind the mean; `patients` its test patients, None where it
     does not say: as many as ours. `source` says where it stands.
     Raises InvalidInput for a value or spread that is not finite, a negative spread, fewer than one run or patient, or
     a kind of spread that does not exist.
@@ -105,17 +112,14 @@ def _judge(kind: str, result: Result, published: Published, margin: float) -> Ve
     outcome: Outcome = "inconclusive"
     limits = p = detectable = None
     if bound is not None:
-        metric, classes = result.question.metric, len(result.classes)
-        mover = _mover(result, published)
-        bounds = [bound] if mover is None else [bound, mover]
-        far = min(each.lower(court.level) for each in bounds), max(each.upper(court.level) for each in bounds)
-        lower, upper = limits = within_width(far[0], metric, classes), within_width(far[1], metric, classes)
+        limits = limits_beside(result, published)
         detectable = smallest_detectable(bound, court.level, both_ways() if margin else POWER)
         if not reason:
+            bounds = _bounds(result, published)
             p = max(each.p_above(low) for each in bounds)
             if margin:
                 p = max(p, *(each.p_below(high) for each in bounds))
-            outcome = between(lower, upper, low, high)
+            outcome = between(*limits, low, high)
     effect = _improvement(result, published)
     interval = (
         f"[{limits[0]:+.4f}, {limits[1]:+.4f}]" if limits else f"too few {plural(result.patient_unit)} for an interval"
@@ -150,7 +154,26 @@ def _judge(kind: str, result: Result, published: Published, margin: float) -> Ve
     return verdict
 
 
-def _bound(result: Result, published: Published) -> Bound | None:
+def limits_beside(result: Result, published: Published, times: float = MOST_TIMES_OURS) -> tuple[float, float]:
+    """Those that decide; the caller has made sure of two patients a class. `times` is as for `_their_seeds`."""
+    level, metric, classes = current().level, result.question.metric, len(result.classes)
+    bounds = _bounds(result, published, times)
+    far = min(each.lower(level) for each in bounds), max(each.upper(level) for each in bounds)
+    return within_width(far[0], metric, classes), within_width(far[1], metric, classes)
+
+
+def _bounds(result: Result, published: Published, times: float = MOST_TIMES_OURS) -> list[Bound | ScoreBound | Mover]:
+    """The score bound, which holds where few of our patients differ from the others, and an AUC's on the logit scale.
+
+    The published patients have no influences: their variance counts in full, and with it the limits' distance is at
+    least that of a t bound.
+    """
+    bound, mover = _bound(result, published, times), _mover(result, published, times)
+    score = None if bound is None else score_bound_about(result, bound, _sign(result))
+    return [each for each in (score or bound, mover) if each is not None]
+
+
+def _bound(result: Result, published: Published, times: float = MOST_TIMES_OURS) -> Bound | None:
     """Both patient variances and both seed variances; None where a class has too few patients."""
     own = own_piece(result)
     if own is None:
@@ -159,16 +182,16 @@ def _bound(result: Result, published: Published) -> Bound | None:
     if own.alike:  # what was not drawn, of either side, may lie the same way
         times = 1 + _patients_to_theirs(result, published)
         patients[0] = replace(own, alike=own.alike / times)
-    return combine(_improvement(result, published), [*patients, *_seed_pieces(result, published)])
+    return combine(_improvement(result, published), [*patients, *_seed_pieces(result, published, times)])
 
 
-def _mover(result: Result, published: Published) -> Mover | None:
+def _mover(result: Result, published: Published, times: float) -> Mover | None:
     """Limits recovered from both AUCs' own on the logit scale, which hold near the ceiling; None for other metrics."""
     own = own_piece(result)
     if result.question.metric != "roc_auc" or own is None or not 0 <= published.value <= 1:
         return None
     theirs = _their_piece(result, published, own)
-    seeds = _their_seeds(published)
+    seeds = _their_seeds(result, published, times)
     both = combine(published.value, [theirs, seeds])
     fewest = fewest_patients(result)
     return Mover(
@@ -210,8 +233,11 @@ def _their_piece(result: Result, published: Published, own: Piece) -> Piece:
 
 
 def _improvement(result: Result, published: Published) -> float:
-    sign = 1 if metric_named(result.question.metric).higher_is_better else -1
-    return sign * (result.mean - published.value)
+    return _sign(result) * (result.mean - published.value)
+
+
+def _sign(result: Result) -> int:
+    return 1 if metric_named(result.question.metric).higher_is_better else -1
 
 
 def _patients_to_theirs(result: Result, published: Published) -> float:
@@ -220,16 +246,59 @@ def _patients_to_theirs(result: Result, published: Published) -> float:
     return ours / (published.patients or ours)
 
 
-def _seed_pieces(result: Result, published: Published) -> list[Piece]:
-    """Theirs and ours."""
-    theirs = _their_seeds(published)
-    ours = seed_piece_of(result, current().seed_variance(result))
-    return [theirs] if ours is None else [theirs, ours]
+def _seed_pieces(result: Result, published: Published, times: float = MOST_TIMES_OURS) -> list[Piece]:
+    """Theirs and ours; one piece where both are of one estimate."""
+    ours, theirs = _our_seeds(result), _their_seeds(result, published, times)
+    if ours is None:
+        return [theirs]
+    return [theirs, ours] if published.spread else [replace(ours, variance=ours.variance + theirs.variance)]
 
 
-def _their_seeds(published: Published) -> Piece:
-    """Only a spread is known of them, with a degree of freedom less than runs but at least one."""
-    return Piece(variance=published.seed_variance, degrees=max(1, published.runs - 1))
+def _our_seeds(result: Result) -> Piece | None:
+    return seed_piece_of(result, current().seed_variance(result))
+
+
+def _their_seeds(result: Result, published: Published, times: float) -> Piece:
+    """From their spread, with a degree of freedom less than runs but at least one.
+
+    Where none is printed, one of their runs deviates by `times` the standard deviation of one of ours, which is 0 where
+    ours do not depend on a seed.
+    """
+    ours = _our_seeds(result)
+    if published.spread or ours is None:
+        return Piece(variance=published.seed_variance, degrees=max(1, published.runs - 1))
+    return replace(ours, variance=times**2 * ours.variance * len(result.seeds) / published.runs)
+
+
+def _assumed(verdict: Verdict, result: Result, published: Published) -> str:
+    """What is assumed of the published runs where no spread is printed, and where the verdict would be another."""
+    if published.spread:
+        return ""
+    ours = _our_seeds(result)
+    if ours is None:
+        known = "our runs' own spread is not known" if result.seeded else "ours depends on no seed"
+        return f"assumed: published runs do not differ, because no spread is printed and {known}"
+    one = math.sqrt(ours.variance * len(result.seeds))
+    line = (
+        f"assumed: published runs differ by a standard deviation between 0 and {MOST_TIMES_OURS * one:.4f}, up to "
+        f"{MOST_TIMES_OURS:g} times that of ours, because no spread is printed; the limits hold at either end"
+    )
+    if verdict.reason or verdict.lower is None or not one:
+        return line
+    low, high = (-verdict.margin, verdict.margin) if verdict.margin else (0.0, math.inf)
+
+    def told(times: float) -> Outcome:
+        return between(*limits_beside(result, published, times), low, high)
+
+    is_open = verdict.outcome == "inconclusive"
+    sure, unsure = (0.0, MOST_TIMES_OURS) if is_open else (MOST_TIMES_OURS, _FURTHEST)
+    least = told(sure)
+    if (least == "inconclusive") == (told(unsure) == "inconclusive"):
+        return f"{line}; it is {verdict.outcome} at either end too"
+    while unsure - sure > 1e-3 * unsure:
+        middle = (sure + unsure) / 2
+        sure, unsure = (sure, middle) if told(middle) == "inconclusive" else (middle, unsure)
+    return f"{line}; the verdict would be {least} below {sure * one:.4f}, and is inconclusive above"
 
 
 def _what_would_settle_it(kind: str, result: Result, published: Published, margin: float, reason: str) -> str:
@@ -262,6 +331,7 @@ def _text(verdict: Verdict, result: Result, published: Published, interval: str)
         f"{verdict.candidate} {verdict.kind.replace('_', ' ')} {verdict.reference}: {verdict.summary}",
         f"{verdict.metric_of}: ours {result.mean:.4f}, published {published.value:g} "
         f"(spread {published.spread:g}: {published.spread_is}, {counted(published.runs, 'run')}), {images}",
+        _assumed(verdict, result, published),
         f"nothing is paired; supported when the interval {interval} at one-sided level {verdict.level:.4g} lies {rule}"
         f"{exact}; {better}",
         *scope(result, current().level),

@@ -100,7 +100,7 @@ def _all(parts: Collection[Outcome]) -> Outcome:
 def _beside_published(claim: Claimed, world: World, cell: Cell) -> Planted:
     off = world.value(cell) - _published(claim)
     told: Planted = _agreement(abs(off), near=NEAR, clear=CLEAR if world.sees(cell) else CLEAR_OF_CHANCE)
-    if claim.kind == "above_published" and off > 0:
+    if claim.kind == "above_published" and (off > 0) == world.higher_is_better(cell):
         told = tuple(SWAPPED[each] for each in told)
     return ("inconclusive",) if _few_seeds(claim, world, [cell]) else told
 

@@ -18,6 +18,7 @@ from pytest_fmtransfer.catalog.resolving import seeds_on
 from pytest_fmtransfer.catalog.specs import DatasetSpec, StandInWeights
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.errors import InvalidInput
+from pytest_fmtransfer.metrics import metric_named
 from pytest_fmtransfer.stand_ins.planted import MARKS, PROFILE, carriers_of, is_generated, side_of
 
 
@@ -54,6 +55,10 @@ class World:
         if dataset.metric == "quadratic_kappa":
             return 0.86 if seen else 0.0
         raise InvalidInput(f"no value in {dataset.metric} is planted, the metric of {cell.dataset}")
+
+    def higher_is_better(self, cell: Cell) -> bool:
+        """Whether more of its metric is better; of a loss less is."""
+        return metric_named(self._dataset(cell).metric).higher_is_better
 
     def seeds(self, cell: Cell) -> int | None:
         """At how many a cell is run; None where it does not depend on them."""
