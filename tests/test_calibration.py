@@ -10,6 +10,7 @@ from numpy.random import Generator
 
 from benchmarks.calibration import __main__ as command
 from benchmarks.calibration.false_claims import COVERAGE, FalseClaims
+from benchmarks.calibration.few_seeds import FewSeedsClaims
 from benchmarks.calibration.hidden import Hidden, HiddenClaims
 from benchmarks.calibration.noise import SHAPES
 from benchmarks.calibration.page import summary, tabulated
@@ -21,11 +22,15 @@ from benchmarks.calibration.plan import (
     KAPPA,
     LOWEST_GRADE,
     MARGIN,
+    ONE_SEEDED,
+    PAIRED_POWER,
     RARE_RECALL,
     RARE_RECALLS,
     RECALL,
+    SAME_DRAWS,
     SCORES,
     SECTIONS,
+    SETTLED,
     SURE_AND_WRONG,
     Section,
 )
@@ -73,6 +78,11 @@ def clearly_outside(figure: Figure) -> bool:
         HiddenClaims(scenario=replace(FEW_FALL, shares=(131, 131), patients=262, images=3)),
         HiddenClaims(scenario=SURE_AND_WRONG, former=(0.108, 0.039, 0.901)),
         HiddenClaims(scenario=LOWEST_GRADE),
+        FewSeedsClaims(scenario=replace(ONE_SEEDED, seeds=2, spread=0.05)),
+        FewSeedsClaims(scenario=replace(ONE_SEEDED, spread=0.05)),
+        FewSeedsClaims(scenario=SAME_DRAWS),
+        PAIRED_POWER,
+        SETTLED,
         PowerKept(scenario=SMALL_AUC),
         Power(scenario=SMALL_AUC),
     ],
@@ -170,9 +180,20 @@ def test_classes_are_never_smaller_than_asked_for() -> None:
         _ = replace(RECALL, patients=200, fewest=50).patients_by_class
 
 
-def test_three_seeds_are_not_judged_at_the_strict_level() -> None:
-    assert FalseClaims(scenario=replace(AUC_90, seeds=3)).levels == (0.05,)
-    assert FalseClaims(scenario=replace(AUC_90, seeds=5)).levels == (0.05, 0.0025)
+def test_two_seeds_are_not_judged_at_the_strict_level() -> None:
+    assert FalseClaims(scenario=replace(AUC_90, seeds=2)).levels == (0.05,)
+    assert FalseClaims(scenario=replace(AUC_90, seeds=3)).levels == (0.05, 0.0025)
+    assert FewSeedsClaims(scenario=replace(ONE_SEEDED, seeds=2)).levels == (0.05,)
+
+
+def test_former_rules_of_seeds_are_found_out() -> None:
+    independent = replace(PAIRED_POWER, scenario=replace(PAIRED_POWER.scenario, paired=False))
+    found = figures(independent, run_block(independent, 0, FEW)[0], FEW)
+    assert clearly_outside(found["beats at .05"])
+    five = replace(SETTLED, former="five seeds below .01")
+    assert clearly_outside(figures(five, run_block(five, 0, FEW)[0], FEW)["beats at .0025"])
+    former = FewSeedsClaims(scenario=replace(ONE_SEEDED, seeds=2, spread=0.05), former="Satterthwaite's degrees")
+    assert clearly_outside(figures(former, run_block(former, 0, 2_000)[0], 2_000)["beats at .05"])
 
 
 @dataclass(frozen=True, kw_only=True)
