@@ -37,7 +37,7 @@ from pytest_fmtransfer.catalog.regime_settings import (
 )
 from pytest_fmtransfer.catalog.regime_specs import Profile
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.resolving import backbone_under, seeds_on, settings_on
+from pytest_fmtransfer.catalog.resolving import backbone_under, draws_on, seeds_on, settings_on
 from pytest_fmtransfer.catalog.specs import BackboneSpec, DatasetSpec, NoWeights
 from pytest_fmtransfer.cell import FORM, Cell
 from pytest_fmtransfer.cell_result import CellResult, tolerance_of
@@ -161,6 +161,7 @@ def transfer(
         rerun=rerun,
         key=asked.key,
         hidden_share=dataset.spec.hidden_share,
+        draws=draws_on(regime, dataset.spec),
     )
     if not test.matches(found.ids_N, found.patients_N, found.labels_N):
         raise CorruptEntry(

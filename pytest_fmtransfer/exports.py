@@ -16,7 +16,7 @@ import numpy as np
 from pytest_fmtransfer.baselines import Baselines
 from pytest_fmtransfer.catalog.regime_settings import plain
 from pytest_fmtransfer.catalog.registry import Registry
-from pytest_fmtransfer.catalog.resolving import settings_on
+from pytest_fmtransfer.catalog.resolving import draws_on, settings_on
 from pytest_fmtransfer.catalog.specs import SHUFFLES, BackboneSpec, NoWeights, OwnWeights, RandomWeights, StandInWeights
 from pytest_fmtransfer.cell import Cell
 from pytest_fmtransfer.cell_result import CellResult, tolerance_of
@@ -147,11 +147,12 @@ def _disagreement(one: CellResult, other: CellResult) -> str:
 
 
 def as_declared(stored: Result, registry: Registry, *, origin: str, rerun: Rerun | None = None) -> CellResult:
-    """A result with the margin, the hidden share and the tolerance that the catalogue declares for its cell."""
+    """A result with the margin, hidden share, tolerance and draws that the catalogue declares for its cell."""
     kept: dict[str, Any] = {field.name: getattr(stored, field.name) for field in fields(Result)}
-    dataset = registry.dataset(stored.cell.dataset)
+    dataset, regime = registry.dataset(stored.cell.dataset), registry.regime(stored.cell.regime)
     kept |= {"origin": origin, "margin": dataset.margin, "hidden_share": dataset.hidden_share}
-    return CellResult(**kept, tolerance=tolerance_of(registry.regime(stored.cell.regime)), rerun=rerun)
+    kept["draws"] = draws_on(regime, dataset)
+    return CellResult(**kept, tolerance=tolerance_of(regime), rerun=rerun)
 
 
 def differences(stored: Result, profile: str, registry: Registry) -> list[str]:

@@ -102,8 +102,9 @@ class Result:
     regime depends on its seed; `training` is the course of training of each seed, () for a regime without any;
     `data_notes` are what the dataset's reader says of its images, such as how many have no patient; `recorded` is None
     for a result that is no baseline; `hidden_share` is what the dataset's row says where the result is judged
-    (`DatasetSpec`), and is not stored. Two results are equal where all that can be judged is: where they come from,
-    when they were recorded and what they cost is not compared.
+    (`DatasetSpec`), and is not stored; nor is `draws`, whether a seed draws training images or labels that are the same
+    for every backbone (`catalog.resolving.draws_on`). Two results are equal where all that can be judged is: where they
+    come from, when they were recorded and what they cost is not compared.
     """
 
     cell: Cell
@@ -125,6 +126,7 @@ class Result:
     recorded: Recorded | None = None
     origin: str = "computed"
     hidden_share: float | None = None
+    draws: bool = False
 
     def __post_init__(self) -> None:
         seeds, images, columns = self.scores_SNC.shape

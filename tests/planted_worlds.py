@@ -37,7 +37,7 @@ Worlds = tuple[Outcomes, Outcomes]
 class Sample:
     """How large results are: images of a class, and seeds of a regime that depends on them, which lie close.
 
-    Families of more than five claims take five seeds.
+    Families of more than five claims take three seeds.
     """
 
     each: int = 60

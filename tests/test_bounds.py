@@ -10,14 +10,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 from pytest_fmtransfer.judge.bounds import (
     Bound,
     Piece,
+    at_most,
     combine,
     patient_piece,
     seed_piece,
     strata_of,
+    together,
 )
 from pytest_fmtransfer.metrics import evaluate
 from tests.helpers import LAWS, labels_of, noisy_scores, two_columns
@@ -127,8 +130,29 @@ def test_one_piece_keeps_its_degrees_of_freedom(degrees: float) -> None:
 
 def test_satterthwaite_on_figures_worked_by_hand() -> None:
     """(4 + 1)² / (4² / 8 + 1² / 2) = 25 / 2.5 = 10."""
-    bound = combine(0.0, [Piece(variance=4.0, degrees=8), Piece(variance=1.0, degrees=2)])
-    assert (bound.standard_error, bound.degrees) == (pytest.approx(math.sqrt(5)), pytest.approx(10))
+    both = together([Piece(variance=4.0, degrees=8), Piece(variance=1.0, degrees=2), Piece(variance=0.0, degrees=1)])
+    assert (both.variance, both.degrees) == (pytest.approx(5), pytest.approx(10))
+
+
+def test_pieces_without_variance_are_together_as_uncertain_as_the_least_certain() -> None:
+    assert together([Piece(variance=0.0, degrees=8), Piece(variance=0.0, degrees=2)]) == Piece(variance=0.0, degrees=2)
+
+
+def test_degrees_of_freedom_reckon_with_a_variance_that_is_seen_too_small() -> None:
+    """With 2 degrees the χ² quantile at q is −2 ln(1 − q), at .15 it is .325: the variance may be 6.153 times as large.
+
+    One of many degrees is as it was seen: (4 + 6.153)² / (6.153² / 2) = 5.446. The standard error stays √5.
+    """
+    bound = combine(0.0, [Piece(variance=4.0, degrees=1e9), Piece(variance=1.0, degrees=2)])
+    assert (bound.standard_error, bound.degrees) == (pytest.approx(math.sqrt(5)), pytest.approx(5.446, rel=2e-3))
+
+
+@LAWS
+@given(st.floats(1, 1e9))
+def test_a_variance_is_at_most_what_it_is_seen_smaller_than_in_15_of_100_samples(degrees: float) -> None:
+    times = at_most(Piece(variance=1.0, degrees=degrees))
+    assert times > 1
+    assert chi2.cdf(min(degrees, 1e6) / times, min(degrees, 1e6)) == pytest.approx(0.15, rel=1e-6)
 
 
 pieces = st.builds(Piece, variance=st.floats(1e-9, 1), degrees=st.floats(1, 1e4))

@@ -12,6 +12,7 @@ from benchmarks.calibration import __main__ as command
 from benchmarks.calibration import sources
 from benchmarks.calibration.beside_published import BesidePublished
 from benchmarks.calibration.false_claims import COVERAGE, STRICT, FalseClaims
+from benchmarks.calibration.few_seeds import FewSeedsClaims
 from benchmarks.calibration.hidden import Hidden, HiddenClaims
 from benchmarks.calibration.noise import SHAPES
 from benchmarks.calibration.page import summary, tabulated
@@ -23,13 +24,17 @@ from benchmarks.calibration.plan import (
     KAPPA,
     LOWEST_GRADE,
     MARGIN,
+    ONE_SEEDED,
+    PAIRED_POWER,
     PUBLISHED_97,
     PUBLISHED_SEEDS,
     RARE_RECALL,
     RARE_RECALLS,
     RECALL,
+    SAME_DRAWS,
     SCORES,
     SECTIONS,
+    SETTLED,
     SURE_AND_WRONG,
     Section,
     recalls_of_one,
@@ -79,6 +84,11 @@ FAIR = Band(low=0.4, high=0.6)
         BesidePublished(scenario=replace(PUBLISHED_SEEDS, seeds=5), times=2.0),
         recalls_of_one(0.80, 0.95),
         Power(scenario=replace(SMALL_AUC, value=0.70, shares=ONE_IN_TEN), level=STRICT),
+        FewSeedsClaims(scenario=replace(ONE_SEEDED, seeds=2, spread=0.05)),
+        FewSeedsClaims(scenario=replace(ONE_SEEDED, spread=0.05)),
+        FewSeedsClaims(scenario=SAME_DRAWS),
+        PAIRED_POWER,
+        SETTLED,
         PowerKept(scenario=SMALL_AUC),
         Power(scenario=SMALL_AUC),
     ],
@@ -135,7 +145,7 @@ def test_what_hides_makes_up_for_what_is_gained(scenario: Hidden) -> None:
 )
 def test_former_rules_beside_a_number_and_of_one_cell_are_found_out(study: Study) -> None:
     found = figures(study, run_block(study, 0, FEW)[0], FEW)
-    assert any(clearly_outside(figure) for figure in found.values())
+    assert any(figure.clearly_outside for figure in found.values())
 
 
 def test_half_of_the_excess_is_allowed_where_a_subtype_may_not_show() -> None:
@@ -190,9 +200,20 @@ def test_classes_are_never_smaller_than_asked_for() -> None:
         _ = replace(RECALL, patients=200, fewest=50).patients_by_class
 
 
-def test_three_seeds_are_not_judged_at_the_strict_level() -> None:
-    assert FalseClaims(scenario=replace(AUC_90, seeds=3)).levels == (0.05,)
-    assert FalseClaims(scenario=replace(AUC_90, seeds=5)).levels == (0.05, 0.0025)
+def test_two_seeds_are_not_judged_at_the_strict_level() -> None:
+    assert FalseClaims(scenario=replace(AUC_90, seeds=2)).levels == (0.05,)
+    assert FalseClaims(scenario=replace(AUC_90, seeds=3)).levels == (0.05, 0.0025)
+    assert FewSeedsClaims(scenario=replace(ONE_SEEDED, seeds=2)).levels == (0.05,)
+
+
+def test_former_rules_of_seeds_are_found_out() -> None:
+    independent = replace(PAIRED_POWER, scenario=replace(PAIRED_POWER.scenario, paired=False))
+    found = figures(independent, run_block(independent, 0, FEW)[0], FEW)
+    assert found["beats at .05"].clearly_outside
+    five = replace(SETTLED, former="five seeds below .01")
+    assert figures(five, run_block(five, 0, FEW)[0], FEW)["beats at .0025"].clearly_outside
+    former = FewSeedsClaims(scenario=replace(ONE_SEEDED, seeds=2, spread=0.05), former="Satterthwaite's degrees")
+    assert figures(former, run_block(former, 0, 2_000)[0], 2_000)["beats at .05"].clearly_outside
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from pytest_fmtransfer.errors import InvalidInput
-from pytest_fmtransfer.judge.bounds import Piece
+from pytest_fmtransfer.judge.bounds import Piece, combine
 from pytest_fmtransfer.judge.comparison import own_piece
 from pytest_fmtransfer.judge.court import Court, Verdict, judging
 from pytest_fmtransfer.judge.power import patients_to_settle
@@ -106,7 +106,7 @@ def test_the_patients_behind_their_number_count(patients: int | None) -> None:
     assert theirs.degrees == pytest.approx((patients or 200) / 2 - 1)
 
 
-def test_spreads_of_both_sides_add_with_satterthwaites_degrees() -> None:
+def test_spreads_of_both_sides_add_with_the_degrees_of_a_bound() -> None:
     """In the t bound, which the score bound is nowhere inside."""
     ours = retrained(CANDIDATE, 1.0, 1.5, 2.0)
     ours = replace(ours, question=replace(ours.question, metric="accuracy"))
@@ -116,7 +116,7 @@ def test_spreads_of_both_sides_add_with_satterthwaites_degrees() -> None:
     pieces.append((their.variance, their.degrees))
     assert their.variance == pytest.approx(0.25 / 120)  # a share of .5
     total = sum(variance for variance, _ in pieces)
-    degrees = total**2 / sum(variance**2 / each for variance, each in pieces)
+    degrees = combine(0.0, [Piece(variance=variance, degrees=each) for variance, each in pieces]).degrees
     half = student.ppf(0.95, degrees) * math.sqrt(total)
     bound = _bound(ours, published)
     assert bound is not None
@@ -260,10 +260,10 @@ def test_one_seed_settles_nothing_unless_its_variance_is_on_record(judge: Any) -
     assert known.upper - known.lower > verdict.upper - verdict.lower
 
 
-def test_a_strict_level_needs_five_seeds() -> None:
-    ours = retrained(CANDIDATE, *[3.0] * 4)
+def test_a_strict_level_needs_three_seeds() -> None:
+    ours = retrained(CANDIDATE, *[3.0] * 2)
     with judging(Court(family_size=6)):
-        assert above_published(ours, number(0.5)).reason == f"{CANDIDATE} needs 5 seeds at this level, not 4"
+        assert above_published(ours, number(0.5)).reason == f"{CANDIDATE} needs 3 seeds at this level, not 2"
 
 
 def test_nothing_is_ever_beaten() -> None:

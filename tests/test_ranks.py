@@ -180,14 +180,16 @@ def test_one_seed_of_what_depends_on_it_tells_nothing_and_the_others_are_ranked(
         assert told(ranks([*apart, once])) == [(3, 3, 3), (1, 1, 1), (2, 2, 2)]
 
 
-def test_three_seeds_carry_a_comparison_of_two_and_not_of_four() -> None:
-    found = [
-        retrained(f"net{at}-data-knn", *(at + 0.01 * run for run in range(3)), counts=(200, 200)) for at in range(4)
-    ]
-    assert told(ranks(found[:2])) == [(2, 2, 2), (1, 1, 1)]
-    four = ranks(found)
+def test_two_seeds_carry_a_comparison_of_two_and_not_of_four_and_three_do() -> None:
+    def found(seeds: int) -> list[Result]:
+        signals = [[at + 0.01 * run for run in range(seeds)] for at in range(4)]
+        return [retrained(f"net{at}-data-knn", *each, counts=(200, 200)) for at, each in enumerate(signals)]
+
+    assert told(ranks(found(2)[:2])) == [(2, 2, 2), (1, 1, 1)]
+    four = ranks(found(2))
     assert told(four) == [(4 - at, 1, 4) for at in range(4)]
-    assert "needs 5 seeds at this level, not 3" in four[0].reason
+    assert "needs 3 seeds at this level, not 2" in four[0].reason
+    assert told(ranks(found(3))) == [(4 - at, 4 - at, 4 - at) for at in range(4)]
 
 
 def test_intervals_hold_together_as_often_as_they_say_and_tell_what_is_there() -> None:

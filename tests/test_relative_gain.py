@@ -126,9 +126,9 @@ def test_seeds_of_both_sides_add_with_the_weights_of_their_means() -> None:
         ours, theirs = (float(np.var(each.by_seed, ddof=1)) / len(each.seeds) for each in (mine, other))
         expected += (100 / DATASETS / other.mean) ** 2 * ours
         expected += (100 / DATASETS * mine.mean / other.mean**2) ** 2 * theirs
-    pieces = seed_pieces(merged(found.weighed))
-    assert sum(piece.variance for piece in pieces) == pytest.approx(expected)
-    assert sorted(piece.degrees for piece in pieces) == [2, 2, 2, 3, 3, 3]
+    [piece] = seed_pieces(merged(found.weighed))
+    assert piece.variance == pytest.approx(expected)
+    assert 3 < piece.degrees < 15  # of three results with 2 and three with 3
 
 
 def test_a_variance_on_record_is_one_piece_a_dataset_and_regime() -> None:
@@ -138,7 +138,7 @@ def test_a_variance_on_record_is_one_piece_a_dataset_and_regime() -> None:
         pieces = seed_pieces(merged(found.weighed))
     mine, other = found.candidates[0], found.references[0]
     weights = (100 / DATASETS / other.mean) ** 2 + (100 / DATASETS * mine.mean / other.mean**2) ** 2
-    assert len(pieces) == 2 * (DATASETS - 1) + 1
+    assert len(pieces) == 2
     assert pieces[-1].variance == pytest.approx(weights * 1e-4 / 2)
     assert pieces[-1].degrees == 9
 

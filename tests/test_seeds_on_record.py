@@ -16,7 +16,7 @@ from pytest_fmtransfer.catalog.regime_settings import KnnSettings
 from pytest_fmtransfer.catalog.regime_specs import RegimeSpec, SeedVariance
 from pytest_fmtransfer.catalog.registry import Registry
 from pytest_fmtransfer.cell import Cell
-from pytest_fmtransfer.judge.bounds import Piece, combine
+from pytest_fmtransfer.judge.bounds import Piece, combine, together
 from pytest_fmtransfer.judge.comparison import Comparison, auc_of, own_piece, seed_piece_of
 from pytest_fmtransfer.judge.compound import consistently_better
 from pytest_fmtransfer.judge.controls import Controls, tells_backbones_apart
@@ -43,9 +43,9 @@ RECORDED = Piece(variance=1e-4, degrees=9)
 
 def test_satterthwaites_degrees_on_figures_worked_by_hand() -> None:
     """Two runs, 1 and 1/2 of 2e-4 with 9: 3e-4. (6e-4 + 3e-4)² / ((6e-4)²/99 + (3e-4)²/9) = 81 / (36/99 + 1)."""
-    bound = combine(0.0, [Piece(variance=6e-4, degrees=99), Piece(variance=3e-4, degrees=9)])
-    assert bound.degrees == pytest.approx(59.4)
-    assert bound.standard_error == pytest.approx(0.03)
+    both = together([Piece(variance=6e-4, degrees=99), Piece(variance=3e-4, degrees=9)])
+    assert both.degrees == pytest.approx(59.4)
+    assert both.variance == pytest.approx(9e-4)
 
 
 def test_runs_of_both_sides_share_one_recorded_piece() -> None:
@@ -81,7 +81,7 @@ def test_a_verdict_on_one_seed_has_the_degrees_of_both_pieces() -> None:
     patients = Comparison(candidate=pair[0], reference=pair[1]).patient_piece
     assert patients is not None
     assert patients.degrees == 59  # 60 patients in each class
-    degrees = (patients.variance + 2e-4) ** 2 / (patients.variance**2 / 59 + 2e-4**2 / 9)
+    degrees = combine(0.0, [patients, Piece(variance=2e-4, degrees=9)]).degrees
     assert verdict.outcome == "supported"
     assert f"{degrees:.0f} degrees of freedom" in verdict.text
     assert "of its square, by the recorded variance" in verdict.text

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pytest_fmtransfer.catalog.regime_settings import RegimeSettings, method_of
+from pytest_fmtransfer.catalog.regime_settings import FewShotSettings, RegimeSettings, method_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,11 @@ class RegimeSpec:
     def method(self) -> str:
         """The module of `pytest_fmtransfer.adapt` that runs it."""
         return method_of(self.settings)
+
+    @property
+    def draws(self) -> bool:
+        """Whether its seed draws the training images, and the same ones for every backbone."""
+        return isinstance(self.settings, FewShotSettings)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,6 +64,11 @@ def seeds_on(regime: RegimeSpec, dataset: DatasetSpec, profile: Profile) -> tupl
     return tuple(range(max(own, SHUFFLES) if dataset.shuffled and not regime.costly else own))
 
 
+def draws_on(regime: RegimeSpec, dataset: DatasetSpec) -> bool:
+    """Whether a cell's seed draws what is learnt from, the same for every backbone: images, or shuffled labels."""
+    return regime.draws or dataset.shuffled
+
+
 def backbone_under(spec: BackboneSpec, profile: Profile) -> BackboneSpec:
     """A backbone at the size of the profile; those that a user brings, or timm names, keep their own."""
     users = isinstance(spec.weights, FileWeights | OwnWeights) or spec.own_input is not None

@@ -7,17 +7,22 @@ Legend: N test images, P patients, K strata.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import stdtr, stdtrit
+from scipy.special import chdtri, stdtr, stdtrit
 
 Floats = NDArray[np.float64]
 
 _SMALLEST_ALPHA = 1e-12  # p-values below are told as this, where they are searched for
+_MOST_DEGREES = 1e6  # beyond, a variance is as it was seen, to three digits
+
+# How likely a variance is to be estimated smaller still, at the larger value that degrees of freedom are counted with.
+# The largest, to .05, that holds the level with one seeded side of three seeds (`benchmarks/calibration`).
+_SEEN_TOO_SMALL = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,9 +118,12 @@ def t_quantile(level: float, degrees: float) -> float:
 
 
 def combine(effect: float, pieces: list[Piece]) -> Bound:
-    """The bound of an effect whose variance is the sum of independent pieces (Satterthwaite 1946).
+    """The bound of an effect whose variance is the sum of independent pieces.
 
-    Pieces without variance do not count; with none left the standard error is zero.
+    Degrees of freedom are Satterthwaite's (1946), of variances that each may be larger than was seen (`at_most`). Where
+    three seeds agree by chance, their variance is too small; it would then also have too small a share in the degrees
+    of freedom, which would be those of the many patients. Pieces without variance do not count; with none left the
+    standard error is zero.
     """
     kept = [piece for piece in pieces if piece.variance > 0]
     unseen = [piece for piece in pieces if piece.alike]
@@ -124,8 +132,26 @@ def combine(effect: float, pieces: list[Piece]) -> Bound:
     if not kept:
         degrees = min((piece.degrees for piece in unseen), default=math.inf)
         return Bound(effect=effect, standard_error=0.0, degrees=degrees, alike=alike)
-    degrees = total**2 / sum(piece.variance**2 / piece.degrees for piece in kept)
+    degrees = _satterthwaite([replace(piece, variance=at_most(piece)) for piece in kept])
     return Bound(effect=effect, standard_error=math.sqrt(total), degrees=degrees, alike=alike)
+
+
+def at_most(piece: Piece) -> float:
+    """The variance of a piece were it seen as small as in one sample of seven: a χ² quantile of its degrees."""
+    degrees = min(piece.degrees, _MOST_DEGREES)
+    return piece.variance * degrees / float(chdtri(degrees, 1 - _SEEN_TOO_SMALL))
+
+
+def together(pieces: Sequence[Piece]) -> Piece:
+    """One piece of independent ones that each show a variance or none, with Satterthwaite's degrees of freedom."""
+    kept = [piece for piece in pieces if piece.variance > 0] or list(pieces)
+    total = sum(piece.variance for piece in kept)
+    return Piece(variance=total, degrees=_satterthwaite(kept) if total else min(piece.degrees for piece in kept))
+
+
+def _satterthwaite(pieces: Sequence[Piece]) -> float:
+    total = sum(piece.variance for piece in pieces)
+    return total**2 / sum(piece.variance**2 / piece.degrees for piece in pieces)
 
 
 def patient_piece(influence_N: Floats, stratum_N: NDArray[np.int64], patients_N: NDArray[np.str_]) -> Piece:

@@ -24,12 +24,14 @@ from pytest_fmtransfer.judge.bounds import (
     patient_piece,
     seed_piece,
     strata_of,
+    together,
 )
 from pytest_fmtransfer.judge.causes import other_patients
 from pytest_fmtransfer.judge.mover import Auc, Mover
 from pytest_fmtransfer.judge.resampling import bootstrap_piece
 from pytest_fmtransfer.judge.rounding import within_rounding
 from pytest_fmtransfer.judge.score_bound import ScoreBound, score_bound_of
+from pytest_fmtransfer.judge.seeds import Weighed, seed_covariance, seed_pieces_of, shared_seeds
 from pytest_fmtransfer.metrics import absent_labels, images_by_class, metric_named
 from pytest_fmtransfer.metrics.estimate import Ints
 from pytest_fmtransfer.results import Result
@@ -151,8 +153,14 @@ class Comparison:
             shares = [1 / len(result.seeds) for result in (self.candidate, self.reference) if result.seeded]
             pooled = Piece(variance=self.recorded.variance * sum(shares), degrees=self.recorded.degrees)
             return (pooled,) if shares else ()
-        pieces = map(seed_piece_of, (self.candidate, self.reference))
-        return tuple(piece for piece in pieces if piece is not None)
+        sides = Weighed(weight=1.0, result=self.candidate), Weighed(weight=-1.0, result=self.reference)
+        pieces = seed_pieces_of(sides)
+        return (together(pieces),) if pieces else ()
+
+    @property
+    def shared_seeds(self) -> tuple[int, ...]:
+        """The seeds at which both saw the same draw, by which they are paired; () where none are."""
+        return () if self.recorded is not None else shared_seeds((self.candidate, self.reference))
 
     @cached_property
     def bound(self) -> Bound | None:
@@ -198,6 +206,8 @@ class Comparison:
         covariance = patient_covariance(
             ours_N, theirs_N, self.candidate.estimates[0].stratum_N, self.candidate.patients_N
         )
+        if self.shared_seeds:
+            covariance += seed_covariance(self.candidate, self.reference)
         return Mover(
             candidate=auc_of(self.candidate, self.recorded),
             reference=auc_of(self.reference, self.recorded),

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from pytest_fmtransfer.errors import InvalidInput
-from pytest_fmtransfer.judge.bounds import Piece, combine
+from pytest_fmtransfer.judge.bounds import Piece, combine, together
 from pytest_fmtransfer.judge.comparison import (
     ROUNDING,
     Comparison,
@@ -29,20 +29,13 @@ from pytest_fmtransfer.judge.comparison import (
 from pytest_fmtransfer.judge.court import current
 from pytest_fmtransfer.judge.reading import too_few_patients, too_few_seeds
 from pytest_fmtransfer.judge.resampling import bootstrap_piece
+from pytest_fmtransfer.judge.seeds import Weighed, seed_pieces_of
 from pytest_fmtransfer.judge.verdicts import check_results
 from pytest_fmtransfer.metrics import metric_named
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.words import counted, plural
 
 METRIC = "average relative gain"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Weighed:
-    """A result, and by how many percent an average moves for a unit of its metric."""
-
-    weight: float
-    result: Result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,22 +192,21 @@ def patient_pieces(terms: Sequence[Weighed]) -> list[Piece] | str:
 
 
 def seed_pieces(terms: Iterable[Weighed]) -> list[Piece]:
-    """The variances from training again; those on record for a dataset and regime are one estimate, and one piece."""
-    pieces: list[Piece] = []
+    """The variances from training again; those on record for a dataset and regime are one estimate, and one piece.
+
+    The others are one piece too. On a dataset, results whose seeds are the same draws are paired.
+    """
     pooled: dict[tuple[str, str], Piece] = {}
+    measured: dict[str, list[Weighed]] = {}
     for term in terms:
-        recorded = current().seed_variance(term.result)
-        piece = seed_piece_of(term.result, recorded)
-        if piece is None:
-            continue
-        scaled = replace(piece, variance=term.weight**2 * piece.variance)
-        if recorded is None:
-            pieces.append(scaled)
-            continue
-        key = (term.result.cell.dataset, term.result.cell.regime)
-        before = pooled[key].variance if key in pooled else 0.0
-        pooled[key] = replace(scaled, variance=before + scaled.variance)
-    return [*pieces, *pooled.values()]
+        if (recorded := current().seed_variance(term.result)) is None:
+            measured.setdefault(term.result.cell.dataset, []).append(term)
+        elif (piece := seed_piece_of(term.result, recorded)) is not None:
+            key = (term.result.cell.dataset, term.result.cell.regime)
+            before = pooled[key].variance if key in pooled else 0.0
+            pooled[key] = replace(piece, variance=before + term.weight**2 * piece.variance)
+    pieces = [piece for here in measured.values() for piece in seed_pieces_of(here)]
+    return [*([together(pieces)] if pieces else []), *pooled.values()]
 
 
 def _patient_piece(terms: Sequence[Weighed]) -> Piece | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
+from pytest_fmtransfer.errors import first_few
 from pytest_fmtransfer.judge.bounds import Bound
 from pytest_fmtransfer.judge.comparison import Comparison, patients_by_class
 from pytest_fmtransfer.judge.court import Court, Verdict, current
@@ -220,7 +221,17 @@ def _pieces(comparison: Comparison) -> str:
     whole = seeds + comparison.patient_piece.variance
     share = 100 * seeds / whole if whole else 0.0
     recorded = ", by the recorded variance" if comparison.recorded is not None else ""
-    return f"{unit}, and seeds for {share:.0f} % of its square{recorded}"
+    return f"{unit}, and seeds for {share:.0f} % of its square{recorded}{_paired(comparison)}"
+
+
+def _paired(comparison: Comparison) -> str:
+    """That seeds are paired, and which where not all are; empty where they are not."""
+    if not (shared := comparison.shared_seeds):
+        return ""
+    sides = (comparison.candidate, comparison.reference)
+    all_shared = all(set(result.seeds) == set(shared) for result in sides)
+    which = "" if all_shared else f" where both ran, at seeds {first_few([str(seed) for seed in shared])}"
+    return f", paired by seed{which}: both sides saw the same draws"
 
 
 def _values(result: Result) -> str:
