@@ -29,6 +29,7 @@ from benchmarks.calibration.plan import (
     SURE_AND_WRONG,
     Section,
 )
+from benchmarks.calibration.pooled_gate import PooledGate
 from benchmarks.calibration.power import Power
 from benchmarks.calibration.power_kept import PowerKept
 from benchmarks.calibration.run import run_all, run_block
@@ -73,6 +74,9 @@ def clearly_outside(figure: Figure) -> bool:
         HiddenClaims(scenario=replace(FEW_FALL, shares=(131, 131), patients=262, images=3)),
         HiddenClaims(scenario=SURE_AND_WRONG, former=(0.108, 0.039, 0.901)),
         HiddenClaims(scenario=LOWEST_GRADE),
+        PooledGate(cells=20, datasets=2, alike=0.5, band=Band(high=0.05)),
+        PooledGate(noise="failing", cells=20, datasets=20, tolerance=0.5, shift=0.5, band=Band(high=0.05)),
+        PooledGate(drift=1, alike=0.2, band=Band(low=0.9)),
         PowerKept(scenario=SMALL_AUC),
         Power(scenario=SMALL_AUC),
     ],
@@ -97,6 +101,20 @@ def test_wrong_variants_are_found_out(scenario: Scenario) -> None:
     found = figures(study, run_block(study, 0, FEW)[0], FEW)
     assert clearly_outside(found["beats at .05"])
     assert clearly_outside(found[COVERAGE])
+
+
+@pytest.mark.parametrize(
+    "study",
+    [
+        PooledGate(cells=60, alike=0.5, wrong="cells taken to be independent", band=Band(high=0.05)),
+        PooledGate(cells=60, tolerance=0.5, shift=0.5, wrong="tolerance left out", band=Band(high=0.05)),
+        PooledGate(drift=1, wrong="cells one by one alone", band=Band(low=0.9)),
+    ],
+    ids=lambda study: study.wrong,
+)
+def test_wrong_gates_over_a_suite_are_found_out(study: PooledGate) -> None:
+    [figure] = figures(study, run_block(study, 0, FEW)[0], FEW).values()
+    assert clearly_outside(figure)
 
 
 HIDDEN = [RARE_RECALL, RARE_RECALLS, FEW_FALL, replace(FEW_FALL, lower=None), SURE_AND_WRONG, LOWEST_GRADE]
