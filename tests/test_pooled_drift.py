@@ -46,7 +46,7 @@ def drawn(rng: np.random.Generator, count: int, *, alike: float = 0.0) -> NDArra
 
 def test_what_no_cell_shows_alone_is_plain_together_and_names_what_all_share() -> None:
     screened = cells(-1.0)
-    screened[0] = replace(screened[0], changes=(TIMM, "numpy 2.2 → 2.3"))
+    screened[:2] = (replace(each, changes=(TIMM, "numpy 2.2 → 2.3")) for each in screened[:2])
     found = together(screened, judged=20, declared=20)
     assert found.outcome == "refuted"
     assert found.effect == pytest.approx(-1, abs=0.1)
@@ -106,8 +106,8 @@ def test_a_seed_that_is_bad_for_all_cells_is_that_seeds_luck() -> None:
 
 def test_a_cell_whose_seeds_agree_does_not_outweigh_the_rest() -> None:
     steady = cell(0.0, recorded=(0.9,) * 10, screened=0.899, tolerance=0.005)
-    found = together([*cells(0.0, 10, tolerance=0.001), steady], judged=11, declared=11)
-    assert found.outcome == "supported"
+    assert together([*cells(-1.0), steady], judged=21, declared=21).outcome == "refuted"
+    assert together([*cells(0.0), steady], judged=21, declared=21).outcome == "supported"
     constant = cell(0.0, recorded=(0.9,) * 10, screened=0.9)
     assert together([constant, constant], judged=2, declared=2).p == 1
 
