@@ -89,21 +89,17 @@ TOGETHER = (
 @pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "workers"])
 def test_what_no_item_shows_ends_the_session_red(suite: pytest.Pytester, options: tuple[str, ...]) -> None:
     run = suite.runpytest_subprocess if options else suite.runpytest
-    result = run("--fm-report=github", "--fm-report=json:report.json", *options)
+    result = run("--fm-report=github", "--fm-report=json:report.json", "--fm-report", *options)
     result.assert_outcomes(passed=7)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines([TOGETHER])
     result.stdout.fnmatch_lines(["::error file=*test_suite.py,title=test_unchanged%3A all cells together::drifted, 6*"])
-    [pool] = json.loads((suite.path / "report.json").read_text())["pools"]
-    assert (pool["outcome"], pool["cells"], pool["judged"]) == ("refuted", 6, 6)
-    assert pool["p"] <= 0.01
-
-
-def test_reports_say_it(suite: pytest.Pytester) -> None:
-    result = suite.runpytest("--fm-report")
     result.stdout.fnmatch_lines(
         ["All seeded cells together, against their baselines", "", "test_suite.py::test_unchanged: drifted, 6 cells *"]
     )
+    [pool] = json.loads((suite.path / "report.json").read_text())["pools"]
+    assert (pool["outcome"], pool["cells"], pool["judged"]) == ("refuted", 6, 6)
+    assert pool["p"] <= 0.01
 
 
 def test_a_selection_is_not_judged_and_stays_green(suite: pytest.Pytester) -> None:
