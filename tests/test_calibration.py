@@ -39,6 +39,7 @@ from benchmarks.calibration.plan import (
     Section,
     recalls_of_one,
 )
+from benchmarks.calibration.pooled_gate import PooledGate
 from benchmarks.calibration.populations import ONE_IN_TEN
 from benchmarks.calibration.power import Power
 from benchmarks.calibration.power_kept import PowerKept
@@ -89,6 +90,9 @@ FAIR = Band(low=0.4, high=0.6)
         FewSeedsClaims(scenario=SAME_DRAWS),
         PAIRED_POWER,
         SETTLED,
+        PooledGate(cells=20, datasets=2, alike=0.5, band=Band(high=0.05)),
+        PooledGate(noise="failing", cells=20, datasets=20, tolerance=0.5, shift=0.5, band=Band(high=0.05)),
+        PooledGate(drift=1, alike=0.2, band=Band(low=0.9)),
         PowerKept(scenario=SMALL_AUC),
         Power(scenario=SMALL_AUC),
     ],
@@ -113,6 +117,20 @@ def test_wrong_variants_are_found_out(scenario: Scenario) -> None:
     found = figures(study, run_block(study, 0, FEW)[0], FEW)
     assert found["beats at .05"].clearly_outside
     assert found[COVERAGE].clearly_outside
+
+
+@pytest.mark.parametrize(
+    "study",
+    [
+        PooledGate(cells=60, alike=0.5, wrong="cells taken to be independent", band=Band(high=0.05)),
+        PooledGate(cells=60, tolerance=0.5, shift=0.5, wrong="tolerance left out", band=Band(high=0.05)),
+        PooledGate(drift=1, wrong="cells one by one alone", band=Band(low=0.9)),
+    ],
+    ids=lambda study: study.wrong,
+)
+def test_wrong_gates_over_a_suite_are_found_out(study: PooledGate) -> None:
+    [figure] = figures(study, run_block(study, 0, FEW)[0], FEW).values()
+    assert figure.clearly_outside
 
 
 HIDDEN = [RARE_RECALL, RARE_RECALLS, FEW_FALL, replace(FEW_FALL, lower=None), SURE_AND_WRONG, LOWEST_GRADE]

@@ -86,6 +86,27 @@ def test_six_fresh_seeds_below_everything_recorded_are_drift() -> None:
     assert accept(CELL) in verdict.text
 
 
+@pytest.mark.parametrize("name", ["processor", "device"])
+@pytest.mark.parametrize("rerun", [Training(0.82), Training(*[0.70] * 7), None], ids=["within", "drifted", "cannot"])
+def test_another_machine_is_told_with_what_its_rounding_may_do(name: str, rerun: Training | None) -> None:
+    elsewhere = replace(retrained(0.71), subject={**BASELINE.subject, name: "another"})
+    told = (
+        "another machine than the baseline's: its rounding may move accuracy by 0.001, the regime's metric_tolerance; "
+        "for one that moves it further keep baselines of its own: -o fm_baselines=DIR --fm-update=new"
+    )
+    assert told in unchanged_from(elsewhere, BASELINE, TOLERANCE, rerun).text
+    assert "another machine" not in unchanged_from(retrained(0.71), BASELINE, TOLERANCE, rerun).text
+
+
+def test_a_verdict_holds_what_the_screen_saw() -> None:
+    screened = unchanged_from(retrained(0.84), BASELINE, TOLERANCE, Training(0.82)).screened
+    assert screened is not None
+    assert (screened.seeds, screened.recorded) == (BASELINE.seeds, BASELINE.by_seed)
+    assert (screened.screened, screened.tolerance, screened.higher_is_better) == (pytest.approx(0.82), 0.001, True)
+    assert screened.changes == ["timm 1.0.20 → 1.0.21"]
+    assert unchanged_from(replace(BASELINE, subject={}), BASELINE, TOLERANCE, Training()).screened is None
+
+
 def test_a_gain_is_drift_too() -> None:
     training = Training(0.96, 0.97, 0.95, 0.96, 0.98, 0.99, 0.96)
     assert unchanged_from(retrained(0.97), BASELINE, TOLERANCE, training).outcome == "refuted"

@@ -85,6 +85,14 @@ def test_a_drift_that_leaves_the_metric_is_drift() -> None:
     assert (verdict.outcome, verdict.effect) == ("refuted", 0.0)
 
 
+def test_another_machine_is_told_with_what_its_rounding_may_do_to_the_metric() -> None:
+    elsewhere = moved(1.0, subject={**OLD, "processor": "new"})
+    assert (
+        f"its rounding may move roc_auc by {TOLERANCE.metric:g}"
+        in unchanged_from(elsewhere, baseline(), TOLERANCE).text
+    )
+
+
 @pytest.mark.parametrize("name", ["processor", "device"])
 def test_what_only_one_of_the_two_records_is_a_change_too(name: str) -> None:
     verdict = unchanged_from(moved(1.0, subject={**OLD, name: "new"}), baseline(), TOLERANCE)

@@ -12,6 +12,7 @@ from benchmarks.calibration.gate import Gate
 from benchmarks.calibration.hidden import Hidden, HiddenClaims
 from benchmarks.calibration.noise import SHAPES
 from benchmarks.calibration.percentiles import Percentiles
+from benchmarks.calibration.pooled_gate import PooledGate
 from benchmarks.calibration.populations import APTOS, HALF, ISIC, ONE_IN_FIVE, ONE_IN_TEN
 from benchmarks.calibration.power import Power
 from benchmarks.calibration.power_kept import PowerKept
@@ -19,6 +20,7 @@ from benchmarks.calibration.scenario import CORRELATION, Scenario, SeldomWrong, 
 from benchmarks.calibration.single import OneCell
 from benchmarks.calibration.study import Band, Study
 from pytest_fmtransfer.judge.court import ALPHA
+from pytest_fmtransfer.judge.pooled_drift import FEWEST_CELLS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,6 +319,31 @@ def drifts() -> Iterator[Gate]:
         yield Gate(drift=drift, band=Band(low=round(power - 0.03, 2), high=min(1.0, round(power + 0.03, 2))))
 
 
+def common_alarms() -> Iterator[PooledGate]:
+    band = Band(high=0.05)
+    for noise in SHAPES:
+        yield PooledGate(noise=noise, band=band)
+        yield PooledGate(noise=noise, alike=0.5, band=band)
+        yield PooledGate(noise=noise, alike=0.5, datasets=1, band=band)
+        yield PooledGate(noise=noise, cells=FEWEST_CELLS, datasets=1, band=band)
+        yield PooledGate(noise=noise, alike=0.5, tolerance=0.5, shift=0.5, band=band)
+
+
+def common_drifts() -> Iterator[PooledGate]:
+    for noise in SHAPES:
+        yield PooledGate(noise=noise, drift=1, band=Band(low=0.9))
+        yield PooledGate(noise=noise, drift=1, alike=0.2, band=Band(low=0.9))
+    yield PooledGate(drift=1, alike=0.5, band=Band(low=0.75))
+
+
+def wrong_gates() -> Iterator[Study]:
+    for noise, shift in (("heavy-tailed", 0.5), ("normal", 1.0)):
+        yield Gate(noise=noise, cells=120, shift=shift, band=Band(high=0.05))
+    yield PooledGate(alike=0.5, wrong="cells taken to be independent", band=Band(high=0.05))
+    yield PooledGate(tolerance=0.5, shift=0.5, wrong="tolerance left out", band=Band(high=0.05))
+    yield PooledGate(drift=1, wrong="cells one by one alone", band=Band(low=0.9))
+
+
 def wrong() -> Iterator[Study]:
     for score in (AUC_90, KAPPA, RECALL):
         yield FalseClaims(scenario=replace(score, images=3, wrong="images taken for patients"))
@@ -336,6 +363,7 @@ def wrong() -> Iterator[Study]:
     yield BesidePublished(scenario=replace(PUBLISHED_SEEDS, seeds=5), former=True)
     yield recalls_of_one(0.80, 0.95, wrong="t bound alone")
     yield Percentiles(scenario=replace(AUC_97, shares=ONE_IN_TEN, patients=200))
+    yield from wrong_gates()
 
 
 SECTIONS = (
@@ -498,11 +526,25 @@ SECTIONS = (
         studies=tuple(drifts()),
     ),
     Section(
+        heading="Regression gate over a suite, nothing drifted",
+        text="How often a cell is said to have drifted, or all cells together. Noise may be shared: what a seed does "
+        "to the cells of one data set correlates by .5. On another machine every cell is worse by exactly the "
+        "tolerance.",
+        studies=tuple(common_alarms()),
+    ),
+    Section(
+        heading="Regression gate over a suite, every cell drifted a little",
+        text="How often it is found that all 120 cells are worse by one s. Where seeds are alike by .5 on ten data "
+        "sets, the new seed's own luck is a quarter of that s.",
+        studies=tuple(common_drifts()),
+    ),
+    Section(
         heading="Wrong on purpose",
         text="Each of these must lie outside a band, or the page could not tell a wrong judge from a right one: "
         "images taken for patients, the variance between seeds left out, a t bound where few patients differ or a loss "
-        "hides in few, former rules for published numbers and for one cell, and the percentiles of a "
-        "bootstrap taken for limits.",
+        "hides in few, former rules for published numbers and for one cell, the percentiles of a bootstrap taken for "
+        "limits, and a regression gate that leaves out the "
+        "tolerance of another machine, takes cells to be independent, or looks at each cell by itself alone.",
         studies=tuple(wrong()),
         wrong=True,
     ),

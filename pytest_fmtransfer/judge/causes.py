@@ -14,6 +14,7 @@ from pytest_fmtransfer.results import Result
 
 _TOLD_SINCE = ("activation", "given")  # baselines that are older do not hold it, and say nothing by that
 _MOST_CLASSES = 6  # beyond, permutations are too many to try
+_MACHINE = ("device", "processor")  # what a subject says of the machine that computed
 
 
 def question_changes(candidate: Result, baseline: Result) -> list[str]:
@@ -34,15 +35,33 @@ def question_changes(candidate: Result, baseline: Result) -> list[str]:
 
 
 def subject_changes(subject: Mapping[str, Any], stored: Mapping[str, Any]) -> str:
-    """'changed since the baseline: …', flattened one level; what one of the two does not record is said to be that."""
+    """'changed since the baseline: timm 1.0.20 → 1.0.21, …'."""
+    moved = what_changed(subject, stored)
+    return f"changed since the baseline: {', '.join(moved)}" if moved else "nothing known changed since the baseline"
+
+
+def what_changed(subject: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
+    """'timm 1.0.20 → 1.0.21', flattened one level; what one of the two does not record is said to be that."""
     mine, theirs = _flat(subject), _flat(stored)
     mine = {name: value for name, value in mine.items() if name in theirs or name not in _TOLD_SINCE}
-    moved = [
+    return [
         f"{name} {theirs.get(name, 'not recorded')} → {mine.get(name, 'not recorded')}"
         for name in sorted(mine.keys() | theirs.keys())
         if mine.get(name) != theirs.get(name)
     ]
-    return f"changed since the baseline: {', '.join(moved)}" if moved else "nothing known changed since the baseline"
+
+
+def machine_allowed(candidate: Result, baseline: Result, tolerance: float) -> list[str]:
+    """On another machine than the baseline's, what its rounding is allowed to do to the metric, and what to do where it
+    does more; nothing on the same machine.
+    """
+    if all(candidate.subject.get(name) == baseline.subject.get(name) for name in _MACHINE):
+        return []
+    return [
+        f"another machine than the baseline's: its rounding may move {candidate.metric_of} by {tolerance:g}, the "
+        "regime's metric_tolerance; for one that moves it further keep baselines of its own: -o fm_baselines=DIR "
+        "--fm-update=new"
+    ]
 
 
 def looks_like(candidate: Result, baseline: Result, tolerance_S1C: NDArray[np.float64]) -> str:

@@ -14,6 +14,7 @@ from pytest_fmtransfer.words import counted
 
 if TYPE_CHECKING:  # collecting a suite reads this module, and imports no numpy
     from pytest_fmtransfer.judge.bounds import Piece
+    from pytest_fmtransfer.judge.pooled_drift import Screened
     from pytest_fmtransfer.results import Result
 
 Outcome = Literal["supported", "refuted", "inconclusive"]
@@ -34,7 +35,8 @@ class Verdict:
     where it is of one. `margin` is what the claim asks for or allows, `mark` what a reader should hold against it.
     `settle` is the sentence that says what would settle one that does not pass, `published` the number that a claim is
     held against. `hidden` is, by class, the largest share that could be lost altogether without having shown at `level`
-    (`judge.hidden`). Texts are empty where there is nothing to say.
+    (`judge.hidden`). `screened` is what the regression gate saw of a cell at one new seed, None where it took none.
+    Texts are empty where there is nothing to say.
     """
 
     kind: str
@@ -58,6 +60,7 @@ class Verdict:
     settle: str = ""
     published: float | None = None
     hidden: tuple[tuple[str, float], ...] = ()
+    screened: "Screened | None" = None
 
     def __bool__(self) -> bool:
         return self.outcome == "supported"

@@ -17,11 +17,19 @@ from scipy.stats import rankdata
 
 from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.judge import drift
-from pytest_fmtransfer.judge.causes import looks_like, question_changes, subject_changes
+from pytest_fmtransfer.judge.causes import (
+    looks_like,
+    machine_allowed,
+    question_changes,
+    subject_changes,
+    what_changed,
+)
 from pytest_fmtransfer.judge.court import Outcome, Verdict, current
+from pytest_fmtransfer.judge.pooled_drift import Screened
 from pytest_fmtransfer.judge.rounding import MAD_SCALE
 from pytest_fmtransfer.judge.verdicts import check_result
 from pytest_fmtransfer.judge.wording import in_full, shortened
+from pytest_fmtransfer.metrics import metric_named
 from pytest_fmtransfer.pseudonyms import SHOWN
 from pytest_fmtransfer.results import Result
 
@@ -89,6 +97,7 @@ def _second_tier(candidate: Result, baseline: Result, tolerance: Tolerance) -> V
         f"largest score change {largest:.2g} standard deviations (allowed {tolerance.score:g}) at image "
         f"{candidate.ids_N[worst][:SHOWN]}; rank correlation {agreement:.4f}; {move} ({effect:+.4f})",
         subject_changes(candidate.subject, baseline.subject),
+        *machine_allowed(candidate, baseline, tolerance.metric),
     ]
     if largest <= tolerance.score and abs(effect) <= tolerance.metric:
         summary = f"unchanged within rounding: largest score change {largest:.2g} sd, {metric} {effect:+.4f}"
@@ -102,7 +111,10 @@ def _second_tier(candidate: Result, baseline: Result, tolerance: Tolerance) -> V
 
 def _third_tier(candidate: Result, baseline: Result, tolerance: float, rerun: Rerun | None) -> Verdict:
     recorded = baseline.by_seed
-    changes = subject_changes(candidate.subject, baseline.subject)
+    changes = [
+        subject_changes(candidate.subject, baseline.subject),
+        *machine_allowed(candidate, baseline, tolerance),
+    ]
     if len(recorded) < drift.FEWEST_RECORDED or rerun is None:
         lacks = (
             f"{len(recorded)} of the {drift.FEWEST_RECORDED} recorded seeds that it takes"
@@ -110,9 +122,17 @@ def _third_tier(candidate: Result, baseline: Result, tolerance: float, rerun: Re
             else "no new seed can be run here"
         )
         summary = f"scores differ, and drift cannot be told from training randomness: {lacks}"
-        return _verdict(candidate, "inconclusive", summary, [changes], candidate.mean - baseline.mean)
+        return _verdict(candidate, "inconclusive", summary, changes, candidate.mean - baseline.mean)
     first = max(baseline.seeds + candidate.seeds) + 1
     screened = rerun((first,)).mean
+    seen = Screened(
+        seeds=baseline.seeds,
+        recorded=recorded,
+        screened=screened,
+        tolerance=tolerance,
+        higher_is_better=metric_named(candidate.question.metric).higher_is_better,
+        changes=what_changed(candidate.subject, baseline.subject),
+    )
     metric, move = candidate.metric_of, screened - baseline.mean
     limit = drift.screen_limit(recorded, tolerance)
     detail = [
@@ -121,7 +141,7 @@ def _third_tier(candidate: Result, baseline: Result, tolerance: float, rerun: Re
     ]
     if drift.passes_screen(recorded, screened, tolerance):
         summary = f"unchanged within noise: a new seed moved {metric} by {move:+.4f}, allowed ±{limit:.4f}"
-        return _verdict(candidate, "supported", summary, [*detail, changes], move)
+        return _verdict(candidate, "supported", summary, [*detail, *changes], move, seen)
     fresh = tuple(range(first + 1, first + 1 + drift.fresh_seeds(current().family_size)))
     values = rerun(fresh).by_seed
     effect = float(np.mean(values)) - baseline.mean
@@ -130,15 +150,15 @@ def _third_tier(candidate: Result, baseline: Result, tolerance: float, rerun: Re
         f"{', '.join(f'{value:.4f}' for value in values)}; the recorded ones lie between {min(recorded):.4f} and "
         f"{max(recorded):.4f}; drifted when all lie beyond them by more than {tolerance:g}",
         f"without drift this happens with probability {drift.chance_of_false_alarm(len(recorded), len(fresh)):.1g}",
-        changes,
+        *changes,
     ]
     if drift.has_drifted(recorded, screened, values, tolerance):
         summary = f"drifted: {metric} {baseline.mean:.4f} → {float(np.mean(values)):.4f}, all {len(values)} fresh seeds"
-        return _verdict(candidate, "refuted", summary, detail, effect)
+        return _verdict(candidate, "refuted", summary, detail, effect, seen)
     summary = (
         f"unchanged within noise: {metric} {effect:+.4f} over {len(values)} fresh seeds, after a screen of {move:+.4f}"
     )
-    return _verdict(candidate, "supported", summary, detail, effect)
+    return _verdict(candidate, "supported", summary, detail, effect, seen)
 
 
 def relative_moves(scores_SNC: np.ndarray, stored_SNC: np.ndarray) -> NDArray[np.float64]:
@@ -179,7 +199,12 @@ def rank_correlation(scores_SNC: np.ndarray, stored_SNC: np.ndarray) -> float:
 
 
 def _verdict(
-    candidate: Result, outcome: Outcome, summary: str, detail: list[str] | None = None, effect: float | None = None
+    candidate: Result,
+    outcome: Outcome,
+    summary: str,
+    detail: list[str] | None = None,
+    effect: float | None = None,
+    screened: Screened | None = None,
 ) -> Verdict:
     lines = [f"{candidate.cell} unchanged from its baseline: {summary}", *(detail or [])]
     if outcome != "supported":
@@ -195,4 +220,5 @@ def _verdict(
         metric=candidate.question.metric,
         metric_of=candidate.metric_of,
         settle="" if outcome == "supported" else accept(candidate.cell.id),
+        screened=screened,
     )

@@ -32,6 +32,8 @@ class Case:
     """The mark names another reference, which --fm-reference replaced."""
     registered: bool = False
     """The cell is one of all that the catalogue has: nobody claims that its backbone can run its regime."""
+    pooled: int = 0
+    """Of a cell that is judged together with others of its test too: how many they are, with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,8 @@ class Cells:
     registered: bool = False
     """The mark names regimes alone: it is about all that is in the catalogue, and these cells are `found`."""
     found: tuple[Cell, ...] = ()
+    pooled: bool = False
+    """Those that depend on a seed are judged together too, against their baselines."""
 
     def cases(self, check: Callable[[Cell], object] | None = None) -> list[Case | Mistake]:
         """One case a cell, sorted; or one for all datasets or all backbones, these in the order of the mark.

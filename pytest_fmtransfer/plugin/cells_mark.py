@@ -10,7 +10,7 @@ from pytest_fmtransfer.plugin.cases import OVERS, Cells, Over
 from pytest_fmtransfer.plugin.signatures import signature
 
 KEYWORDS = frozenset(
-    ("recorded", "registered", "backbones", "datasets", "regimes", "reference", "over", "cells", "closed")
+    ("recorded", "registered", "backbones", "datasets", "regimes", "reference", "over", "cells", "closed", "pooled")
 )
 
 
@@ -27,12 +27,12 @@ def cells_of_mark(mark: pytest.Mark) -> Cells:
 
 
 def _recorded(given: Mapping[str, Any]) -> Cells:
-    if others := sorted(set(given) - {"recorded"}):
+    if others := sorted(set(given) - {"recorded", "pooled"}):
         raise InvalidInput(
             f"fm_cells(recorded=True) is about every cell that has a baseline, and takes no {', '.join(others)}; "
             "select among them with -k or -m"
         )
-    return Cells(backbones=(), datasets=(), regimes=(), recorded=True)
+    return Cells(backbones=(), datasets=(), regimes=(), recorded=True, pooled=_flag(given, "pooled"))
 
 
 def _registered(given: Mapping[str, Any]) -> Cells:
@@ -61,6 +61,7 @@ def _named(given: Mapping[str, Any]) -> Cells:
         over=over,
         together=together,
         closed=closed,
+        pooled=_pooled(given, over),
     )
 
 
@@ -99,6 +100,13 @@ def _together(given: Mapping[str, Any], over: Over | None) -> tuple[str, ...]:
     if ("backbones" in given) != any("{backbone}" in text for text in together):
         raise InvalidInput("fm_cells(cells=...): name backbones where a cell says {backbone}, and nowhere else")
     return together
+
+
+def _pooled(given: Mapping[str, Any], over: Over | None) -> bool:
+    pooled = _flag(given, "pooled")
+    if pooled and over is not None:
+        raise InvalidInput("fm_cells(pooled=True) is about cells that have a baseline each; leave out over")
+    return pooled
 
 
 def _flag(given: Mapping[str, Any], key: str) -> bool:

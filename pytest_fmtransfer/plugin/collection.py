@@ -49,7 +49,7 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
         _check_fixtures(cells, metafunc.fixturenames)
         if len(list(test.iter_markers("fm_cells"))) > 1:
             raise InvalidInput("bears fm_cells twice; write one test per mark")
-        cases = _cases(metafunc, cells)
+        cases = _pooled(_cases(metafunc, cells), cells, settings_of(test.config).registry)
     except InvalidInput as error:
         mistake = Mistake(id=test.name, message=str(error), of_a_case=False)
         test.config.stash.setdefault(MISTAKEN, {})[test.nodeid] = mistake
@@ -98,6 +98,20 @@ def _registered(regimes: Sequence[str], settings: Settings) -> tuple[tuple[Cell,
     return tuple(found), lost
 
 
+def _pooled(cases: list[Case | Mistake], cells: Cells, registry: Registry) -> list[Case | Mistake]:
+    """Cases that are judged together know how many they are, so that it does not depend on what is selected."""
+
+    def counts(case: Case | Mistake) -> bool:
+        return isinstance(case, Case) and not case.added and _is_seeded(case.cells[0], registry)
+
+    size = sum(map(counts, cases)) if cells.pooled else 0
+    return [replace(case, pooled=size) if isinstance(case, Case) and counts(case) else case for case in cases]
+
+
+def _is_seeded(cell: Cell, registry: Registry) -> bool:
+    return registry.regime(cell.regime).seeded or registry.dataset(cell.dataset).shuffled
+
+
 def _with_controls(case: Case | Mistake, registry: Registry) -> Case | Mistake:
     try:
         if isinstance(case, Case):
@@ -132,6 +146,8 @@ def _check_fixtures(cells: Cells, asked: Iterable[str]) -> None:
         raise InvalidInput(f"asks for {', '.join(wrong)}; say over='datasets' or over='backbones' in fm_cells")
     if not set(usual) & set(asked):
         raise InvalidInput(f"bears fm_cells but asks for no fixture; take one of {', '.join(usual)}")
+    if cells.pooled and "baseline" not in asked:
+        raise InvalidInput("fm_cells(pooled=True) is about baselines; ask for `baseline`, or leave it out")
     if cells.reference is None:
         for name in ("reference", "references"):
             if name in asked:

@@ -33,6 +33,17 @@ def failure_of(
     )
 
 
+def failure_together(pool: Mapping[str, Any], *, root: Path) -> Failure:
+    """All seeded cells of a test that drifted together, as `pooling.pools_of` has them: no item failed of it."""
+    file, _, name = str(pool["test"]).partition("::")
+    return Failure(
+        file=_below_the_repository(Path(os.path.normpath(root / file)), root),
+        line=None,
+        title=f"{name}: all cells together",
+        message=f"{pool['summary']}\n{pool['settle']}",
+    )
+
+
 def end_at_the_users_line(error: BaseException) -> None:
     """Cut what pytest shows of an error of ours behind the last line of the user's, before it enters our code.
 

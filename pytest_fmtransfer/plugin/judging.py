@@ -20,6 +20,7 @@ from pytest_fmtransfer.plugin.fixtures import RANKED, WRITTEN, baselines_of, ref
 from pytest_fmtransfer.plugin.measuring import MEASURED, lacking
 from pytest_fmtransfer.plugin.obtained import keep_obtained
 from pytest_fmtransfer.plugin.on_record import seed_variances
+from pytest_fmtransfer.plugin.pooling import pooled_row
 from pytest_fmtransfer.plugin.settings import settings_of
 from pytest_fmtransfer.plugin.verdict_rule import (
     GATES,
@@ -220,6 +221,7 @@ def _row(
         "verdicts": [_verdict_row(verdict, looks) for verdict in reached],
         "telling": verdict_row(telling) if telling is not None else None,
         "ranked": _place(item),
+        "pooled": pooled_row(item, case, reached),
         "written": str(written) if (written := item.stash.get(WRITTEN, None)) else None,
         **({"note": LABEL} if settings_of(item.config).stand_ins else {}),
     }

@@ -16,9 +16,10 @@ from pytest_fmtransfer.catalog.specs import DatasetSpec
 from pytest_fmtransfer.disk import unwritable, writing
 from pytest_fmtransfer.errors import StorageError
 from pytest_fmtransfer.plugin.collection import MISTAKES, NOTES, failing_of_their_marks
-from pytest_fmtransfer.plugin.failing import failure_of
+from pytest_fmtransfer.plugin.failing import failure_of, failure_together
 from pytest_fmtransfer.plugin.judging import PROPERTY
 from pytest_fmtransfer.plugin.planning import effort_of
+from pytest_fmtransfer.plugin.pooling import pools_of
 from pytest_fmtransfer.plugin.settings import ReportRequest, settings_of
 from pytest_fmtransfer.plugin.shown import shown
 from pytest_fmtransfer.printable import inline, printable
@@ -46,6 +47,7 @@ class Reporter:
         self._attempts: dict[str, dict[str, Any]] = {}
         self._failures: list[Failure] = []
         self._rankings: tuple[dict[str, Any], ...] | None = None
+        self._pools: tuple[dict[str, Any], ...] = ()
         self._kept: set[Path] = set()
         self._refused = False
         self._failing: list[tuple[str, str]] = []
@@ -97,6 +99,11 @@ class Reporter:
         if session.exitstatus == pytest.ExitCode.USAGE_ERROR and not self._rows:
             self._refused = True  # it may be the report's own place that was refused
             return
+        self._pools = pools_of(self._rows)
+        drifted = [pool for pool in self._pools if pool["outcome"] == "refuted"]
+        self._failures += [failure_together(pool, root=self._root) for pool in drifted]
+        if drifted and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         for request in self._settings.reports:
             try:
                 self._write(request, session)
@@ -133,6 +140,10 @@ class Reporter:
                 terminalreporter.write_line(printable(f"{name}: {message}"), red=True)
         if config.option.collectonly:
             return
+        for pool in self._pools:
+            told = "; ".join(filter(None, (pool["summary"], pool["settle"])))
+            colour = {"refuted": {"red": True}, "inconclusive": {"yellow": True}, "supported": {}}[pool["outcome"]]
+            terminalreporter.write_line(inline(f"fmtransfer: {pool['test']}: {told}"), **colour)
         for line in self._written():
             terminalreporter.write_line(inline(f"fmtransfer: {line}"))
         if self._ranked() and not any(each.kind == "terminal" for each in self._settings.reports):
@@ -225,6 +236,7 @@ class Reporter:
         report = gather(
             self._rows,
             rankings=self._ranked(),
+            pools=self._pools,
             datasets=registry.rows(DatasetSpec),
             profiles=registry.rows(Profile),
             effort=effort_of(self._config),

@@ -33,7 +33,8 @@ class Report:
     """Everything a report shows: one row per cell, per verdict, and per dataset and regime whose controls were run,
     in the order of their ids.
 
-    `rankings` are the tables of a leaderboard, a dataset and regime each. `datasets` are what their rows in the
+    `rankings` are the tables of a leaderboard, a dataset and regime each, `pools` the verdicts on all seeded cells of a
+    test together, against their baselines. `datasets` are what their rows in the
     catalogue say of those that were used. `effort` is what the run was estimated to take and what it took, where that
     is known. `made` says under which profile, on what and when, `note` what every row says besides, of all of them.
     """
@@ -42,6 +43,7 @@ class Report:
     claims: tuple[Row, ...]
     tellings: tuple[Row, ...]
     rankings: tuple[Row, ...] = ()
+    pools: tuple[Row, ...] = ()
     datasets: tuple[Row, ...] = ()
     effort: Row | None = None
     made: Row | None = None
@@ -154,6 +156,7 @@ def gather(
     rows: Iterable[Mapping[str, Any]],
     *,
     rankings: Iterable[Row] = (),
+    pools: Iterable[Row] = (),
     datasets: Iterable[DatasetSpec] = (),
     profiles: Iterable[Profile] = (),
     effort: Row | None = None,
@@ -163,7 +166,7 @@ def gather(
     """Rows of tests, in any order and from any number of workers, as one report.
 
     It says of `datasets` and `profiles` those that were used; `date` is its own. `rankings` are of cells among these
-    rows, as `rankings.ranking_row` has them. Where there is a `note`, every row bears it.
+    rows, as `rankings.ranking_row` has them; `pools` are as they are. Where there is a `note`, every row bears it.
     """
     cells: dict[str, Row] = {}
     claims: list[Row] = []
@@ -193,6 +196,7 @@ def gather(
         claims=tuple(claims),
         tellings=tuple(tellings[name] for name in sorted(tellings)),
         rankings=tables,
+        pools=tuple(pools),
         datasets=tuple(dataset_row(spec, of_dataset[spec.name]) for spec in datasets if spec.name in of_dataset),
         effort=effort,
         made=making((cells[name] for name in sorted(cells)), profiles=profiles, date=date) if cells else None,

@@ -111,6 +111,7 @@ def _sections(report: Report, heading: Callable[[str], str], layout: str, *, cur
         heading("Claims"),
         table([_claim_line(claim) for claim in report.claims]) if report.claims else "no claim was judged",
         _HOW_CLAIMS_READ,
+        *_together(report, heading),
         heading("Can the datasets tell backbones apart?"),
         table([_telling_line(telling) for telling in report.tellings])
         if report.tellings
@@ -122,6 +123,13 @@ def _sections(report: Report, heading: Callable[[str], str], layout: str, *, cur
         *([compared(report.effort)] if report.effort else []),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _together(report: Report, heading: Callable[[str], str]) -> Iterator[str]:
+    """What seeded cells say together of their baselines, where a test declares it."""
+    if report.pools:
+        yield heading("All seeded cells together, against their baselines")
+        yield "\n".join(f"{pool['test']}: {pool['summary']}" for pool in report.pools)
 
 
 def _courses(report: Report, heading: Callable[[str], str], table: Callable[[list[Row]], str] | None) -> Iterator[str]:
