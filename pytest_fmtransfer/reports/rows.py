@@ -126,7 +126,11 @@ def verdict_row(verdict: Verdict) -> Row:
             "settle",
         )
     }
-    return row | {"metric_of": verdict.metric_of or verdict.metric, "hidden": dict(verdict.hidden)}
+    return row | {
+        "metric_of": verdict.metric_of or verdict.metric,
+        "hidden": dict(verdict.hidden),
+        "classes": [asdict(each) for each in verdict.classes],
+    }
 
 
 def dataset_row(spec: DatasetSpec, cells: Iterable[Row]) -> Row:

@@ -8,7 +8,9 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from pytest_fmtransfer.judge.court import ClassDifference
 from pytest_fmtransfer.judge.hidden import percent
+from pytest_fmtransfer.judge.per_class import class_line
 from pytest_fmtransfer.printable import inline, printable
 from pytest_fmtransfer.reports import making
 from pytest_fmtransfer.reports.courses import CURVES, course_lines, in_a_line
@@ -110,6 +112,7 @@ def _sections(report: Report, heading: Callable[[str], str], layout: str, *, cur
         *ranking_parts(report.rankings, heading, table),
         heading("Claims"),
         table([_claim_line(claim) for claim in report.claims]) if report.claims else "no claim was judged",
+        *_by_class(report.claims),
         _HOW_CLAIMS_READ,
         heading("Can the datasets tell backbones apart?"),
         table([_telling_line(telling) for telling in report.tellings])
@@ -213,6 +216,16 @@ def _claim_line(claim: Row) -> Row:
         "m": str(claim["family_size"]),
         "cannot show": _hidden(claim["hidden"]),
     }
+
+
+def _by_class(claims: tuple[Row, ...]) -> list[str]:
+    """Of every claim about an average over classes what its classes did, in a line; each line once."""
+    lines = {
+        f"{claim['test']} against {claim['reference']}: {line}"
+        for claim in claims
+        for line in class_line([ClassDifference(**each) for each in claim["classes"]])
+    }
+    return ["\n".join(sorted(lines))] if lines else []
 
 
 def _hidden(shares: dict[str, float]) -> str:
