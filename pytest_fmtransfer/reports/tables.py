@@ -15,6 +15,7 @@ from pytest_fmtransfer.printable import inline, printable
 from pytest_fmtransfer.reports import making
 from pytest_fmtransfer.reports.courses import CURVES, course_lines, in_a_line
 from pytest_fmtransfer.reports.effort import compared
+from pytest_fmtransfer.reports.over_datasets import overall_parts
 from pytest_fmtransfer.reports.rankings import ranking_parts
 from pytest_fmtransfer.reports.rows import Report, Row, in_words_of
 from pytest_fmtransfer.reports.sentences import in_words
@@ -110,6 +111,7 @@ def _sections(report: Report, heading: Callable[[str], str], layout: str, *, cur
         "training that was resumed.",
         *_left_out(report),
         *ranking_parts(report.rankings, heading, table),
+        *overall_parts(report.overall, heading, table),
         heading("Claims"),
         table([_claim_line(claim) for claim in report.claims]) if report.claims else "no claim was judged",
         *_by_class(report.claims),
