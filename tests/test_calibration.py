@@ -21,6 +21,7 @@ from benchmarks.calibration.plan import (
     KAPPA,
     LOWEST_GRADE,
     MARGIN,
+    RARE_CLASS,
     RARE_RECALL,
     RARE_RECALLS,
     RECALL,
@@ -73,6 +74,8 @@ def clearly_outside(figure: Figure) -> bool:
         HiddenClaims(scenario=replace(FEW_FALL, shares=(131, 131), patients=262, images=3)),
         HiddenClaims(scenario=SURE_AND_WRONG, former=(0.108, 0.039, 0.901)),
         HiddenClaims(scenario=LOWEST_GRADE),
+        RARE_CLASS,
+        replace(RARE_CLASS, scenario=replace(RARE_CLASS.scenario, recalls=((0.80, 0.75),) * 2)),
         PowerKept(scenario=SMALL_AUC),
         Power(scenario=SMALL_AUC),
     ],
@@ -97,6 +100,11 @@ def test_wrong_variants_are_found_out(scenario: Scenario) -> None:
     found = figures(study, run_block(study, 0, FEW)[0], FEW)
     assert clearly_outside(found["beats at .05"])
     assert clearly_outside(found[COVERAGE])
+
+
+def test_an_average_taken_for_its_classes_is_found_out() -> None:
+    study = replace(RARE_CLASS, average=True)
+    assert clearly_outside(figures(study, run_block(study, 0, FEW)[0], FEW)["no_class_worse_than at .05"])
 
 
 HIDDEN = [RARE_RECALL, RARE_RECALLS, FEW_FALL, replace(FEW_FALL, lower=None), SURE_AND_WRONG, LOWEST_GRADE]
