@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pytest_fmtransfer.catalog.regime_specs import RegimeSpec
-from pytest_fmtransfer.judge import published, regression, verdicts
+from pytest_fmtransfer.judge import no_class_worse, published, regression, verdicts
 from pytest_fmtransfer.judge.court import Verdict
 from pytest_fmtransfer.judge.regression import Rerun, Tolerance
 from pytest_fmtransfer.results import Result
@@ -35,6 +35,11 @@ class CellResult(Result):
         """Do the two differ by less than `margin`, either way? Margin as for `not_worse_than`."""
         verdicts.check_two(self, reference)
         return verdicts.equivalent_to(self, reference, margin)
+
+    def no_class_worse_than(self, reference: Result, *, margin: float | None = None) -> Verdict:
+        """Is each class's own recall or AUC worse by less than `margin`? Margin as for `not_worse_than`."""
+        verdicts.check_two(self, reference)
+        return no_class_worse.no_class_worse_than(self, reference, margin)
 
     def consistent_with(self, number: published.Published, *, margin: float | None = None) -> Verdict:
         """Does it agree with a published number within `margin`? Margin as for `not_worse_than`."""

@@ -91,9 +91,9 @@ class Planner:
             with suppress(InvalidInput):  # recorded on other images, or under another profile
                 return from_pair(kind, ours, theirs, court, power=power)
         dataset = self._openable(candidate)
-        if isinstance(dataset, str):
-            return self._foresee_absent(kind, candidate, court, power)
         try:
+            if isinstance(dataset, str):
+                return self._foresee_absent(kind, candidate, court, power)
             return from_assumption(kind, _sample(dataset), court, power=power)
         except InvalidInput as error:
             return Foresight(detectable=None, settled=False, answer=str(error), source="")

@@ -28,6 +28,7 @@ from benchmarks.calibration.plan import (
     PAIRED_POWER,
     PUBLISHED_97,
     PUBLISHED_SEEDS,
+    RARE_CLASS,
     RARE_RECALL,
     RARE_RECALLS,
     RECALL,
@@ -93,6 +94,8 @@ FAIR = Band(low=0.4, high=0.6)
         PooledGate(cells=20, datasets=2, alike=0.5, band=Band(high=0.05)),
         PooledGate(noise="failing", cells=20, datasets=20, tolerance=0.5, shift=0.5, band=Band(high=0.05)),
         PooledGate(drift=1, alike=0.2, band=Band(low=0.9)),
+        RARE_CLASS,
+        replace(RARE_CLASS, scenario=replace(RARE_CLASS.scenario, recalls=((0.80, 0.75),) * 2)),
         PowerKept(scenario=SMALL_AUC),
         Power(scenario=SMALL_AUC),
     ],
@@ -131,6 +134,11 @@ def test_wrong_variants_are_found_out(scenario: Scenario) -> None:
 def test_wrong_gates_over_a_suite_are_found_out(study: PooledGate) -> None:
     [figure] = figures(study, run_block(study, 0, FEW)[0], FEW).values()
     assert figure.clearly_outside
+
+
+def test_an_average_taken_for_its_classes_is_found_out() -> None:
+    study = replace(RARE_CLASS, average=True)
+    assert clearly_outside(figures(study, run_block(study, 0, FEW)[0], FEW)["no_class_worse_than at .05"])
 
 
 HIDDEN = [RARE_RECALL, RARE_RECALLS, FEW_FALL, replace(FEW_FALL, lower=None), SURE_AND_WRONG, LOWEST_GRADE]

@@ -199,3 +199,31 @@ def test_a_dataset_used_in_spite_of_an_audit_says_so_in_its_verdicts(pytester: p
     result.stdout.fnmatch_lines(
         ["*an audit found exact copies across sides, and the dataset's row acknowledges it: a demonstration of what*"]
     )
+
+
+def test_of_a_metric_without_classes_the_other_verb_is_named(pytester: pytest.Pytester) -> None:
+    suite(pytester, "", "assert candidate.no_class_worse_than(reference)")
+    result = pytester.runpytest("-k", "not linear_probe")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*roc_auc, which is no average over classes; not_worse_than() is the claim about it*"])
+
+
+def test_no_class_is_worse_is_asserted_planned_and_reported(pytester: pytest.Pytester) -> None:
+    cells = 'backbones=["shortcut.metadata"], datasets=["br35h.counted"], regimes=["knn"]'
+    suite(pytester, "", "assert candidate.no_class_worse_than(reference, margin=0.1)", cells)
+    pytester.makeconftest(
+        TWIN + "    registry.register(replace(registry.dataset('br35h'), name='br35h.counted', metric='accuracy'))\n"
+    )
+    file = pytester.path / "test_suite.py"
+    file.write_text(file.read_text().replace("shortcut.twin-br35h-knn", "shortcut.twin"))
+    result = pytester.runpytest("--fm-report", "--fm-report=json:r.json")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*no class worse than shortcut.twin-br35h.counted-knn*no class is worse; the weakest recall of *",
+            "*test_it*against shortcut.twin-br35h.counted-knn: Δ recall by class, each alone*'tumour'*",
+        ]
+    )
+    [claim] = json.loads((pytester.path / "r.json").read_text())["claims"]
+    assert sorted(each["name"] for each in claim["classes"]) == ["no tumour", "tumour"]
+    pytester.runpytest("--fm-plan").stdout.fnmatch_lines(["*test_it*shortcut.metadata-br35h.counted-knn*"])

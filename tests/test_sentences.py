@@ -42,6 +42,19 @@ TABLE: list[tuple[str, Outcome, dict[str, Any], str]] = [
         "worse: roc_auc -0.041, at most -0.021 (97.5 % sure); a loss of 0.02 is allowed",
     ),
     (
+        "no_class_worse_than",
+        "supported",
+        SAME | {"margin": 0.02, "metric_of": "roc_auc of rash"},
+        "no class is worse; the weakest roc_auc of rash +0.001, at least -0.011 (97.5 % sure); a loss of 0.02 is "
+        "allowed",
+    ),
+    (
+        "no_class_worse_than",
+        "refuted",
+        DOWN | {"margin": 0.02, "metric_of": "roc_auc of rash"},
+        "a class is worse: roc_auc of rash -0.041, at most -0.021 (97.5 % sure); a loss of 0.02 is allowed",
+    ),
+    (
         "equivalent_to",
         "supported",
         SAME | {"margin": 0.02},

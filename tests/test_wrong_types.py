@@ -51,6 +51,7 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "beats": RESULT.beats,
     "not_worse_than": RESULT.not_worse_than,
     "equivalent_to": RESULT.equivalent_to,
+    "no_class_worse_than": RESULT.no_class_worse_than,
     "beats margin": lambda junk: RESULT.beats(RESULT, margin=[junk]),  # pyright: ignore[reportArgumentType]
     "not_worse_than margin": lambda junk: RESULT.not_worse_than(RESULT, margin=[junk]),  # pyright: ignore[reportArgumentType]
     "consistent_with": RESULT.consistent_with,
@@ -83,7 +84,7 @@ def test_what_cannot_be_used_is_our_error(call: Callable[[Any], object], junk: o
         call(junk)
 
 
-@pytest.mark.parametrize("verb", ["beats", "not_worse_than", "equivalent_to", "unchanged_from"])
+@pytest.mark.parametrize("verb", ["beats", "not_worse_than", "no_class_worse_than", "equivalent_to", "unchanged_from"])
 def test_a_number_is_compared_as_a_published_one(verb: str) -> None:
     with pytest.raises(InvalidInput, match=r"not 0\.9.*above\(Published\(value=0\.9, source="):
         getattr(RESULT, verb)(0.9)

@@ -12,6 +12,7 @@ from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.judge import deciding
 from pytest_fmtransfer.judge.court import Court, Outcome, Verdict, current
 from pytest_fmtransfer.judge.hidden import hidden_shares
+from pytest_fmtransfer.judge.per_class import class_differences, class_line
 from pytest_fmtransfer.judge.power import shared_power
 from pytest_fmtransfer.judge.reading import Reading
 from pytest_fmtransfer.judge.verdicts import check_results, check_two, compare, uninformative
@@ -151,6 +152,7 @@ def _text(verdict: Verdict, readings: list[Reading], outcomes: list[Outcome], co
             f"{pair.reference.mean:.4f}, Δ {pair.effect:+.4f} {interval}: {outcome}"
             + (f" ({reading.reason})" if reading.reason else "")
         )
+        lines += class_line(class_differences(pair, court.level))
     lines += dict.fromkeys(line for reading in readings for line in scope(reading.comparison.candidate, court.level))
     lines += [verdict.mark] if verdict.mark else []
     lines += [verdict.settle] if verdict.settle else []

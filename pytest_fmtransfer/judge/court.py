@@ -23,6 +23,21 @@ ALPHA = 0.05  # one-sided level of a family
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassDifference:
+    """What one class of an average over classes moved by: candidate minus reference of its own `metric`.
+
+    `patients` are those of the class in the test side. The limits are as a verdict's, for this class alone.
+    """
+
+    name: str
+    metric: str
+    patients: int
+    effect: float
+    lower: float | None
+    upper: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What the data say of a claim; true only when they support it.
 
@@ -36,7 +51,8 @@ class Verdict:
     `settle` is the sentence that says what would settle one that does not pass, `published` the number that a claim is
     held against. `hidden` is, by class, the largest share that could be lost altogether without having shown at `level`
     (`judge.hidden`). `screened` is what the regression gate saw of a cell at one new seed, None where it took none.
-    Texts are empty where there is nothing to say.
+    `classes` are the differences of each class of an average over classes, the worst first; of any claim but
+    `no_class_worse_than` they decide nothing. Texts are empty where there is nothing to say.
     """
 
     kind: str
@@ -61,6 +77,7 @@ class Verdict:
     published: float | None = None
     hidden: tuple[tuple[str, float], ...] = ()
     screened: "Screened | None" = None
+    classes: tuple[ClassDifference, ...] = ()
 
     def __bool__(self) -> bool:
         return self.outcome == "supported"

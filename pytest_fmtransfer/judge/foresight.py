@@ -9,7 +9,7 @@ Legend: M simulated images, C classes.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import numpy as np
@@ -21,6 +21,8 @@ from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.judge.bounds import Bound, Floats, Piece, combine
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court
+from pytest_fmtransfer.judge.per_class import KIND as NO_CLASS
+from pytest_fmtransfer.judge.per_class import class_comparisons, samples_of_classes
 from pytest_fmtransfer.judge.power import (
     ASSUMED_CORRELATION,
     POWER,
@@ -74,12 +76,22 @@ class Foresight:
 
 
 def from_pair(kind: str, candidate: Result, reference: Result, court: Court, *, power: float = POWER) -> Foresight:
-    """Of a claim of a kind ('beats', 'not_worse_than', 'equivalent_to') whose two results exist.
+    """Of a claim of a kind ('beats', 'not_worse_than', 'equivalent_to', 'no_class_worse_than') whose two results exist.
 
-    Raises InvalidInput when they do not score the same images alike.
+    Raises InvalidInput when they do not score the same images alike, and for a claim about classes under a metric that
+    is no average over any.
     """
     recorded = court.seed_variance(candidate, reference)
     pair = Comparison(candidate=candidate, reference=reference, recorded=recorded)
+    if kind != NO_CLASS:
+        return _from_comparison(kind, pair, court, power)
+    parts = class_comparisons(pair)
+    power = power ** (1 / max(1, len(parts)))
+    return _weakest_class({part.name: _from_comparison(kind, part, court, power) for part in parts}, pair.metric)
+
+
+def _from_comparison(kind: str, pair: Comparison, court: Court, power: float) -> Foresight:
+    candidate, reference = pair.candidate, pair.reference
     sample = Sample(
         metric=candidate.question.metric,
         margin=candidate.margin,
@@ -101,8 +113,20 @@ def from_pair(kind: str, candidate: Result, reference: Result, court: Court, *, 
 def from_assumption(kind: str, sample: Sample, court: Court, *, power: float = POWER) -> Foresight:
     """Of a claim without a pair of results, at an assumed metric and correlation; training randomness is left out.
 
-    Raises InvalidInput for a metric whose error is not known beforehand, unless a class is too small for any verdict.
+    Raises InvalidInput for a metric whose error is not known beforehand, unless a class is too small for any verdict,
+    and for a claim about classes under a metric that is no average over any.
     """
+    if kind != NO_CLASS:
+        return _from_sample(kind, sample, court, power)
+    parts = {
+        name: replace(sample, metric=metric, by_class=by_class, patients=sum(by_class.values()))
+        for name, (metric, by_class) in samples_of_classes(sample.metric, sample.by_class).items()
+    }
+    power = power ** (1 / max(1, len(parts)))
+    return _weakest_class({name: _from_sample(kind, part, court, power) for name, part in parts.items()}, sample.metric)
+
+
+def _from_sample(kind: str, sample: Sample, court: Court, power: float) -> Foresight:
     source = f"assumed: {_metric(sample)} {ASSUMED_METRIC:g} in both, scores correlated {ASSUMED_CORRELATION:g}"
     lack = too_few_patients(kind, sample.by_class, sample.patient_unit, court.level, sample.hidden_share)
     if lack and sample.metric not in VARIANCES:  # no verdict is to come, whatever the error
@@ -114,6 +138,16 @@ def from_assumption(kind: str, sample: Sample, court: Court, *, power: float = P
 def weakest(parts: Sequence[Foresight]) -> Foresight:
     """Of a claim all of whose parts must hold: the part that is least likely to."""
     return min(parts, key=lambda part: (part.settled, -math.inf if part.detectable is None else -part.detectable))
+
+
+def _weakest_class(parts: Mapping[str, Foresight], metric: str) -> Foresight:
+    """The class that is least likely to be shown, named where that is not said already."""
+    if not parts:
+        raise InvalidInput(f"{metric} is no average over classes; not_worse_than() is the claim about it")
+    part = weakest(list(parts.values()))
+    name = next(name for name, each in parts.items() if each is part)
+    said = part.settled or f"'{name}'" in part.answer
+    return part if said else replace(part, answer=f"{part.answer} in class '{name}'")
 
 
 def assumed_piece(sample: Sample, value: float, correlation: float) -> Piece | None:

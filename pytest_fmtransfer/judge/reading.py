@@ -17,10 +17,17 @@ from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.words import counted, plural
 
 # Test patients below which the smallest class cannot carry a verdict of each kind.
-FEWEST_PATIENTS = {"beats": 20, "not_worse_than": 50, "equivalent_to": 50, "above_published": 20, "consistent_with": 50}
+FEWEST_PATIENTS = {
+    "beats": 20,
+    "not_worse_than": 50,
+    "equivalent_to": 50,
+    "no_class_worse_than": 50,
+    "above_published": 20,
+    "consistent_with": 50,
+}
 
 # Claims that allow for a margin: what data can show of them is a margin, not an effect.
-ALLOWING = ("not_worse_than", "equivalent_to")
+ALLOWING = ("not_worse_than", "equivalent_to", "no_class_worse_than")
 
 # Metrics that a few patients can move far: where none shows any variance, nothing bounds what was missed.
 UNBOUNDED = ("average_precision", "log_loss")

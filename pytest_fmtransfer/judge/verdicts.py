@@ -11,6 +11,7 @@ from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court, Verdict, current
 from pytest_fmtransfer.judge.diagnostics import diagnostics
 from pytest_fmtransfer.judge.hidden import hidden_shares
+from pytest_fmtransfer.judge.per_class import class_differences
 from pytest_fmtransfer.judge.reading import Reading
 from pytest_fmtransfer.margins import check_margin, unusual
 from pytest_fmtransfer.results import Result
@@ -145,6 +146,7 @@ def _judge(reading: Reading) -> Verdict:
         reason=reason,
         mark="; ".join(filter(None, (mark, warning))),
         hidden=tuple(hidden_shares(comparison.patients_by_class, court.level).items()),
+        classes=class_differences(comparison, court.level),
     )
     verdict = wording.worded(draft, reading, court, diagnostics(comparison))
     court.record(verdict)

@@ -9,6 +9,7 @@ from pytest_fmtransfer.judge.bounds import Bound
 from pytest_fmtransfer.judge.comparison import Comparison, patients_by_class
 from pytest_fmtransfer.judge.court import Court, Verdict, current
 from pytest_fmtransfer.judge.hidden import cannot_show
+from pytest_fmtransfer.judge.per_class import class_line
 from pytest_fmtransfer.judge.power import POWER, both_ways, patient_variance, patients_to_settle
 from pytest_fmtransfer.judge.reading import ALLOWING, Reading, settling
 from pytest_fmtransfer.judge.rounding import ROUNDED
@@ -155,6 +156,7 @@ def _full_text(verdict: Verdict, reading: Reading, court: Court, diagnostics: li
     if verdict.reason:
         lines.append(figures(verdict, unit))
     lines += [*_same(comparison), *_rule(verdict, reading, court)]
+    lines += class_line(verdict.classes)
     lines += diagnostics and [f"for comparison, deciding nothing: {'; '.join(diagnostics)}"]
     lines += [*scope(candidate, reading.level), *filter(None, [verdict.mark])]
     if court.telling is None or court.telling.summary.partition(": ")[2] not in verdict.mark:

@@ -220,14 +220,19 @@ class Reporter:
     def _leaderboard(self) -> str:
         """The tables alone, for a run that asks for no report and may have nothing to draw one with."""
         from pytest_fmtransfer.reports.baselines import table
+        from pytest_fmtransfer.reports.over_datasets import overall_parts
         from pytest_fmtransfer.reports.rankings import ranking_parts
         from pytest_fmtransfer.reports.rows import gather, in_words_of
 
         def aligned(rows: list[dict[str, Any]]) -> str:
             return table([list(rows[0]), *(list(row.values()) for row in rows)])
 
-        rankings = in_words_of(gather(self._rows, rankings=self._ranked()), inline).rankings
-        return "\n\n".join(ranking_parts(rankings, heading=str, table=aligned)) + "\n"
+        report = in_words_of(gather(self._rows, rankings=self._ranked()), inline)
+        parts = [
+            *ranking_parts(report.rankings, heading=str, table=aligned),
+            *overall_parts(report.overall, heading=str, table=aligned),
+        ]
+        return "\n\n".join(parts) + "\n"
 
     def _draw(self, kind: str) -> str:
         from pytest_fmtransfer.reports.rows import as_json, gather

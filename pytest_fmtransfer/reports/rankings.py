@@ -7,6 +7,7 @@ from pytest_fmtransfer.catalog.specs import RANDOM, SHUFFLED, TINY
 from pytest_fmtransfer.cell import stem
 from pytest_fmtransfer.judge.ranks import ranks
 from pytest_fmtransfer.judge.wording import assumptions
+from pytest_fmtransfer.reports.over_datasets import measured_row
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.words import counted, plural
 
@@ -35,6 +36,7 @@ def ranking_row(results: Sequence[Result]) -> Row:
         "patients": first.patients,
         "patient_unit": first.patient_unit,
         "notes": assumptions(first),
+        "measured": measured_row(results),
         "places": [
             {
                 "cell": each.result.cell.id,
@@ -54,7 +56,10 @@ def without_ranks(dataset: str, regime: str, lacks: str) -> Row:
 
 
 def completed(ranking: Row, cells: Mapping[str, Row]) -> Row:
-    """With the figures of the report's cells, and those of controls of the same dataset and regime beside them."""
+    """With the figures of the report's cells, and those of controls of the same dataset and regime beside them.
+
+    Without what only `over_datasets` needs.
+    """
     shown = ("cell", "backbone", "by_seed", "mean", "lower", "upper")
     ranked = [place["cell"] for place in ranking["places"]]
     controls = [
@@ -63,7 +68,8 @@ def completed(ranking: Row, cells: Mapping[str, Row]) -> Row:
         if cell not in ranked and _is_control_of(cells[cell], ranking)
     ]
     places = [{name: cells[place["cell"]][name] for name in shown} | place for place in ranking["places"]]
-    return ranking | {"places": places, "controls": controls}
+    told = {name: value for name, value in ranking.items() if name != "measured"}
+    return told | {"places": places, "controls": controls}
 
 
 def place_of(cell: str, rankings: Iterable[Row]) -> Row | None:

@@ -18,6 +18,7 @@ from pytest_fmtransfer.metrics import metric_of, positive_class
 from pytest_fmtransfer.printable import inert_json
 from pytest_fmtransfer.reports.courses import course_rows
 from pytest_fmtransfer.reports.making import making
+from pytest_fmtransfer.reports.over_datasets import overall_rows
 from pytest_fmtransfer.reports.rankings import completed, place_of
 from pytest_fmtransfer.results import Result
 
@@ -34,8 +35,8 @@ class Report:
     in the order of their ids.
 
     `rankings` are the tables of a leaderboard, a dataset and regime each, `pools` the verdicts on all seeded cells of a
-    test together, against their baselines. `datasets` are what their rows in the
-    catalogue say of those that were used. `effort` is what the run was estimated to take and what it took, where that
+    test together, against their baselines, `overall` what the rankings say together, a regime each. `datasets` are what
+    their rows in the catalogue say of those that were used. `effort` is what the run was estimated to take and what it took, where that
     is known. `made` says under which profile, on what and when, `note` what every row says besides, of all of them.
     """
 
@@ -44,6 +45,7 @@ class Report:
     tellings: tuple[Row, ...]
     rankings: tuple[Row, ...] = ()
     pools: tuple[Row, ...] = ()
+    overall: tuple[Row, ...] = ()
     datasets: tuple[Row, ...] = ()
     effort: Row | None = None
     made: Row | None = None
@@ -128,7 +130,11 @@ def verdict_row(verdict: Verdict) -> Row:
             "settle",
         )
     }
-    return row | {"metric_of": verdict.metric_of or verdict.metric, "hidden": dict(verdict.hidden)}
+    return row | {
+        "metric_of": verdict.metric_of or verdict.metric,
+        "hidden": dict(verdict.hidden),
+        "classes": [asdict(each) for each in verdict.classes],
+    }
 
 
 def dataset_row(spec: DatasetSpec, cells: Iterable[Row]) -> Row:
@@ -181,6 +187,7 @@ def gather(
         told = [row["telling"], *(verdict for verdict in row["verdicts"] if verdict["kind"] == TELLING)]
         tellings |= {verdict["candidate"]: verdict for verdict in told if verdict is not None}
     claims.sort(key=lambda claim: (claim["file"], claim["test"], claim["kind"], claim["reference"]))
+    rankings = tuple(rankings)
     tables = tuple(completed(ranking, cells) for ranking in rankings)
     for cell in cells.values():
         cell["place"] = place_of(cell["cell"], tables)
@@ -197,6 +204,7 @@ def gather(
         tellings=tuple(tellings[name] for name in sorted(tellings)),
         rankings=tables,
         pools=tuple(pools),
+        overall=overall_rows(rankings),
         datasets=tuple(dataset_row(spec, of_dataset[spec.name]) for spec in datasets if spec.name in of_dataset),
         effort=effort,
         made=making((cells[name] for name in sorted(cells)), profiles=profiles, date=date) if cells else None,

@@ -21,7 +21,7 @@ def in_words(claim: Mapping[str, Any]) -> str:
 def _cannot_tell(claim: Mapping[str, Any]) -> str:
     found = f"found {claim['effect']:+.3f}, could be anything from {claim['lower']:+.3f} to {claim['upper']:+.3f}"
     settle = str(claim["settle"]).removeprefix("would settle it: ")
-    if claim["kind"] == "not_worse_than" and claim["upper"] < 0:
+    if claim["kind"] in ("not_worse_than", "no_class_worse_than") and claim["upper"] < 0:
         found = f"it is worse, but whether by less than {claim['margin']:g} is open; {found}"
     what = f"cannot tell: {claim['reason']}; {found}" if claim["reason"] else f"cannot tell: {found}"
     return what if claim["reason"] or not settle else f"{what}; it takes {settle}"
@@ -37,6 +37,13 @@ def _not_worse_than(claim: Mapping[str, Any]) -> str:
     if claim["outcome"] == "supported":
         return f"not worse: {_least(claim)}; {allowed}"
     return f"worse: {_most(claim)}; {allowed}"
+
+
+def _no_class_worse_than(claim: Mapping[str, Any]) -> str:
+    allowed = f"a loss of {claim['margin']:g} is allowed"
+    if claim["outcome"] == "supported":
+        return f"no class is worse; the weakest {_least(claim)}; {allowed}"
+    return f"a class is worse: {_most(claim)}; {allowed}"
 
 
 def _equivalent_to(claim: Mapping[str, Any]) -> str:
@@ -110,6 +117,7 @@ def _sure(claim: Mapping[str, Any]) -> str:
 _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "beats": _beats,
     "not_worse_than": _not_worse_than,
+    "no_class_worse_than": _no_class_worse_than,
     "equivalent_to": _equivalent_to,
     "consistently_better": _consistent,
     "not_consistently_better": _consistent,

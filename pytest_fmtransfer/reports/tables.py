@@ -8,11 +8,14 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from pytest_fmtransfer.judge.court import ClassDifference
 from pytest_fmtransfer.judge.hidden import percent
+from pytest_fmtransfer.judge.per_class import class_line
 from pytest_fmtransfer.printable import inline, printable
 from pytest_fmtransfer.reports import making
 from pytest_fmtransfer.reports.courses import CURVES, course_lines, in_a_line
 from pytest_fmtransfer.reports.effort import compared
+from pytest_fmtransfer.reports.over_datasets import overall_parts
 from pytest_fmtransfer.reports.rankings import ranking_parts
 from pytest_fmtransfer.reports.rows import Report, Row, in_words_of
 from pytest_fmtransfer.reports.sentences import in_words
@@ -108,8 +111,10 @@ def _sections(report: Report, heading: Callable[[str], str], layout: str, *, cur
         "training that was resumed.",
         *_left_out(report),
         *ranking_parts(report.rankings, heading, table),
+        *overall_parts(report.overall, heading, table),
         heading("Claims"),
         table([_claim_line(claim) for claim in report.claims]) if report.claims else "no claim was judged",
+        *_by_class(report.claims),
         _HOW_CLAIMS_READ,
         *_together(report, heading),
         heading("Can the datasets tell backbones apart?"),
@@ -221,6 +226,16 @@ def _claim_line(claim: Row) -> Row:
         "m": str(claim["family_size"]),
         "cannot show": _hidden(claim["hidden"]),
     }
+
+
+def _by_class(claims: tuple[Row, ...]) -> list[str]:
+    """Of every claim about an average over classes what its classes did, in a line; each line once."""
+    lines = {
+        f"{claim['test']} against {claim['reference']}: {line}"
+        for claim in claims
+        for line in class_line([ClassDifference(**each) for each in claim["classes"]])
+    }
+    return ["\n".join(sorted(lines))] if lines else []
 
 
 def _hidden(shares: dict[str, float]) -> str:
