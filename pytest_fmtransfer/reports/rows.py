@@ -36,8 +36,9 @@ class Report:
 
     `rankings` are the tables of a leaderboard, a dataset and regime each, `pools` the verdicts on all seeded cells of a
     test together, against their baselines, `overall` what the rankings say together, a regime each. `datasets` are what
-    their rows in the catalogue say of those that were used. `effort` is what the run was estimated to take and what it took, where that
-    is known. `made` says under which profile, on what and when, `note` what every row says besides, of all of them.
+    their rows in the catalogue say of those that were used. `effort` is what the run was estimated to take and what it
+    took, where that is known. `made` says under which profile, on what and when, `note` what every row says besides, of
+    all of them.
     """
 
     cells: tuple[Row, ...]
