@@ -112,6 +112,15 @@ def test_a_cell_whose_seeds_agree_does_not_outweigh_the_rest() -> None:
     assert together([constant, constant], judged=2, declared=2).p == 1
 
 
+@pytest.mark.parametrize(("last", "outcome"), [(1.0, "supported"), (-1.0, "refuted")])
+def test_recorded_means_that_agree_but_for_rounding_make_no_drift_of_it(last: float, outcome: str) -> None:
+    """Each value once at each seed: the recorded means are equal. Half of the cells are worse, half are `last`."""
+    turned = [(*RECORDED[at % 10 :], *RECORDED[: at % 10]) for at in range(20)]
+    shifted = zip(turned, [-1.0] * 10 + [last] * 10, strict=True)
+    screened = [cell(0.0, recorded=each, screened=float(np.mean(each)) + by * SPREAD) for each, by in shifted]
+    assert together(screened, judged=20, declared=20).outcome == outcome
+
+
 def test_one_that_shares_nothing_known_says_so() -> None:
     assert in_common([cell(0.0), cell(0.0, changes=())]) == "nothing known changed under all of them"
 
