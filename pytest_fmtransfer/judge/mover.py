@@ -26,6 +26,8 @@ from pytest_fmtransfer.judge.bounds import Floats, alpha_at, t_quantile
 # A first look at the ellipse all around, and closer ones about the best angle: the last has an error of 1e-4 in it, and
 # a limit's is of the order of its square.
 _ANGLES, _CLOSER, _LOOKS = 64, 17, 3
+_AROUND_A = np.linspace(0, 2 * math.pi, _ANGLES, endpoint=False)
+_CLOSER_A = np.linspace(-1, 1, _CLOSER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,9 +110,8 @@ class Mover:
             other_A = logit(theirs.value) + q * theirs.logit_error * (r * x_A + math.sqrt(1 - r**2) * y_A)
             return np.asarray(expit(one_A) - expit(other_A), dtype=np.float64)
 
-        angle_A = np.linspace(0, 2 * math.pi, _ANGLES, endpoint=False)
-        step, best = 2 * math.pi / _ANGLES, 0.0
+        angle_A, step = _AROUND_A, 2 * math.pi / _ANGLES
         for _ in range(_LOOKS):
-            best = float(angle_A[differences(angle_A).argmin()])
-            angle_A, step = np.linspace(best - step, best + step, _CLOSER), 2 * step / (_CLOSER - 1)
+            angle_A = angle_A[differences(angle_A).argmin()] + step * _CLOSER_A
+            step *= 2 / (_CLOSER - 1)
         return float(differences(angle_A).min())

@@ -59,9 +59,8 @@ class Side:
         variance_K = self.variance_K[np.argsort(-self.rate_K, kind="stable")]
         alone_K = q**2 * rate_K / 2 + q * np.sqrt(variance_K + (q * rate_K / 2) ** 2)
         # Strata before the k-th are full, and the rest is the k-th's; on the last line all are full.
-        filled_K = np.r_[0.0, np.cumsum(rate_K * alone_K)]
-        slope_K = np.r_[rate_K, 0.0]
-        constant_K = filled_K - slope_K * np.r_[0.0, np.cumsum(alone_K)]
+        slope_K = np.append(rate_K, 0.0)
+        constant_K = _sums_before(rate_K * alone_K) - slope_K * _sums_before(alone_K)
         half_K = q * slope_K / 2
         return float(np.min(q * (half_K + np.sqrt(variance + constant_K + half_K**2))))
 
@@ -140,8 +139,9 @@ def _side(sum_KP: Floats, strata: Strata, graded: bool, furthest_K: Floats | Non
     if furthest_K is not None:
         lost_K = added_by_worst(sum_KP, furthest_K, lost_K)
     worst_K = np.maximum(-sum_KP.min(axis=1), 0.0) * graded
-    variance_K = (sum_KP**2).sum(axis=1) + worst_K**2
-    third_K = np.maximum(worst_K**3 - (sum_KP**3).sum(axis=1), 0.0) + lost_K**3
+    square_KP = sum_KP**2
+    variance_K = square_KP.sum(axis=1) + worst_K**2
+    third_K = np.maximum(worst_K**3 - (square_KP * sum_KP).sum(axis=1), 0.0) + lost_K**3  # a product: powers are slow
     second_K = variance_K + lost_K**2
     rate_K = np.divide(third_K, second_K, out=np.zeros_like(third_K), where=second_K > 0)
     return Side(variance_K=variance_K, rate_K=rate_K, added=float((worst_K**2).sum()))
@@ -153,7 +153,8 @@ def added_by_typical(sum_KP: Floats, strata: Strata) -> Floats:
     The mean of what they count for, weighted by its square: the larger differences decide.
     """
     share_KP = np.abs(sum_KP * strata.patients_K[:, None])
-    return float((share_KP**3).sum() / (share_KP**2).sum()) / strata.patients_K
+    square_KP = share_KP**2
+    return float((square_KP * share_KP).sum() / square_KP.sum()) / strata.patients_K
 
 
 def added_by_worst(sum_KP: Floats, furthest_K: Floats, typical_K: Floats) -> Floats:
@@ -162,9 +163,15 @@ def added_by_worst(sum_KP: Floats, furthest_K: Floats, typical_K: Floats) -> Flo
     By no more than `MOST_TYPICAL` times what is typical of those who differ in the stratum. Where nobody does, by
     `typical_K`, which is typical of all.
     """
-    second_K, third_K = (sum_KP**2).sum(axis=1), (np.abs(sum_KP) ** 3).sum(axis=1)
+    square_KP = sum_KP**2
+    second_K, third_K = square_KP.sum(axis=1), (square_KP * np.abs(sum_KP)).sum(axis=1)
     of_stratum_K = np.divide(third_K, second_K, out=np.zeros_like(third_K), where=second_K > 0)
     return np.where(second_K > 0, np.minimum(furthest_K, MOST_TYPICAL * of_stratum_K), typical_K)
+
+
+def _sums_before(value_K: Floats) -> Floats:
+    """K + 1: the sum of all values before each place, and of all."""
+    return np.concatenate(([0.0], np.cumsum(value_K)))
 
 
 def _by_stratum(influence_N: Floats, strata: Strata) -> Floats:
