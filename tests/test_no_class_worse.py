@@ -160,6 +160,8 @@ def test_of_a_label_the_images_count_of_which_it_is_known_and_a_label_that_nobod
     labels_NC[:100, 0] = UNKNOWN
     verdict = no_class_worse_than(replace(one, labels_N=labels_NC), replace(other, labels_N=labels_NC), 0.2)
     assert {each.name: each.patients for each in verdict.classes} == {"class0": 100, "class1": 200}
+    whole = Comparison(candidate=replace(one, labels_N=labels_NC), reference=replace(other, labels_N=labels_NC))
+    assert [len(part.candidate.ids_N) for part in class_comparisons(whole)] == [500, 600]
     assert "counts 0.5 in every cell" in verdict.text
     assert verdict
 
