@@ -154,25 +154,6 @@ def _satterthwaite(pieces: Sequence[Piece]) -> float:
     return total**2 / sum(piece.variance**2 / piece.degrees for piece in pieces)
 
 
-def patient_piece(influence_N: Floats, stratum_N: NDArray[np.int64], patients_N: NDArray[np.str_]) -> Piece:
-    """Variance from drawing patients, by summing the influences of a patient's images.
-
-    Each stratum's sum of squares is multiplied by n/(n − 1), n the stratum's patients; where patients
-    have images in several strata the same factors scale the cross terms. With one image per patient
-    and the influences of an AUC this is DeLong's variance. Degrees of freedom: patients of the smallest
-    stratum, less one. Raises ValueError when a stratum has fewer than two patients.
-    """
-    strata = strata_of(stratum_N, patients_N)
-    return Piece(variance=_covariance(influence_N, influence_N, strata), degrees=float(strata.patients_K.min() - 1))
-
-
-def patient_covariance(
-    one_N: Floats, other_N: Floats, stratum_N: NDArray[np.int64], patients_N: NDArray[np.str_]
-) -> float:
-    """Covariance from drawing patients of two estimates whose influences are given, as in `patient_piece`."""
-    return _covariance(one_N, other_N, strata_of(stratum_N, patients_N))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Strata:
     """Each image's patient and stratum by number, and how many patients have an image in each stratum."""
@@ -185,6 +166,29 @@ class Strata:
     def scales(self) -> Floats:
         """N; √(n/(n − 1)) of each image's stratum, n its patients: it makes the sum of squares an unbiased variance."""
         return np.asarray(np.sqrt(self.patients_K / (self.patients_K - 1))[self.stratum_of_N], dtype=np.float64)
+
+
+def patient_piece(influence_N: Floats, stratum_N: NDArray[np.int64], patients_N: NDArray[np.str_]) -> Piece:
+    """Variance from drawing patients, by summing the influences of a patient's images.
+
+    Each stratum's sum of squares is multiplied by n/(n − 1), n the stratum's patients; where patients
+    have images in several strata the same factors scale the cross terms. With one image per patient
+    and the influences of an AUC this is DeLong's variance. Degrees of freedom: patients of the smallest
+    stratum, less one. Raises ValueError when a stratum has fewer than two patients.
+    """
+    return piece_within(influence_N, strata_of(stratum_N, patients_N))
+
+
+def piece_within(influence_N: Floats, strata: Strata) -> Piece:
+    """`patient_piece` of patients whose strata are numbered."""
+    return Piece(variance=_covariance(influence_N, influence_N, strata), degrees=float(strata.patients_K.min() - 1))
+
+
+def patient_covariance(
+    one_N: Floats, other_N: Floats, stratum_N: NDArray[np.int64], patients_N: NDArray[np.str_]
+) -> float:
+    """Covariance from drawing patients of two estimates whose influences are given, as in `patient_piece`."""
+    return _covariance(one_N, other_N, strata_of(stratum_N, patients_N))
 
 
 def strata_of(stratum_N: NDArray[np.int64], patients_N: NDArray[np.str_]) -> Strata:

@@ -21,7 +21,7 @@ from pytest_fmtransfer.judge.bounds import (
     Strata,
     combine,
     patient_covariance,
-    patient_piece,
+    piece_within,
     seed_piece,
     strata_of,
     together,
@@ -126,10 +126,15 @@ class Comparison:
         return patients_by_class(self.candidate)
 
     @cached_property
+    def own_influences(self) -> tuple[Floats, Floats] | None:
+        """N each; the images' influences on the candidate's metric and on the reference's, None where it has none."""
+        ours_N, theirs_N = influence_of(self.candidate), influence_of(self.reference)
+        return None if ours_N is None or theirs_N is None else (ours_N, theirs_N)
+
+    @cached_property
     def influences(self) -> Floats | None:
         """N; each image's influence on candidate minus reference, or None for a metric that has no influence values."""
-        ours_N, theirs_N = influence_of(self.candidate), influence_of(self.reference)
-        return None if ours_N is None or theirs_N is None else ours_N - theirs_N
+        return None if self.own_influences is None else self.own_influences[0] - self.own_influences[1]
 
     @cached_property
     def patient_piece(self) -> Piece | None:
@@ -179,13 +184,10 @@ class Comparison:
 
     def score_bound_about(self, bound: Bound, strata: Strata) -> ScoreBound | None:
         """The limits about this t bound of the effect; `strata` are the test side's."""
-        ours_N, theirs_N = influence_of(self.candidate), influence_of(self.reference)
-        if ours_N is None or theirs_N is None:
+        if self.influences is None:
             return None
-        own = (ours_N, theirs_N) if self.metric in PLACED else None
-        return score_bound_of(
-            bound, self.sign * (ours_N - theirs_N), strata, graded=self.metric not in COUNTED, own=own
-        )
+        own = self.own_influences if self.metric in PLACED else None
+        return score_bound_of(bound, self.sign * self.influences, strata, graded=self.metric not in COUNTED, own=own)
 
     @property
     def wider(self) -> Bound | ScoreBound | None:
@@ -198,13 +200,12 @@ class Comparison:
 
         None too where the scores differ by rounding alone: how sure either AUC is says nothing of the difference then.
         """
-        ours_N, theirs_N = influence_of(self.candidate), influence_of(self.reference)
         if self.candidate.question.metric != "roc_auc" or self.patient_piece is None or self.within_rounding:
             return None
-        if ours_N is None or theirs_N is None:  # an AUC has influence values
+        if self.own_influences is None:  # an AUC has influence values
             return None
         covariance = patient_covariance(
-            ours_N, theirs_N, self.candidate.estimates[0].stratum_N, self.candidate.patients_N
+            *self.own_influences, self.candidate.estimates[0].stratum_N, self.candidate.patients_N
         )
         if self.shared_seeds:
             covariance += seed_covariance(self.candidate, self.reference)
@@ -230,10 +231,8 @@ def influence_of(result: Result) -> Floats | None:
 
 def piece_of(result: Result, influence_N: Floats) -> Piece | None:
     """The patient variance of influences on a result's test side; None where a stratum has one patient."""
-    stratum_N = result.estimates[0].stratum_N
-    if strata_of(stratum_N, result.patients_N).patients_K.min() < 2:
-        return None
-    return patient_piece(influence_N, stratum_N, result.patients_N)
+    strata = strata_of(result.estimates[0].stratum_N, result.patients_N)
+    return piece_within(influence_N, strata) if strata.patients_K.min() >= 2 else None
 
 
 def own_piece(result: Result) -> Piece | None:
