@@ -264,13 +264,13 @@ class Coin:
 def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept = tmp_path / "kept.jsonl"
     study = FalseClaims(scenario=replace(AUC_90, patients=40))
-    whole = run_all([study], 30, 1, kept)
+    whole = run_all([(study, 30)], 1, kept)
     assert "1/1 blocks" in capsys.readouterr().err
     lines = kept.read_text(encoding="utf-8")
-    assert run_all([study], 30, 1, kept) == whole
+    assert run_all([(study, 30)], 1, kept) == whole
     assert capsys.readouterr().err == ""
     kept.write_text(lines[: len(lines) // 2], encoding="utf-8")  # the line was cut short
-    assert run_all([study], 30, 1, kept) == whole
+    assert run_all([(study, 30)], 1, kept) == whole
     assert "1/1 blocks" in capsys.readouterr().err
 
 

@@ -13,7 +13,6 @@ import argparse
 import os
 import re
 import sys
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,10 +51,8 @@ def main() -> int:
         parser.error(
             f"no row matches {arguments.only!r}; --only is found in a table's heading and a row's first column"
         )
-    counts: dict[str, Counter[str]] = {}
-    for times in sorted({section.times for section in sections}):
-        studies = [study for section in sections if section.times == times for study in section.studies]
-        counts |= run_all(studies, times * trials, arguments.jobs, KEPT)
+    studies = [(study, section.times * trials) for section in sections for study in section.studies]
+    counts = run_all(studies, arguments.jobs, KEPT)
     quick = trials < TRIALS
     tables = [tabulated(section, counts, section.times * trials, quick=quick) for section in sections]
     if arguments.write:

@@ -18,18 +18,21 @@ from benchmarks.calibration.study import Study
 BLOCK = 1_000  # trials
 
 
-def run_all(studies: Sequence[Study], trials: int, jobs: int, kept: Path) -> dict[str, Counter[str]]:
-    """Counts by the studies' repr. Progress goes to standard error."""
-    counts: dict[str, Counter[str]] = {repr(study): Counter() for study in studies}
+def run_all(studies: Sequence[tuple[Study, int]], jobs: int, kept: Path) -> dict[str, Counter[str]]:
+    """Counts by the studies' repr, each of so many trials. Progress goes to standard error.
+
+    All first blocks come before the second ones: a run that is interrupted has trials of every study.
+    """
+    counts: dict[str, Counter[str]] = {repr(study): Counter() for study, _ in studies}
     finished = read(kept)
+    tasks = [(study, block, size, trials) for study, trials in studies for block, size in enumerate(blocks(trials))]
     waiting: dict[str, tuple[Study, int, int]] = {}
-    for study in studies:
-        for block, size in enumerate(blocks(trials)):
-            key = f"{code_digest(study)} {block} {size} {study!r}"
-            if key in finished:
-                counts[repr(study)] += finished[key]
-            else:
-                waiting[key] = (study, block, size)
+    for study, block, size, _ in sorted(tasks, key=lambda task: task[1] * BLOCK / task[3]):
+        key = f"{code_digest(study)} {block} {size} {study!r}"
+        if key in finished:
+            counts[repr(study)] += finished[key]
+        else:
+            waiting[key] = (study, block, size)
     kept.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool, kept.open("a", encoding="utf-8") as file:

@@ -58,9 +58,17 @@ def source_of(module: str) -> str:
 @cache
 def _names(source: str) -> frozenset[str]:
     """What a module's text imports of what is followed; a class or a function looks like a module here."""
+    tree = ast.parse(source)
+    for_types = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in block.body
+    }
     return frozenset(
         name
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(tree)
+        if id(node) not in for_types
         if isinstance(node, ast.ImportFrom) and node.module
         for name in (node.module, *(f"{node.module}.{each.name}" for each in node.names))
         if f"{name}.".startswith(FOLLOWED)
