@@ -184,6 +184,14 @@ def test_nothing_is_assumed_of_a_spread_that_is_printed_and_none_of_what_depends
     assert "because no spread is printed and our runs' own spread is not known" in alone
 
 
+def test_half_of_an_interval_is_a_variance_that_is_known_unless_runs_are_told() -> None:
+    """As a figure's reading error is. A loss has no upper end."""
+    ours = replace(OURS, question=replace(OURS.question, metric="log_loss"))
+    for runs, quantile in ((1, 1.6449), (3, student.ppf(0.95, 2))):
+        lower, upper = limits_of(consistent_with(ours, number(0.9, spread=19.6, spread_is="interval", runs=runs)))
+        assert (upper - lower) / 2 == pytest.approx(10 * quantile, rel=2e-2)
+
+
 def test_one_published_run_has_one_degree_of_freedom() -> None:
     """Its variance outweighs all others here, so that the bound is Student's at one degree. A loss has no upper end."""
     ours = replace(OURS, question=replace(OURS.question, metric="log_loss"))

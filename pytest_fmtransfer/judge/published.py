@@ -261,12 +261,14 @@ def _our_seeds(result: Result) -> Piece | None:
 def _their_seeds(result: Result, published: Published, times: float) -> Piece:
     """From their spread, with a degree of freedom less than runs but at least one.
 
-    Where none is printed, one of their runs deviates by `times` the standard deviation of one of ours, which is 0 where
-    ours do not depend on a seed.
+    Half of a 95 % interval is taken for 1.96 standard errors, that is for a variance that is known, unless runs are
+    told. Where none is printed, one of their runs deviates by `times` the standard deviation of one of ours, which is 0
+    where ours do not depend on a seed.
     """
     ours = _our_seeds(result)
     if published.spread or ours is None:
-        return Piece(variance=published.seed_variance, degrees=max(1, published.runs - 1))
+        known = published.spread_is == "interval" and published.runs == 1
+        return Piece(variance=published.seed_variance, degrees=math.inf if known else max(1, published.runs - 1))
     return replace(ours, variance=times**2 * ours.variance * len(result.seeds) / published.runs)
 
 
