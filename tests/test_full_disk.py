@@ -64,7 +64,7 @@ print("REFUSED", refused, "MEAN", done.mean, *done.scores_SNC.ravel().tolist()[:
 
 
 @needs_mount
-@pytest.mark.parametrize(("regime", "step"), [("knn", 40_000), ("frozen_linear", 120_000)])
+@pytest.mark.parametrize(("regime", "step"), [("knn", 40_000), ("frozen_linear", 360_000)])
 def test_a_cell_on_a_disk_that_fills_up_is_refused_until_it_fits(regime: str, step: int, small: Places) -> None:
     script = (
         f'mount -t tmpfs -o size=24m tmpfs /mnt && exec "$@" /mnt "{small.weights}" "{small.data_root}" {regime} {step}'

@@ -112,6 +112,8 @@ def summary(tables: Sequence[Table], trials: int) -> str:
     count = sum(len(row) for table in right for row in table.rows.values())
     lines = [
         f"{count} figures of {trials:,} trials or more, {len(outside) or 'none'} {'clearly ' * quick}outside its band. "
+        + "With so few trials chance alone puts some outside, in bold; clearly outside is one whose whole interval is. "
+        * quick
         + f"{variants} variants that are wrong on purpose, {found_out} outside theirs." * (not quick),
         *(f"- outside: {each}" for each in outside),
     ]
