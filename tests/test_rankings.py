@@ -80,9 +80,9 @@ def test_a_cell_knows_its_place_among_how_many_where_it_has_one() -> None:
 def test_why_a_place_is_open_is_told_once_with_whose_it_is() -> None:
     once = text_of(beside([*three(), retrained("d-data-knn", 1.0)]))
     assert "\nThe place of d is not told: training randomness not measured: d-data-knn ran at one seed.\n" in once
-    thrice = [retrained(f"{name}-data-knn", 0.1, 0.2, 0.3) for name in ("d", "e")]
-    told = text_of(beside([*three(), *thrice]))
-    assert "\nThe place of d is not told: d-data-knn needs 5 seeds at this level, not 3.\nThe place of e is not" in told
+    twice = [retrained(f"{name}-data-knn", 0.1, 0.2) for name in ("d", "e")]
+    told = text_of(beside([*three(), *twice]))
+    assert "\nThe place of d is not told: d-data-knn needs 3 seeds at this level, not 2.\nThe place of e is not" in told
     few = text_of(beside(three(counts=(60, 12))))
     reason = "No place is told: not enough patients to tell: class 'class1' has 12 in the test side, beats needs 20."
     assert few.count(reason) == 1
