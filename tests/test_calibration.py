@@ -46,6 +46,7 @@ from benchmarks.calibration.power import Power
 from benchmarks.calibration.power_kept import PowerKept
 from benchmarks.calibration.run import run_all, run_block
 from benchmarks.calibration.scenario import CORRELATION, Scenario
+from benchmarks.calibration.settled import Settled
 from benchmarks.calibration.sources import code_digest
 from benchmarks.calibration.study import Band, Study, figures
 
@@ -97,6 +98,8 @@ FAIR = Band(low=0.4, high=0.6)
         RARE_CLASS,
         replace(RARE_CLASS, scenario=replace(RARE_CLASS.scenario, recalls=((0.80, 0.75),) * 2)),
         PowerKept(scenario=SMALL_AUC),
+        Settled(scenario=SMALL_AUC),
+        Settled(scenario=RARE_RECALL),
         Power(scenario=SMALL_AUC),
     ],
     ids=lambda study: f"{type(study).__name__}, {study.title}",
@@ -134,6 +137,12 @@ def test_wrong_variants_are_found_out(scenario: Scenario) -> None:
 def test_wrong_gates_over_a_suite_are_found_out(study: PooledGate) -> None:
     [figure] = figures(study, run_block(study, 0, FEW)[0], FEW).values()
     assert figure.clearly_outside
+
+
+def test_a_variance_taken_for_known_is_found_out_where_few_differ() -> None:
+    study = Settled(scenario=RARE_RECALL, wrong="the variance taken for known")
+    found = figures(study, run_block(study, 0, 60)[0], 60)
+    assert all(figure.clearly_outside for figure in found.values())
 
 
 def test_an_average_taken_for_its_classes_is_found_out() -> None:

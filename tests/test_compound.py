@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.compound import consistently_better, not_consistently_better, ranks_above
 from pytest_fmtransfer.judge.court import Court, Verdict, judging
-from pytest_fmtransfer.judge.power import POWER, patients_to_settle, shared_power
+from pytest_fmtransfer.judge.power import POWER, shared_power
 from pytest_fmtransfer.judge.reading import Reading
+from pytest_fmtransfer.judge.settling import IF_ALIKE, needed_of, sources
 from pytest_fmtransfer.judge.verdicts import beats
 from tests.helpers import LAWS, Sides, pair_on, result, retrained, sides
 from tests.strategies import levels
@@ -170,15 +171,13 @@ def test_what_would_settle_it_is_about_the_part_that_is_open() -> None:
     assert parts[1].effect is not None
     assert parts[0].effect < parts[1].effect
     comparison = Comparison(candidate=unsure[0], reference=unsure[1])
-    planned = Reading(kind="beats", comparison=comparison, level=0.05, threshold=0.0).planned
-    assert planned is not None
-    variance = planned.standard_error**2
-    enough = patients_to_settle(
-        patients=40, patient_variance=variance, seed_variance=0, delta=0.02, alpha=0.05, power=POWER**0.5
-    )
+    assert comparison.patient_piece is not None
+    reading = Reading(kind="beats", comparison=comparison, level=0.05, threshold=0.0)
+    drawn, _ = sources(reading, comparison.patient_piece)
+    enough = needed_of(patients=40, drawn=drawn, delta=0.02, alpha=0.05, power=POWER**0.5)
     assert whole.settle == (
-        f"would settle it: {enough} patients in the test side (it has 40), for a true difference of 0.02, "
-        "on new.model-data1-knn"
+        f"would settle it: {enough.said('patient')} in the test side (it has 40; {IF_ALIKE}), "
+        "for a true difference of 0.02, on new.model-data1-knn"
     )
 
 

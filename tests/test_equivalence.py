@@ -8,11 +8,12 @@ import pytest
 from hypothesis import assume, given
 
 from pytest_fmtransfer.errors import InvalidInput
-from pytest_fmtransfer.judge.bounds import Bound, t_quantile
+from pytest_fmtransfer.judge.bounds import Bound
 from pytest_fmtransfer.judge.comparison import Comparison
 from pytest_fmtransfer.judge.court import Court, Verdict, judging
-from pytest_fmtransfer.judge.power import both_ways, patients_to_settle, smallest_detectable
+from pytest_fmtransfer.judge.power import both_ways, smallest_detectable
 from pytest_fmtransfer.judge.reading import Reading
+from pytest_fmtransfer.judge.settling import IF_ALIKE, needed_of, sources
 from pytest_fmtransfer.judge.verdicts import beats, equivalent_to, not_worse_than
 from pytest_fmtransfer.results import Result
 from tests.helpers import CANDIDATE, LAWS, REFERENCE, labels_of, make_result, noisy_scores, result, retrained
@@ -194,14 +195,14 @@ def test_the_line_and_the_text_say_what_could_be_shown() -> None:
 
 def test_what_would_settle_it_is_enough_for_both_tests_at_its_own_margin() -> None:
     one, other = alike()
-    lower, upper = widest(Comparison(candidate=one, reference=other))
-    effect = one.mean - other.mean
-    error = max(effect - lower, upper - effect) / t_quantile(0.95, 199)
-    enough = patients_to_settle(
-        patients=400, patient_variance=error**2, seed_variance=0.0, delta=0.003, alpha=0.05, power=0.9
-    )
+    comparison = Comparison(candidate=one, reference=other)
+    assert comparison.patient_piece is not None
+    reading = Reading(kind="equivalent_to", comparison=comparison, level=0.05, threshold=-0.003, ceiling=0.003)
+    drawn, _ = sources(reading, comparison.patient_piece)
+    enough = needed_of(patients=400, drawn=drawn, delta=0.003, alpha=0.05, power=0.9)
     assert equivalent_to(one, other, 0.003).settle == (
-        f"would settle it: {enough} patients in the test side (it has 400), for a true difference of 0"
+        f"would settle it: {enough.said('patient')} in the test side (it has 400; {IF_ALIKE}), "
+        "for a true difference of 0"
     )
 
 

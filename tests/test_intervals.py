@@ -1,19 +1,17 @@
 """The interval of a single metric, and what a sample can show."""
 
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import norm
 from scipy.stats import t as student
 
 from pytest_fmtransfer.judge.bounds import Bound
 from pytest_fmtransfer.judge.comparison import auc_of
 from pytest_fmtransfer.judge.intervals import interval
-from pytest_fmtransfer.judge.power import patients_to_settle, smallest_detectable
+from pytest_fmtransfer.judge.power import smallest_detectable
 from pytest_fmtransfer.margins import RANGES
 from pytest_fmtransfer.metrics import METRICS
 from tests.helpers import LAWS, labels_of, make_result, noisy_scores, two_columns
@@ -113,20 +111,6 @@ def test_seeds_widen_the_interval_of_a_seeded_regime_only() -> None:
         np.diff(interval(make_result("a-b-c", labels_N, scores_SNC, seeded=seeded))).item() for seeded in (False, True)
     ]
     assert widths[0] < widths[1]
-
-
-@pytest.mark.parametrize("true_effect", [0.05, 0.2])
-def test_more_patients_are_needed_the_smaller_the_difference(true_effect: float) -> None:
-    """With them, effect = (z(.95) + z(.8)) × SE: the textbook's sample size."""
-    enough = patients_to_settle(patients=100, patient_variance=0.01, seed_variance=0.0, delta=true_effect, alpha=0.05)
-    assert enough == math.ceil(100 * 0.01 * ((norm.ppf(0.95) + norm.ppf(0.8)) / true_effect) ** 2)
-
-
-def test_no_number_of_patients_makes_up_for_noisy_seeds() -> None:
-    given = {"patients": 100, "patient_variance": 0.01, "delta": 0.02, "alpha": 0.05}
-    counts = [patients_to_settle(**given, seed_variance=variance) for variance in (0.0, 3e-5, 6e-5, 7e-5)]
-    assert counts[-1] is None
-    assert all(fewer < more for fewer, more in pairwise(count for count in counts if count is not None))
 
 
 def test_the_smallest_detectable_effect_is_supported_with_power_80_percent() -> None:

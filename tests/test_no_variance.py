@@ -21,9 +21,10 @@ from pytest_fmtransfer.judge.controls import Controls, tells_backbones_apart
 from pytest_fmtransfer.judge.court import Court, Verdict, judging
 from pytest_fmtransfer.judge.foresight import from_pair
 from pytest_fmtransfer.judge.intervals import interval
-from pytest_fmtransfer.judge.power import patients_to_settle, smallest_detectable
+from pytest_fmtransfer.judge.power import smallest_detectable
 from pytest_fmtransfer.judge.published import Published, above_published, consistent_with
 from pytest_fmtransfer.judge.reading import UNBOUNDED
+from pytest_fmtransfer.judge.settling import patients_to_settle
 from pytest_fmtransfer.judge.verdicts import beats, equivalent_to, not_worse_than
 from pytest_fmtransfer.metrics import METRICS, evaluate
 from pytest_fmtransfer.results import Result
@@ -252,20 +253,22 @@ def test_the_line_and_the_text_say_what_bounds_the_difference() -> None:
 def test_the_patients_that_would_settle_it_settle_it() -> None:
     """As many as are asked for can show the margin, whether told by the verdict or before it."""
     pair = perfect_pair(24, 24)
-    asked = re.search(r"(\d+) patients", beats(*pair).settle)
+    asked = re.search(r"(\d+) to (\d+) patients", beats(*pair).settle)
     assert asked is not None
     enough = int(asked[1])
-    assert f"underpowered: {enough} patients would settle 0.02" == from_pair("beats", *pair, Court()).answer
+    assert f"underpowered: {asked[0]} would settle 0.02" == from_pair("beats", *pair, Court()).answer
     shown = [beats(*perfect_pair(each, each)).detectable for each in (math.ceil(enough / 2), 9 * enough // 20)]
     assert all(each is not None for each in shown)
     assert shown == [pytest.approx(0.02, rel=0.04), pytest.approx(0.02 / 0.9, rel=0.04)]
 
 
 def test_what_was_missed_falls_with_the_square_of_the_patients() -> None:
-    given: dict[str, Any] = {"patients": 100, "seed_variance": 0.0, "delta": 0.02, "alpha": 0.05}
-    few, many = (patients_to_settle(**given, patient_variance=v, alike=True) for v in (1e-3, 4e-3))
+    few, many = (
+        patients_to_settle(patients=100, piece=Piece(variance=0.0, degrees=1e6, alike=each), delta=0.02, alpha=0.05)
+        for each in (40, 20)
+    )
     assert few is not None
-    assert many == pytest.approx(2 * few, abs=1)
+    assert many == pytest.approx(2 * few, abs=2)
 
 
 def test_a_perfect_result_is_not_certain_beside_a_published_number() -> None:

@@ -14,9 +14,8 @@ from scipy.stats import t as student
 
 from pytest_fmtransfer.errors import InvalidInput
 from pytest_fmtransfer.judge.bounds import Piece, combine
-from pytest_fmtransfer.judge.comparison import own_piece
+from pytest_fmtransfer.judge.comparison import influence_of, own_piece
 from pytest_fmtransfer.judge.court import Court, Verdict, judging
-from pytest_fmtransfer.judge.power import patients_to_settle
 from pytest_fmtransfer.judge.published import (
     Published,
     _bound,
@@ -26,6 +25,7 @@ from pytest_fmtransfer.judge.published import (
     consistent_with,
     limits_beside,
 )
+from pytest_fmtransfer.judge.settling import IF_ALIKE, Needed, of_patients, patients_to_settle
 from pytest_fmtransfer.judge.verdicts import beats
 from pytest_fmtransfer.results import Result
 from tests.helpers import (
@@ -301,20 +301,27 @@ def test_it_is_recorded_once_and_says_where_the_number_stands() -> None:
 
 
 def test_what_would_settle_it_counts_our_patients_only() -> None:
-    variance = own_variance()
-    known = {"patients": 200, "patient_variance": variance, "alpha": 0.05}
-    published = number(OURS.mean, patients=20_000, spread=0.001)
-    fixed = their_piece(OURS, published).variance + 1e-6
-    enough = patients_to_settle(**known, seed_variance=fixed, delta=0.02, power=0.9)
-    assert consistent_with(OURS, published).settle == (
-        f"would settle it: {enough} patients in the test side (it has 200), for a true difference of 0"
+    published = number(OURS.mean, patients=20_000, spread=0.001, spread_is="se", runs=20)
+    own = own_piece(OURS)
+    assert own is not None
+    theirs, ends = (
+        [their_piece(OURS, published), Piece(variance=1e-6, degrees=19)],
+        of_patients(own, influence_of(OURS), OURS),
     )
-    enough = patients_to_settle(**known, seed_variance=fixed, delta=0.02)
-    assert above_published(OURS, published).settle == (
-        f"would settle it: {enough} patients in the test side (it has 200), for a true difference of 0.02"
-    )
-    enough = patients_to_settle(**known, seed_variance=fixed, delta=0.015, power=0.9)
-    assert consistent_with(OURS, published, 0.015).settle.startswith(f"would settle it: {enough} patients")
+
+    def told(verdict: Verdict, margin: float, power: float, difference: float) -> None:
+        fewest, most = (
+            patients_to_settle(patients=200, piece=piece, seeds=theirs, delta=margin, alpha=0.05, power=power)
+            for piece in (ends.least, ends.most)
+        )
+        assert verdict.settle == (
+            f"would settle it: {Needed(least=fewest, most=most).said('patient')} in the test side (it has 200; "
+            f"{IF_ALIKE}), for a true difference of {difference:g}"
+        )
+
+    told(consistent_with(OURS, published), 0.02, 0.9, 0)
+    told(above_published(OURS, published), 0.02, 0.8, 0.02)
+    told(consistent_with(OURS, published, 0.018), 0.018, 0.9, 0)
     unsure = consistent_with(OURS, number(OURS.mean, spread=0.05))
     assert unsure.settle.startswith("would settle it: no number of patients, but more seeds or a published number")
     assert unsure.settle in unsure.text

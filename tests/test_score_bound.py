@@ -4,6 +4,7 @@ Legend: N images, K strata.
 """
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -17,9 +18,10 @@ from pytest_fmtransfer.judge.bounds import Piece, combine, patient_piece, seed_p
 from pytest_fmtransfer.judge.comparison import COUNTED, Comparison
 from pytest_fmtransfer.judge.court import Court
 from pytest_fmtransfer.judge.foresight import from_pair
-from pytest_fmtransfer.judge.power import patient_variance, patients_to_settle, smallest_detectable
+from pytest_fmtransfer.judge.power import smallest_detectable
 from pytest_fmtransfer.judge.reading import Reading
 from pytest_fmtransfer.judge.score_bound import MOST_TYPICAL, ScoreBound, Side, score_bound_of
+from pytest_fmtransfer.judge.settling import needed_of, rate_of, sources
 from pytest_fmtransfer.judge.verdicts import beats, equivalent_to, not_worse_than
 from pytest_fmtransfer.results import Result
 from tests.helpers import LAWS, labels_of, make_result, noisy_scores
@@ -169,12 +171,14 @@ def test_it_decides_at_zero_and_at_a_margin() -> None:
 def test_what_would_settle_it_is_planned_with_the_limits_that_decide(
     classes: tuple[int, ...], lost: tuple[int, ...], gained: tuple[int, ...]
 ) -> None:
-    """By the t bound's standard error fewer patients than there are would do, which they did not."""
+    """By the t bound's standard error fewer patients than there are would do, which they did not; with most they do."""
     verdict = not_worse_than(*differing(classes, lost, gained), margin=0.02)
     assert (verdict.outcome, verdict.lower is not None) == ("inconclusive", True)
     assert verdict.detectable is not None
     assert verdict.detectable > 0
-    needed = int(verdict.settle.split()[3])
+    told = re.match(r"would settle it: \d+ to (\d+) patients", verdict.settle)
+    assert told is not None
+    needed = int(told[1])
     assert needed > sum(classes)
     times = needed / sum(classes)
     enough = tuple(math.ceil(times * size) for size in classes)
@@ -225,16 +229,22 @@ def test_what_would_settle_it_takes_the_seeds_variance_for_what_patients_do_not_
     comparison, verdict = Comparison(candidate=one, reference=other), beats(one, other)
     assert (verdict.outcome, comparison.patient_piece is not None) == ("inconclusive", True)
     assert comparison.patient_piece is not None
-    seeds = sum(piece.variance for piece in comparison.seed_pieces)
-    planned = Reading(kind="beats", comparison=comparison, level=0.05, threshold=0.0).planned
-    assert planned is not None
-    of_patients = patient_variance(planned, seeds, 0.05)
-    assert of_patients > comparison.patient_piece.variance
-    plan = {"patients": 200, "delta": 0.02, "alpha": 0.05, "patient_variance": of_patients}
-    enough, without_seeds = (patients_to_settle(seed_variance=each, **plan) for each in (seeds, 0.0))
-    assert enough != without_seeds
-    assert f"would settle it: {enough} patients in the test side" in verdict.settle
-    assert f"{enough} patients would settle" in from_pair("beats", one, other, Court()).answer
+    assert comparison.bound is not None
+    reading = Reading(kind="beats", comparison=comparison, level=0.05, threshold=0.0)
+    assert reading.planned is not None
+    drawn, seeds = sources(reading, comparison.patient_piece)
+    assert drawn.rates[1] == rate_of(reading.planned, comparison.bound.standard_error, 0.05) > 0
+    plan = {"patients": 200, "delta": 0.02, "alpha": 0.05, "power": 0.8}
+    enough, without_seeds, without_rate = (
+        needed_of(drawn=each, seeds=known_seeds, **plan)
+        for each, known_seeds in ((drawn, seeds), (drawn, ()), (replace(drawn, rates=(0.0, 0.0)), seeds))
+    )
+    assert without_seeds.least < enough.least
+    assert without_rate.most is None or enough.most is None or without_rate.most < enough.most
+    assert f"would settle it: {enough.said('patient')} in the test side" in verdict.settle
+    assert f"{enough.said('patient')} would settle" in from_pair("beats", one, other, Court()).answer.replace(
+        ", and perhaps more seeds,", ""
+    )
 
 
 def test_at_least_so_many_patients_is_what_no_number_of_seeds_makes_fewer() -> None:
@@ -244,11 +254,12 @@ def test_at_least_so_many_patients_is_what_no_number_of_seeds_makes_fewer() -> N
         make_result(cell, labels_N, np.stack([noisy_scores(labels_N, at, seed=seed) for at in signals]), seeded=True)
         for seed, (cell, signals) in enumerate({CANDIDATE: (0.6, 1.0, 1.4), REFERENCE: (0.6, 1.0, 1.4)}.items())
     )
-    piece = Comparison(candidate=one, reference=other).patient_piece
-    assert piece is not None
-    fewest = patients_to_settle(
-        patients=120, patient_variance=piece.variance, seed_variance=0.0, delta=0.02, alpha=0.05
-    )
+    comparison = Comparison(candidate=one, reference=other)
+    assert comparison.patient_piece is not None
+    reading = Reading(kind="not_worse_than", comparison=comparison, level=0.05, threshold=-0.02)
+    drawn, _ = sources(reading, comparison.patient_piece)
+    fewest = needed_of(patients=120, drawn=drawn, delta=0.02, alpha=0.05, power=0.8).least
+    assert fewest is not None
     told = f"more seeds, and at least {fewest} patients where there are 120"
     assert told in not_worse_than(one, other, margin=0.02).settle
     assert told in from_pair("not_worse_than", one, other, Court()).answer

@@ -91,7 +91,8 @@ def test_an_inconclusive_text_says_how_many_patients_would_settle_it() -> None:
     verdict = beats(result(CANDIDATE, 0.5, seed=1), result(REFERENCE, 0.5, seed=2))
     assert verdict.outcome == "inconclusive"
     settled = re.search(
-        r"would settle it: (\d+) patients in the test side \(it has \d+\), for a true difference of 0\.02", verdict.text
+        r"would settle it: (\d+) to \d+ patients in the test side \(it has \d+; .+\), for a true difference of 0\.02",
+        verdict.text,
     )
     assert settled is not None
     assert int(settled[1]) > 120

@@ -18,6 +18,7 @@ from benchmarks.calibration.populations import APTOS, HALF, ISIC, ONE_IN_FIVE, O
 from benchmarks.calibration.power import Power
 from benchmarks.calibration.power_kept import PowerKept
 from benchmarks.calibration.scenario import CORRELATION, Scenario, SeldomWrong, Wrong
+from benchmarks.calibration.settled import Settled
 from benchmarks.calibration.single import OneCell
 from benchmarks.calibration.study import Band, Study
 from pytest_fmtransfer.judge.court import ALPHA
@@ -328,6 +329,19 @@ def powers() -> Iterator[Power]:
     yield Power(scenario=replace(RECALL, patients=200), level=STRICT)
 
 
+def settled() -> Iterator[Settled]:
+    for score in SCORES:
+        yield Settled(scenario=replace(score, patients=200))
+    yield Settled(scenario=replace(AUC_90, patients=200, images=3, mixed=True))
+    yield Settled(scenario=replace(AUC_97, shares=ONE_IN_TEN, patients=200))
+    yield Settled(scenario=replace(FEW_RECALLS, patients=200))
+    for scenario in (RARE_RECALL, replace(RARE_RECALL, alike=CORRELATION), RARE_RECALLS, SURE_AND_WRONG):
+        yield Settled(scenario=scenario)
+    yield Settled(scenario=LOWEST_GRADE, hidden=True)
+    yield Settled(scenario=FEW_FALL, hidden=True)
+    yield Settled(scenario=replace(FEW_FALL, value=0.85, shares=ONE_IN_TWENTY, patients=400, lower=None), hidden=True)
+
+
 def false_alarms() -> Iterator[Gate]:
     for noise in SHAPES:
         yield Gate(noise=noise, cells=120, band=Band(high=0.05))
@@ -372,6 +386,7 @@ def wrong() -> Iterator[Study]:
     yield FalseClaims(scenario=replace(FEW_RECALLS, wrong="t bound alone"), wider=True)
     yield HiddenClaims(scenario=replace(RARE_RECALL, wrong="t bound alone"))
     yield HiddenClaims(scenario=replace(RARE_RECALLS, wrong="t bound alone"))
+    yield Settled(scenario=RARE_RECALL, wrong="the variance taken for known")
     yield FewSeedsClaims(scenario=replace(ONE_SEEDED, spread=0.05), former="Satterthwaite's degrees")
     yield replace(PAIRED_POWER, scenario=replace(PAIRED_POWER.scenario, paired=False))
     yield replace(SETTLED, former="five seeds below .01")
@@ -542,6 +557,14 @@ SECTIONS = (
         times=5,
     ),
     Section(
+        heading="The number of patients that would settle it",
+        text="A range, 90 % sure, is printed for a true difference of the margin of .02. What is needed is told by a "
+        "draw of 20,000 patients or more. The three last designs have no band: a sample without a patient of "
+        "the subtype, one in ten, one in thirteen and one in three, cannot tell how much it matters, and the verdict "
+        "says what it takes for granted.",
+        studies=tuple(settled()),
+    ),
+    Section(
         heading="Regression gate, nothing drifted",
         text="How often one or more of 120 cells, each with ten recorded seeds, are said to have drifted. s is the "
         "standard deviation between seeds. On another machine every cell is off by exactly the tolerance, up or "
@@ -571,7 +594,8 @@ SECTIONS = (
         heading="Wrong on purpose",
         text="Each of these must lie outside a band, or the page could not tell a wrong judge from a right one: "
         "images taken for patients, the variance between seeds left out, a t bound where few patients differ or a loss "
-        "hides in few, an average taken for its classes, former rules for few seeds, published numbers and one cell, "
+        "hides in few, an average taken for its classes, a variance taken for known, "
+        "former rules for few seeds, published numbers and one cell, "
         "the percentiles of a bootstrap taken for limits, and a regression gate that leaves out the tolerance of "
         "another machine, takes cells to be independent, or looks at each cell by itself alone.",
         studies=tuple(wrong()),

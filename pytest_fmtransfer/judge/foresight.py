@@ -27,16 +27,14 @@ from pytest_fmtransfer.judge.power import (
     ASSUMED_CORRELATION,
     POWER,
     both_ways,
-    patient_variance,
-    patients_to_settle,
     smallest_detectable,
 )
 from pytest_fmtransfer.judge.reading import Reading, too_few_patients
+from pytest_fmtransfer.judge.settling import IF_ALIKE, Ends, known, needed_of, sources
 from pytest_fmtransfer.judge.wording import more_seeds
 from pytest_fmtransfer.metrics import Estimate, evaluate, metric_of
 from pytest_fmtransfer.metrics.estimate import Ints
 from pytest_fmtransfer.results import Result
-from pytest_fmtransfer.words import counted
 
 ASSUMED_METRIC = 0.85
 DRAWS = 20_000
@@ -105,9 +103,9 @@ def _from_comparison(kind: str, pair: Comparison, court: Court, power: float) ->
     ceiling = margin if kind == "equivalent_to" else None
     reading = Reading(kind=kind, comparison=pair, level=court.level, threshold=-margin, ceiling=ceiling)
     source = f"this pair, from {' and '.join(dict.fromkeys((candidate.origin, reference.origin)))}"
-    return _foresee(
-        kind, sample, pair.patient_piece, reading.planned, pair.seed_pieces, court, power, reading.reason, source
-    )
+    patients, planned = pair.patient_piece, reading.planned
+    found = None if patients is None else sources(reading, patients)
+    return _foresee(kind, sample, found, planned, court, power, reading.reason, source)
 
 
 def from_assumption(kind: str, sample: Sample, court: Court, *, power: float = POWER) -> Foresight:
@@ -132,7 +130,8 @@ def _from_sample(kind: str, sample: Sample, court: Court, power: float) -> Fores
     if lack and sample.metric not in VARIANCES:  # no verdict is to come, whatever the error
         return Foresight(detectable=None, settled=False, answer=lack, source="")
     piece = assumed_piece(sample, ASSUMED_METRIC, ASSUMED_CORRELATION)
-    return _foresee(kind, sample, piece, combine(0.0, [piece]) if piece else None, (), court, power, lack, source)
+    found, bound = (None, None) if piece is None else ((known(piece), ()), combine(0.0, [piece]))
+    return _foresee(kind, sample, found, bound, court, power, lack, source)
 
 
 def weakest(parts: Sequence[Foresight]) -> Foresight:
@@ -165,15 +164,14 @@ def assumed_piece(sample: Sample, value: float, correlation: float) -> Piece | N
 def _foresee(
     kind: str,
     sample: Sample,
-    piece: Piece | None,
+    found: tuple[Ends, Sequence[Ends]] | None,
     bound: Bound | None,
-    seeds: Sequence[Piece],
     court: Court,
     power: float,
     reason: str,
     source: str,
 ) -> Foresight:
-    if piece is None or bound is None:
+    if found is None or bound is None:
         return Foresight(detectable=None, settled=False, answer=reason, source=source)
     if kind == "equivalent_to":  # both of its tests must succeed
         power = both_ways(power)
@@ -181,23 +179,20 @@ def _foresee(
     if reason or detectable <= sample.margin:
         answer = reason or "can be settled"
         return Foresight(detectable=detectable, settled=not reason, answer=answer, source=source)
-    seed_variance = sum(each.variance for each in seeds)
+    drawn, seeds = found
     needed = partial(
-        patients_to_settle,
-        patients=sample.patients,
-        patient_variance=patient_variance(bound, seed_variance, court.level),
-        delta=sample.margin,
-        alpha=court.level,
-        power=power,
-        alike=bound.alike > 0,
+        needed_of, patients=sample.patients, drawn=drawn, delta=sample.margin, alpha=court.level, power=power
     )
-    enough = needed(seed_variance=seed_variance)
-    if enough is None:
-        alone = needed(patient_variance=piece.variance_at(court.level), seed_variance=0.0)
-        what = f"{more_seeds(alone, sample.patients, sample.patient_unit)},"
+    enough = needed(seeds=seeds)
+    if enough.least is None:
+        what = f"{more_seeds(needed().least, sample.patients, sample.patient_unit)},"
     else:
-        what = counted(enough, sample.patient_unit)
+        what = enough.said(sample.patient_unit)
+        if enough.most is None:
+            what += ", and perhaps more seeds,"
     answer = f"underpowered: {what} would settle {sample.margin:g}"
+    if enough.least != enough.most:
+        source = f"{source}; {IF_ALIKE}"
     return Foresight(detectable=detectable, settled=False, answer=answer, source=source)
 
 

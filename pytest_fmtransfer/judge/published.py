@@ -6,16 +6,24 @@ from typing import Literal, get_args
 
 from pytest_fmtransfer.errors import InvalidInput, nearest, number_of, require
 from pytest_fmtransfer.judge.bounds import Bound, Piece, combine
-from pytest_fmtransfer.judge.comparison import auc_of, fewest_patients, own_piece, patients_by_class, seed_piece_of
+from pytest_fmtransfer.judge.comparison import (
+    auc_of,
+    fewest_patients,
+    influence_of,
+    own_piece,
+    patients_by_class,
+    seed_piece_of,
+)
 from pytest_fmtransfer.judge.court import Outcome, Verdict, current
 from pytest_fmtransfer.judge.deciding import between
 from pytest_fmtransfer.judge.foresight import VARIANCES, Sample
 from pytest_fmtransfer.judge.hidden import hidden_shares
 from pytest_fmtransfer.judge.intervals import score_bound_about
 from pytest_fmtransfer.judge.mover import Auc, Mover
-from pytest_fmtransfer.judge.power import POWER, both_ways, patients_to_settle, smallest_detectable
+from pytest_fmtransfer.judge.power import POWER, both_ways, smallest_detectable
 from pytest_fmtransfer.judge.reading import no_bound, settling, too_few_patients, too_few_seeds
 from pytest_fmtransfer.judge.score_bound import ScoreBound
+from pytest_fmtransfer.judge.settling import known, needed_of, of_degrees, of_patients
 from pytest_fmtransfer.judge.verdicts import margin_of, margin_warning, uninformative
 from pytest_fmtransfer.judge.wording import exact_rule, in_full, it_takes, scope, shortened
 from pytest_fmtransfer.margins import within_width
@@ -307,19 +315,21 @@ def _what_would_settle_it(kind: str, result: Result, published: Published, margi
     own = own_piece(result)
     if reason or own is None:
         return settling(kind, [result], current().level, reason)
-    variance = own.variance_at(current().level)
-    fixed = _their_piece(result, published, own).variance
-    enough = patients_to_settle(
+    pieces = _seed_pieces(result, published)
+    fixed = [known(piece) for piece in (_their_piece(result, published, own), *pieces)]
+    if _our_seeds(result) is not None:
+        fixed[-1] = of_degrees(pieces[-1])
+    needed = needed_of(
         patients=result.patients,
-        patient_variance=variance,
-        seed_variance=fixed + sum(piece.variance for piece in _seed_pieces(result, published)),
+        drawn=of_patients(own, influence_of(result), result),
+        seeds=fixed,
         delta=margin or result.margin,
         alpha=current().level,
         power=both_ways() if margin else POWER,
-        alike=own.alike > 0,
     )
-    otherwise = f"no number of {plural(result.patient_unit)}, but more seeds or a published number that is surer"
-    return it_takes(result, enough, 0.0 if margin else result.margin, otherwise=otherwise)
+    seeds = "more seeds or a published number that is surer"
+    otherwise = f"no number of {plural(result.patient_unit)}, but {seeds}"
+    return it_takes(result, needed, 0.0 if margin else result.margin, seeds=seeds, otherwise=otherwise)
 
 
 def _text(verdict: Verdict, result: Result, published: Published, interval: str) -> str:

@@ -10,9 +10,10 @@ from pytest_fmtransfer.judge.comparison import Comparison, patients_by_class
 from pytest_fmtransfer.judge.court import Court, Verdict, current
 from pytest_fmtransfer.judge.hidden import cannot_show
 from pytest_fmtransfer.judge.per_class import class_line
-from pytest_fmtransfer.judge.power import POWER, both_ways, patient_variance, patients_to_settle
+from pytest_fmtransfer.judge.power import POWER, both_ways
 from pytest_fmtransfer.judge.reading import ALLOWING, Reading, settling
 from pytest_fmtransfer.judge.rounding import ROUNDED
+from pytest_fmtransfer.judge.settling import IF_ALIKE, Needed, needed_of, sources
 from pytest_fmtransfer.metrics import absent_labels
 from pytest_fmtransfer.printable import inline
 from pytest_fmtransfer.results import Result
@@ -74,20 +75,12 @@ def what_would_settle_it(verdict: Verdict, reading: Reading, power: float = POWE
     margin, true_effect = comparison.candidate.margin, reading.threshold + comparison.candidate.margin
     if reading.ceiling is not None:
         margin, true_effect, power = reading.ceiling, 0.0, both_ways(power)
-    result, seed_variance = comparison.candidate, sum(piece.variance for piece in comparison.seed_pieces)
-    needed = partial(
-        patients_to_settle,
-        patients=result.patients,
-        patient_variance=patient_variance(planned, seed_variance, reading.level),
-        delta=margin,
-        alpha=reading.level,
-        power=power,
-        alike=planned.alike > 0,
-    )
-    enough = needed(seed_variance=seed_variance)
-    alone = needed(patient_variance=patients.variance_at(reading.level), seed_variance=0.0)
-    seeds = more_seeds(alone, result.patients, result.patient_unit)
-    return it_takes(result, enough, true_effect, otherwise=seeds)
+    result = comparison.candidate
+    drawn, seeds = sources(reading, patients)
+    needed = partial(needed_of, patients=result.patients, drawn=drawn, delta=margin, alpha=reading.level, power=power)
+    alone = more_seeds(needed().least, result.patients, result.patient_unit)
+    enough = needed(seeds=seeds)
+    return it_takes(result, enough, true_effect, seeds="more seeds", otherwise=alone)
 
 
 def more_seeds(patients: int | None, there: int, unit: str) -> str:
@@ -100,14 +93,17 @@ def more_seeds(patients: int | None, there: int, unit: str) -> str:
     return f"more seeds, and at least {counted(patients, unit)} where there are {there}"
 
 
-def it_takes(result: Result, enough: int | None, true_effect: float, *, otherwise: str) -> str:
-    """'would settle it: …' so many patients, or what else where no number of them is enough."""
-    what = otherwise
-    if enough is not None:
-        what = f"{counted(enough, result.patient_unit)} in the test side (it has {result.patients})"
-    told = f"would settle it: {what}, for a true difference of {round(true_effect, 9):g}"
-    is_enough = enough is not None and enough <= result.patients
-    return f"{told}, which is therefore probably not the true one" if is_enough else told
+def it_takes(result: Result, needed: Needed, true_effect: float, *, seeds: str, otherwise: str) -> str:
+    """'would settle it: …' so many patients, with `seeds` where they may not be enough; `otherwise` where none are."""
+    told = f"for a true difference of {round(true_effect, 9):g}"
+    if needed.least is None:
+        return f"would settle it: {otherwise}, {told}"
+    what = f"{needed.said(result.patient_unit)} in the test side (it has {result.patients}; {IF_ALIKE})"
+    if needed.most is None:
+        what += f", and perhaps {seeds}"
+    elif needed.most <= result.patients:
+        told += ", which is therefore probably not the true one"
+    return f"would settle it: {what}, {told}"
 
 
 def scope(result: Result, level: float) -> list[str]:
