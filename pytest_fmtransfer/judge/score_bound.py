@@ -118,12 +118,12 @@ def score_bound_of(
             others. The patient who is added then falls to the worst place of the cell that loses, or rises to the
             best of the other, whichever is further.
     """
-    sum_KP = _by_stratum(influence_N, strata)
+    sum_KP = by_stratum(influence_N, strata)
     if bound.alike or not sum_KP.any():
         return None
     fall_K, rise_K = None, None
     if own is not None:
-        ours_KP, theirs_KP = (_by_stratum(each_N, strata) for each_N in own)
+        ours_KP, theirs_KP = (by_stratum(each_N, strata) for each_N in own)
         fall_K = np.maximum(-ours_KP.min(axis=1), theirs_KP.max(axis=1))
         rise_K = np.maximum(ours_KP.max(axis=1), -theirs_KP.min(axis=1))
     return ScoreBound(
@@ -174,7 +174,7 @@ def _sums_before(value_K: Floats) -> Floats:
     return np.concatenate(([0.0], np.cumsum(value_K)))
 
 
-def _by_stratum(influence_N: Floats, strata: Strata) -> Floats:
+def by_stratum(influence_N: Floats, strata: Strata) -> Floats:
     """Each patient's sum of influences in each stratum, scaled so that the squares of a stratum add to its variance."""
     patients = int(strata.patient_of_N.max()) + 1
     place_N, places = strata.stratum_of_N * patients + strata.patient_of_N, len(strata.patients_K) * patients

@@ -20,7 +20,7 @@ from pytest_fmtransfer.judge.bounds import Bound, Floats, Piece, combine, strata
 from pytest_fmtransfer.judge.comparison import COUNTED
 from pytest_fmtransfer.judge.power import POWER, smallest_detectable
 from pytest_fmtransfer.judge.reading import Reading
-from pytest_fmtransfer.judge.score_bound import _by_stratum, added_by_typical  # pyright: ignore[reportPrivateUsage]
+from pytest_fmtransfer.judge.score_bound import added_by_typical, by_stratum
 from pytest_fmtransfer.results import Result
 from pytest_fmtransfer.words import counted
 
@@ -102,7 +102,7 @@ def of_patients(piece: Piece, influence_N: Floats | None, result: Result, rate: 
     if influence_N is None:
         return of_degrees(piece)
     strata = strata_of(result.estimates[0].stratum_N, result.patients_N)
-    sum_KP = _by_stratum(influence_N, strata)
+    sum_KP = by_stratum(influence_N, strata)
     second_K: Floats = (sum_KP**2).sum(axis=1)
     if not second_K.any():
         return known(piece)
