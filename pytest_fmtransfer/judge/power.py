@@ -1,10 +1,9 @@
-"""What a sample can show, and how many patients would settle it."""
+"""What a sample can show."""
 
 import math
 from dataclasses import replace
 
 from scipy.special import gammaln, nctdtrinc
-from scipy.stats import norm
 
 from pytest_fmtransfer.judge.bounds import Bound, Piece
 
@@ -40,31 +39,3 @@ def both_ways(power: float = POWER) -> float:
 def against_an_equal(own: Piece) -> Piece:
     """The variance of a difference to another backbone as good, from one metric's own variance; an assumption."""
     return replace(own, variance=2 * (1 - ASSUMED_CORRELATION) * own.variance)
-
-
-def patient_variance(bound: Bound, seed_variance: float, alpha: float) -> float:
-    """What a bound's standard error at `alpha` owes to the patients; `seed_variance` is the rest of its square."""
-    return max(0.0, bound.error_at(alpha) ** 2 - seed_variance)
-
-
-def patients_to_settle(
-    *,
-    patients: int,
-    patient_variance: float,
-    seed_variance: float,
-    delta: float,
-    alpha: float,
-    power: float = POWER,
-    alike: bool = False,
-) -> int | None:
-    """Patients with which a true effect of `delta`, the dataset's margin, beyond the threshold would be supported.
-
-    `seed_variance` is what more patients leave as it is. `alike`: no patient shows any variance, and the one given is
-    what may have been missed; it falls with the square of the patients. None when no number of them would do, because
-    the seeds' alone is too much: more seeds are needed.
-    """
-    room = (delta / float(norm.ppf(1 - alpha) + norm.ppf(power))) ** 2 - seed_variance
-    if room <= 0:
-        return None
-    times = patient_variance / room
-    return math.ceil(patients * (math.sqrt(times) if alike else times))
