@@ -76,7 +76,17 @@ def test_beats_the_shortcut(candidate, reference):
 
 
 @pytest.mark.fm_cells(backbones=["efficientnet_lite0"], datasets=["br35h"], regimes=REGIMES)
-@pytest.mark.fm_claim(source=SOURCE, where="pocket suite", family_size=1)
+@pytest.mark.fm_claim(
+    source=SOURCE,
+    where="pocket suite",
+    family_size=1,
+    expected={
+        "efficientnet_lite0-br35h-knn": (
+            "inconclusive",
+            "the shortcut may come within .014 if few patients are lost, and the margin is .02",
+        ),
+    },
+)
 def test_tells_backbones_apart(controls):
     """Random weights, shuffled labels and the files' metadata fail where a pretrained backbone succeeds."""
     assert controls.tell_backbones_apart()
