@@ -552,9 +552,9 @@ SECTIONS = (
         heading="Power at the smallest detectable effect",
         text="The true effect is the one that a verdict says is found with power .8, `beats` at .05 or, where it "
         "is said, at the level of a family of twenty. The band begins "
-        "at what is meant, so that these have five times the trials.",
+        "at what is meant, so that these have twice the trials.",
         studies=tuple(powers()),
-        times=5,
+        times=2,
     ),
     Section(
         heading="The number of patients that would settle it",
