@@ -39,13 +39,24 @@ def main(root: Path, cells: list[str]) -> None:
 
         computed("import")
         called: set[str] = set()
+        seen: dict[int, object] = {}  # what was heard before, so that it costs one look
 
-        def heard(frame: FrameType, event: str, argument: object, called: set[str] = called) -> None:
-            if event == "call":
+        def heard(
+            frame: FrameType,
+            event: str,
+            argument: object,
+            called: set[str] = called,
+            seen: dict[int, object] = seen,
+        ) -> None:
+            if event == "call" and id(frame.f_code) not in seen:
+                seen[id(frame.f_code)] = frame.f_code  # held, so that its id stays its own
                 called.add(str(frame.f_globals.get("__name__")).partition(".")[0])
             elif event == "c_call":
                 owner = type(getattr(argument, "__self__", None))  # of a method that is compiled
-                called.update(str(getattr(each, "__module__", None)).partition(".")[0] for each in (argument, owner))
+                module = getattr(argument, "__module__", None)
+                if (key := hash((owner, module))) not in seen:
+                    seen[key] = owner
+                    called.update(str(each).partition(".")[0] for each in (module, getattr(owner, "__module__", None)))
 
         threading.setprofile(heard)
         sys.setprofile(heard)
