@@ -99,7 +99,9 @@ def cell(figure: Figure, tell_band: bool) -> str:
 
 def page(tables: Sequence[Table], trials: int) -> str:
     """Markdown."""
-    return "\n".join([INTRODUCTION, summary(tables, trials), *(table.markdown for table in tables)])
+    quick = any(table.quick for table in tables)
+    introduction = INTRODUCTION.replace("--write`", f"--write --trials {trials}`") if quick else INTRODUCTION
+    return "\n".join([introduction, summary(tables, trials), *(table.markdown for table in tables)])
 
 
 def summary(tables: Sequence[Table], trials: int) -> str:
@@ -112,9 +114,11 @@ def summary(tables: Sequence[Table], trials: int) -> str:
     count = sum(len(row) for table in right for row in table.rows.values())
     lines = [
         f"{count} figures of {trials:,} trials or more, {len(outside) or 'none'} {'clearly ' * quick}outside its band. "
-        + "With so few trials chance alone puts some outside, in bold; clearly outside is one whose whole interval is. "
-        * quick
-        + f"{variants} variants that are wrong on purpose, {found_out} outside theirs." * (not quick),
+        + (
+            "With so few trials chance alone puts some outside, in bold; clearly outside is one whose whole interval is."
+            if quick
+            else f"{variants} variants that are wrong on purpose, {found_out} outside theirs."
+        ),
         *(f"- outside: {each}" for each in outside),
     ]
     return "\n".join(lines) + "\n"
