@@ -115,7 +115,7 @@ def summary(tables: Sequence[Table], trials: int) -> str:
     lines = [
         f"{count} figures of {trials:,} trials or more, {len(outside) or 'none'} {'clearly ' * quick}outside its band. "
         + (
-            "With so few trials chance alone puts some outside, in bold; clearly outside is one whose whole interval is."
+            "With so few trials chance alone puts some outside, in bold; those count whose whole interval lies outside."
             if quick
             else f"{variants} variants that are wrong on purpose, {found_out} outside theirs."
         ),
