@@ -27,6 +27,7 @@ from pytest_fmtransfer.judge.power import (
     ASSUMED_CORRELATION,
     POWER,
     both_ways,
+    shared_power,
     smallest_detectable,
 )
 from pytest_fmtransfer.judge.reading import Reading, too_few_patients
@@ -84,7 +85,7 @@ def from_pair(kind: str, candidate: Result, reference: Result, court: Court, *, 
     if kind != NO_CLASS:
         return _from_comparison(kind, pair, court, power)
     parts = class_comparisons(pair)
-    power = power ** (1 / max(1, len(parts)))
+    power = shared_power(max(1, len(parts)), power)
     return _weakest_class({part.name: _from_comparison(kind, part, court, power) for part in parts}, pair.metric)
 
 
@@ -120,7 +121,7 @@ def from_assumption(kind: str, sample: Sample, court: Court, *, power: float = P
         name: replace(sample, metric=metric, by_class=by_class, patients=sum(by_class.values()))
         for name, (metric, by_class) in samples_of_classes(sample.metric, sample.by_class).items()
     }
-    power = power ** (1 / max(1, len(parts)))
+    power = shared_power(max(1, len(parts)), power)
     return _weakest_class({name: _from_sample(kind, part, court, power) for name, part in parts.items()}, sample.metric)
 
 

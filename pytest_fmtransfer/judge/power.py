@@ -26,9 +26,9 @@ def smallest_detectable(bound: Bound, alpha: float, power: float = POWER) -> flo
     return distance * bound.error_at(alpha) / c4
 
 
-def shared_power(claims: int) -> float:
-    """The power that each of several independent claims needs, so that all are supported with power .8."""
-    return POWER ** (1 / claims)
+def shared_power(claims: int, power: float = POWER) -> float:
+    """The power that each of several independent claims needs, so that all are supported with `power`."""
+    return power ** (1 / claims)
 
 
 def both_ways(power: float = POWER) -> float:
