@@ -184,10 +184,9 @@ class Comparison:
 
     def score_bound_about(self, bound: Bound, strata: Strata) -> ScoreBound | None:
         """The limits about this t bound of the effect; `strata` are the test side's."""
-        if self.influences is None:
+        if self.influences is None or self.own_influences is None:
             return None
-        own = self.own_influences if self.metric in PLACED else None
-        return score_bound_of(bound, self.sign * self.influences, strata, graded=self.metric not in COUNTED, own=own)
+        return score_bound_in(self.metric, bound, self.sign * self.influences, self.own_influences, strata)
 
     @property
     def wider(self) -> Bound | ScoreBound | None:
@@ -214,6 +213,14 @@ class Comparison:
             reference=auc_of(self.reference, self.recorded),
             covariance=covariance,
         )
+
+
+def score_bound_in(
+    metric: str, bound: Bound, influence_N: Floats, own: tuple[Floats, Floats], strata: Strata
+) -> ScoreBound | None:
+    """The limits beside a t bound in a metric, which says how unlike patients are who differ: see `score_bound_of`."""
+    placed = own if metric in PLACED else None
+    return score_bound_of(bound, influence_N, strata, graded=metric not in COUNTED, own=placed)
 
 
 def _other_settings(ours: Result, theirs: Result) -> str:

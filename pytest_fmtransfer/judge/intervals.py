@@ -6,9 +6,9 @@ Legend: N images.
 import numpy as np
 
 from pytest_fmtransfer.judge.bounds import Bound, combine, strata_of
-from pytest_fmtransfer.judge.comparison import COUNTED, PLACED, auc_of, influence_of, own_piece, seed_piece_of
+from pytest_fmtransfer.judge.comparison import auc_of, influence_of, own_piece, score_bound_in, seed_piece_of
 from pytest_fmtransfer.judge.reading import no_bound
-from pytest_fmtransfer.judge.score_bound import ScoreBound, score_bound_of
+from pytest_fmtransfer.judge.score_bound import ScoreBound
 from pytest_fmtransfer.margins import within_range
 from pytest_fmtransfer.results import Result
 
@@ -46,7 +46,6 @@ def score_bound_about(result: Result, bound: Bound, sign: int = 1) -> ScoreBound
     influence_N = influence_of(result)
     if influence_N is None:
         return None
-    metric = result.question.metric
     strata = strata_of(result.estimates[0].stratum_N, result.patients_N)
-    own = (sign * influence_N, np.zeros_like(influence_N)) if metric in PLACED else None
-    return score_bound_of(bound, sign * influence_N, strata, graded=metric not in COUNTED, own=own)
+    own = (sign * influence_N, np.zeros_like(influence_N))
+    return score_bound_in(result.question.metric, bound, sign * influence_N, own, strata)
